@@ -1,0 +1,121 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A room of the project: its sources, what it may import, nothing else.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// A program.
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// The tests of a room, named after it.
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: name + "Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies,
+    swiftSettings: settings)
+}
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "bert-ddp",
+  products: [
+    .executable(name: "bert-ddp", targets: ["bert-ddp"]),
+    .executable(name: "bert-ddp-bench", targets: ["bert-ddp-bench"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // MARK: Foundations: numbers that depend on nothing, errors a person reads
+    module("Failures"),
+    module("Randomness"),
+    module("Tensors", ["Randomness"]),
+
+    // MARK: The model: kernels, BERT, fine-tuning methods
+    module("Kernels", ["Randomness", "Tensors", "COpenBLAS"]),
+    module("BERT", ["Kernels", "Tensors", "Randomness", "Failures"]),
+    module("FineTuning", ["BERT", "Kernels", "Tensors", "Randomness", "Failures"]),
+
+    // MARK: Beside the model: text, data, files, other ranks, people
+    module("Tokenization", ["Failures"]),
+    module("Datasets", ["Randomness", "Failures"]),
+    module("Metrics"),
+    module("Interchange", ["Failures"]),
+    module("HDF5", ["CHDF5", "Failures"]),
+    module("Checkpoints", ["HDF5", "Failures", .product(name: "Crypto", package: "swift-crypto")]),
+    module("Collectives", ["CMPI", "Failures"]),
+    module("Console"),
+    module("Demo", ["Randomness"]),
+
+    // MARK: The step, the run, the program
+    module(
+      "Training",
+      [
+        "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
+        "Metrics", "Interchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
+      ]),
+    program(
+      "bert-ddp",
+      [
+        "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
+        argumentParser, "Yams",
+      ]),
+    program(
+      "bert-ddp-bench",
+      [
+        "Training", "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Datasets",
+        "Tokenization", "Collectives", "Console", "Failures", argumentParser,
+      ]),
+
+    // MARK: System libraries, one importer each
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+
+    // MARK: Tests; mpi-check is the suite that runs under mpirun
+    .target(
+      name: "TestSupport", dependencies: ["Tensors", "Interchange", "Failures"], path: "Tests/TestSupport",
+      swiftSettings: settings),
+    .executableTarget(
+      name: "mpi-check",
+      dependencies: [
+        "Training", "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Collectives",
+        "Datasets", "Failures", "TestSupport",
+      ],
+      path: "Tests/mpi-check", swiftSettings: settings),
+    tests("Failures"),
+    tests("Randomness"),
+    tests("Tensors"),
+    tests("Kernels", ["Tensors", "Randomness"]),
+    tests("BERT", ["Kernels", "Tensors", "Randomness", "Interchange", "Failures"]),
+    tests("FineTuning", ["BERT", "Kernels", "Tensors", "Randomness", "Interchange", "Failures"]),
+    tests("Tokenization", ["Failures"]),
+    tests("Datasets", ["Randomness", "Failures"]),
+    tests("Metrics"),
+    tests("Interchange", ["Failures"]),
+    tests("HDF5", ["Failures"]),
+    tests("Checkpoints", ["HDF5", "Failures"]),
+    tests("Console"),
+    tests("Demo", ["Randomness"]),
+    tests(
+      "Training",
+      ["FineTuning", "BERT", "Tensors", "Datasets", "Tokenization", "Collectives", "Failures"]),
+    .testTarget(
+      name: "CommandTests", dependencies: ["TestSupport"], swiftSettings: settings),
+  ]
+)
