@@ -1,0 +1,143 @@
+internal import Failures
+package import FoundationEssentials
+package import Kernels
+
+/// The shape of a BERT model and what changes its computation, as `config.json` of a Hugging Face directory says it.
+///
+/// Unknown keys are ignored; a missing key has the default of the reference (`bert-base-uncased`'s shape).
+package struct BERTConfiguration: Sendable, Equatable {
+  /// How many token ids there are.
+  package var vocabularySize = 30_522
+  /// The width of an activation.
+  package var hiddenSize = 768
+  /// How many encoder layers.
+  package var layerCount = 12
+  /// How many attention heads a layer has; divides `hiddenSize`.
+  package var attentionHeadCount = 12
+  /// The width of the feed-forward block.
+  package var intermediateSize = 3072
+  /// The feed-forward block's non-linearity.
+  package var activation = Activation.gelu
+  /// Dropout after the embeddings and at the end of each block.
+  package var hiddenDropout: Float = 0.1
+  /// Dropout on attention probabilities.
+  package var attentionDropout: Float = 0.1
+  /// Dropout on the pooled output; `hiddenDropout` when nil.
+  package var classifierDropout: Float?
+  /// How many positions there are: the longest possible review.
+  package var positionCount = 512
+  /// How many token types.
+  package var typeCount = 2
+  /// The standard deviation that weights start with.
+  package var initializerRange: Float = 0.02
+  /// Added to the variance in layer normalisation.
+  package var layerNormEpsilon: Float = 1e-12
+  /// The id of the padding token, whose embedding gets no gradient.
+  package var padTokenID = 0
+  /// How many classes; the number of `id2label` entries.
+  package var labelCount = 2
+
+  /// The defaults of the reference.
+  package init() {}
+
+  /// Reads `config.json`.
+  /// - Parameters:
+  ///   - json: Its bytes.
+  ///   - source: Its path, for messages.
+  /// - Throws: `Failure` with a sentence when it is not JSON, is not a BERT encoder, or asks for what we do not have.
+  package init(json: Data, source: String) throws {
+    let file: ConfigurationFile
+    do {
+      file = try JSONDecoder().decode(ConfigurationFile.self, from: json)
+    } catch let DecodingError.typeMismatch(type, context) {
+      let key = context.codingPath.map(\.stringValue).joined(separator: ".")
+      throw Failure(.badContent, "\(source): \"\(key)\" is not a value of type \(type); correct the configuration.")
+    } catch {
+      throw Failure(.badContent, "\(source) is not a JSON object; pass the config.json that came with the model.")
+    }
+    try file.refuseOtherArchitectures(source)
+    vocabularySize = file.vocab_size ?? vocabularySize
+    hiddenSize = file.hidden_size ?? hiddenSize
+    layerCount = file.num_hidden_layers ?? layerCount
+    attentionHeadCount = file.num_attention_heads ?? attentionHeadCount
+    intermediateSize = file.intermediate_size ?? intermediateSize
+    hiddenDropout = file.hidden_dropout_prob ?? hiddenDropout
+    attentionDropout = file.attention_probs_dropout_prob ?? attentionDropout
+    classifierDropout = file.classifier_dropout
+    positionCount = file.max_position_embeddings ?? positionCount
+    typeCount = file.type_vocab_size ?? typeCount
+    initializerRange = file.initializer_range ?? initializerRange
+    layerNormEpsilon = file.layer_norm_eps ?? layerNormEpsilon
+    padTokenID = file.pad_token_id ?? padTokenID
+    labelCount = file.id2label?.count ?? 2
+    if let name = file.hidden_act {
+      guard let activation = Activation(configurationName: name) else {
+        throw Failure(
+          .badContent,
+          "\(source): hidden_act is \"\(name)\", expected gelu, gelu_new, relu, swish or tanh.")
+      }
+      self.activation = activation
+    }
+    try validate(source)
+  }
+
+  private func validate(_ source: String) throws {
+    func require(_ holds: Bool, _ message: String) throws {
+      if !holds { throw Failure(.badContent, "\(source): \(message)") }
+    }
+    let sizes = [
+      ("vocab_size", vocabularySize), ("hidden_size", hiddenSize), ("num_hidden_layers", layerCount),
+      ("num_attention_heads", attentionHeadCount), ("intermediate_size", intermediateSize),
+      ("max_position_embeddings", positionCount), ("type_vocab_size", typeCount),
+    ]
+    for (key, value) in sizes {
+      try require((1...(1 << 24)).contains(value), "\(key) is \(value), expected a number from 1 to 16,777,216.")
+    }
+    try require(
+      hiddenSize % attentionHeadCount == 0,
+      "hidden_size \(hiddenSize) is not a multiple of num_attention_heads \(attentionHeadCount).")
+    let probabilities = [
+      ("hidden_dropout_prob", hiddenDropout), ("attention_probs_dropout_prob", attentionDropout),
+      ("classifier_dropout", classifierDropout ?? 0),
+    ]
+    for (key, value) in probabilities {
+      try require((0..<1).contains(value), "\(key) is \(value), expected a probability from 0 to below 1.")
+    }
+    try require(layerNormEpsilon >= 0, "layer_norm_eps is \(layerNormEpsilon), expected 0 or more.")
+    try require(
+      (0..<vocabularySize).contains(padTokenID), "pad_token_id \(padTokenID) is outside the vocabulary.")
+  }
+
+  /// Dropout on the pooled output.
+  package var pooledDropout: Float { classifierDropout ?? hiddenDropout }
+}
+
+/// The keys of `config.json` that change the computation, under their published names.
+private struct ConfigurationFile: Decodable {
+  // The names are those of the file.
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let model_type: String?, hidden_act: String?, position_embedding_type: String?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let vocab_size: Int?, hidden_size: Int?, num_hidden_layers: Int?, num_attention_heads: Int?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let intermediate_size: Int?, max_position_embeddings: Int?, type_vocab_size: Int?, pad_token_id: Int?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let hidden_dropout_prob: Float?, attention_probs_dropout_prob: Float?, classifier_dropout: Float?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let initializer_range: Float?, layer_norm_eps: Float?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let is_decoder: Bool?, add_cross_attention: Bool?
+  let id2label: [String: String]?
+
+  func refuseOtherArchitectures(_ source: String) throws {
+    func refuse(_ found: String, _ expected: String) -> Failure {
+      Failure(.badContent, "\(source): \(found), expected \(expected); only BERT encoders can be fine-tuned.")
+    }
+    if let model_type, model_type != "bert" { throw refuse("model_type is \"\(model_type)\"", "\"bert\"") }
+    if let position_embedding_type, position_embedding_type != "absolute" {
+      throw refuse("position_embedding_type is \"\(position_embedding_type)\"", "\"absolute\"")
+    }
+    if is_decoder == true { throw refuse("is_decoder is true", "false") }
+    if add_cross_attention == true { throw refuse("add_cross_attention is true", "false") }
+  }
+}

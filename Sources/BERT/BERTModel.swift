@@ -1,0 +1,55 @@
+package import Tensors
+
+/// The encoder: embeddings and layers, run forward over a batch and backward as far down as anything is trained.
+package final class BERTModel {
+  /// The input of the first layer.
+  package let embeddings: Embeddings
+  /// The layers, from the input up.
+  package let layers: [EncoderLayer]
+  private let hiddenSize: Int
+  private var lowestTrainable = 0
+
+  init(_ configuration: BERTConfiguration, _ table: ParameterTable) {
+    embeddings = Embeddings(configuration, table)
+    layers = (0..<configuration.layerCount).map { EncoderLayer($0, configuration, table) }
+    hiddenSize = configuration.hiddenSize
+  }
+
+  /// Finds the lowest layer that has anything trained; to be called when branches have been attached.
+  func settleTrainableLayers() {
+    if embeddings.isTrainable {
+      lowestTrainable = -1
+    } else {
+      lowestTrainable = layers.firstIndex { $0.isTrainable } ?? layers.count
+    }
+  }
+
+  /// Whether backward has anything to do below the head.
+  package var needsGradient: Bool { lowestTrainable < layers.count }
+
+  /// - Returns: The last layer's output at the rows that the head reads, `[reads, H]`.
+  package func forward(_ batch: BatchViews, _ workspace: Workspace) -> Matrix {
+    var x = embeddings.forward(batch, workspace)
+    for (index, layer) in layers.enumerated() {
+      x = layer.forward(
+        x, batch, onlyReads: index == layers.count - 1,
+        saves: workspace.isTraining && index >= lowestTrainable, workspace)
+    }
+    return x
+  }
+
+  /// Adds the gradients of everything that is trained below the head.
+  /// - Parameter dy: The gradient of forward's output; overwritten.
+  package func backward(_ dy: Matrix, _ batch: BatchViews, _ workspace: Workspace) {
+    // Two buffers take turns: a layer reads its output's gradient from one and writes its input's into the other.
+    let buffers = (0..<2).map { _ in workspace.arena.matrix(batch.tokens.count, hiddenSize) }
+    var gradient = dy
+    for index in layers.indices.reversed() where index >= lowestTrainable {
+      let dx = index > lowestTrainable ? buffers[index & 1] : nil
+      layers[index].backward(gradient, dx: dx, batch, onlyReads: index == layers.count - 1, workspace)
+      guard let dx else { return }
+      gradient = dx
+    }
+    if lowestTrainable < 0 { embeddings.backward(gradient, batch, workspace) }
+  }
+}

@@ -1,0 +1,45 @@
+package import Tensors
+
+extension BERTConfiguration {
+  /// Every parameter of the classifier under its published name, in the order of the blocks.
+  ///
+  /// A layer's query, key and value lie one after another, weights and biases each, so that the three are one product.
+  /// - Parameter isTrainable: Which of them are trained, by name.
+  package func parameters(isTrainable: (String) -> Bool) -> [ParameterSpecification] {
+    var list: [ParameterSpecification] = []
+    func add(_ name: String, _ shape: [Int], _ initializer: Initializer) {
+      list.append(ParameterSpecification(name, shape, initializer, isTrainable: isTrainable(name)))
+    }
+    let weights = Initializer.normal(deviation: initializerRange)
+    func addNorm(_ name: String) {
+      add(name + ".LayerNorm.weight", [hiddenSize], .constant(1))
+      add(name + ".LayerNorm.bias", [hiddenSize], .constant(0))
+    }
+    func addLinear(_ name: String, _ out: Int, _ input: Int) {
+      add(name + ".weight", [out, input], weights)
+      add(name + ".bias", [out], .constant(0))
+    }
+    let h = hiddenSize
+    let embeddings = "bert.embeddings"
+    add(
+      "\(embeddings).word_embeddings.weight", [vocabularySize, h],
+      .normal(deviation: initializerRange, zeroRow: padTokenID))
+    add("\(embeddings).position_embeddings.weight", [positionCount, h], weights)
+    add("\(embeddings).token_type_embeddings.weight", [typeCount, h], weights)
+    addNorm(embeddings)
+    for layer in 0..<layerCount {
+      let prefix = "bert.encoder.layer.\(layer)"
+      let projections = ["query", "key", "value"].map { "\(prefix).attention.self.\($0)" }
+      for name in projections { add(name + ".weight", [h, h], weights) }
+      for name in projections { add(name + ".bias", [h], .constant(0)) }
+      addLinear("\(prefix).attention.output.dense", h, h)
+      addNorm("\(prefix).attention.output")
+      addLinear("\(prefix).intermediate.dense", intermediateSize, h)
+      addLinear("\(prefix).output.dense", h, intermediateSize)
+      addNorm("\(prefix).output")
+    }
+    addLinear("bert.pooler.dense", h, h)
+    addLinear("classifier", labelCount, h)
+    return list
+  }
+}

@@ -1,0 +1,99 @@
+internal import Kernels
+package import Tensors
+
+/// What a fine-tuning method does with the embeddings before the first layer reads them: an invertible block.
+package protocol EmbeddingBranch: AnyObject {
+  /// Whether anything of the branch is trained.
+  var isTrainable: Bool { get }
+  /// Changes the embeddings `[tokens, H]` in place.
+  func forward(_ x: Matrix, _ rows: Rows, _ workspace: Workspace)
+  /// Adds the branch's gradients and turns `dx` in place from the gradient of its output into that of its input.
+  func backward(_ dx: Matrix, _ rows: Rows, _ workspace: Workspace)
+}
+
+/// The input of the encoder: `dropout(LN(word[id] + type[t] + position[p]))`, positions counted within each review.
+package final class Embeddings {
+  private let word: Parameter
+  private let position: Parameter
+  private let type: Parameter
+  private let norm: LayerNorm
+  private let dropoutProbability: Float
+  private let paddingID: Int
+  /// What a fine-tuning method added.
+  package var branch: (any EmbeddingBranch)?
+
+  private var mask: Mask?
+  private var normalized: Matrix?
+  private var inverseDeviations: UnsafeMutablePointer<Float>?
+
+  init(_ configuration: BERTConfiguration, _ table: ParameterTable) {
+    word = table["bert.embeddings.word_embeddings.weight"]
+    position = table["bert.embeddings.position_embeddings.weight"]
+    type = table["bert.embeddings.token_type_embeddings.weight"]
+    norm = LayerNorm("bert.embeddings.LayerNorm", table, epsilon: configuration.layerNormEpsilon)
+    dropoutProbability = configuration.hiddenDropout
+    paddingID = configuration.padTokenID
+  }
+
+  /// Whether the tables or their normalisation are trained.
+  private var ownIsTrainable: Bool {
+    word.isTrainable || position.isTrainable || type.isTrainable || norm.isTrainable
+  }
+  var isTrainable: Bool { ownIsTrainable || branch?.isTrainable == true }
+
+  /// - Returns: `[tokens, H]`.
+  func forward(_ batch: BatchViews, _ workspace: Workspace) -> Matrix {
+    let rows = batch.tokens
+    let h = workspace.arena.matrix(rows.count, word.columns)
+    let y = workspace.arena.matrix(rows.count, word.columns)
+    let deviations = workspace.arena.allocate(Float.self, rows.count)
+    let (words, positions, types) = (workspace[word], workspace[position], workspace[type])
+    for r in 0..<rows.count {
+      let out = h.row(r)
+      let w = words.row(Int(batch.ids[r]))
+      let t = types.row(Int(batch.types[r]))
+      let p = positions.row(Int(rows.positions[r]))
+      for i in 0..<h.columns { out[i] = w[i] + t[i] + p[i] }
+    }
+    normalizeSum(
+      h, bias: nil, mask: nil, residual: nil, gamma: workspace[norm.weight].base,
+      beta: workspace[norm.bias].base, epsilon: norm.epsilon, into: y, inverseDeviations: deviations)
+    mask = workspace.mask(
+      rows, columns: y.columns, probability: dropoutProbability, site: DropoutSite.embeddings)
+    if let mask { applyMask(mask, y, into: y) }
+    normalized = h
+    inverseDeviations = deviations
+    branch?.forward(y, rows, workspace)
+    return y
+  }
+
+  /// Adds the gradients of the tables; the padding token's row gets none, as in the reference.
+  /// - Parameter dy: The gradient of the output; overwritten.
+  func backward(_ dy: Matrix, _ batch: BatchViews, _ workspace: Workspace) {
+    guard let normalized, let inverseDeviations else {
+      preconditionFailure("backward of the embeddings without their forward")
+    }
+    branch?.backward(dy, batch.tokens, workspace)
+    guard ownIsTrainable else { return }
+    if let mask { applyMask(mask, dy, into: dy) }
+    normalizeBackward(
+      dy, normalized: normalized, inverseDeviations: inverseDeviations, gamma: workspace[norm.weight].base,
+      into: dy, dGamma: workspace.gradient(of: norm.weight)?.base,
+      dBeta: workspace.gradient(of: norm.bias)?.base)
+    addRows(dy, to: workspace.gradient(of: word), skipping: paddingID) { Int(batch.ids[$0]) }
+    addRows(dy, to: workspace.gradient(of: position)) { Int(batch.tokens.positions[$0]) }
+    addRows(dy, to: workspace.gradient(of: type)) { Int(batch.types[$0]) }
+  }
+
+  private func addRows(
+    _ dy: Matrix, to table: Matrix?, skipping: Int? = nil, _ index: (Int) -> Int
+  ) {
+    guard let table else { return }
+    for r in 0..<dy.rows {
+      let target = index(r)
+      if target == skipping { continue }
+      let (from, onto) = (dy.row(r), table.row(target))
+      for i in 0..<dy.columns { onto[i] += from[i] }
+    }
+  }
+}

@@ -1,0 +1,143 @@
+internal import Kernels
+internal import Tensors
+
+/// Multi-head self-attention within each review: `[rows, H]` queries over the keys and values of the review's tokens.
+///
+/// Queries may be fewer than tokens: the last layer asks only for the rows that the head reads.
+struct SelfAttention {
+  let headCount: Int
+  let dropoutProbability: Float
+  let layer: Int
+
+  /// What backward needs from forward.
+  struct Cache {
+    /// Where each review's probabilities begin: `headCount` matrices `[queries, tokens]` one after another.
+    let probabilities: UnsafeMutablePointer<Float>
+    /// The dropout masks, in a layout of their own: each head's padded to whole groups.
+    let masks: UnsafeMutablePointer<UInt8>?
+    let maskScale: Float
+  }
+
+  /// One review's share of a pass.
+  private struct Piece {
+    let queries: Range<Int>
+    let keys: Range<Int>
+    let probabilityStart: Int
+    let maskStart: Int
+    var area: Int { queries.count * keys.count }
+  }
+
+  /// - Parameters:
+  ///   - q: `[queries, H]`.
+  ///   - k: `[tokens, H]`.
+  ///   - v: `[tokens, H]`.
+  ///   - context: `[queries, H]`, the output.
+  func forward(
+    q: Matrix, k: Matrix, v: Matrix, into context: Matrix, queryRows: Rows, keyRows: Rows,
+    _ workspace: Workspace
+  ) -> Cache {
+    let arena = workspace.arena
+    let dropout = workspace.dropout(
+      dropoutProbability, site: DropoutSite.attentionProbabilities(layer: layer))
+    var (probabilityCount, maskCount, largest) = (0, 0, 0)
+    forEachPiece(queryRows, keyRows) { _, piece in
+      probabilityCount += headCount * piece.area
+      maskCount += headCount * Dropout.maskStride(piece.area)
+      largest = max(largest, piece.area)
+    }
+    let cache = Cache(
+      probabilities: arena.allocate(Float.self, probabilityCount),
+      masks: dropout.map { _ in arena.allocate(UInt8.self, maskCount) }, maskScale: dropout?.scale ?? 1)
+    let mark = arena.mark
+    let scratch = arena.allocate(Float.self, largest)
+    forEachPiece(queryRows, keyRows) { review, piece in
+      if let dropout {
+        writeMasks(dropout, cache, piece, queryRows, keyRows.reviews[piece.keys.lowerBound])
+      }
+      forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
+        head.forward(into: context.rows(piece.queries).columns(columns))
+      }
+    }
+    arena.rewind(to: mark)
+    return cache
+  }
+
+  /// Writes the gradients of q, k and v.
+  func backward(
+    _ dContext: Matrix, q: Matrix, k: Matrix, v: Matrix, dq: Matrix, dk: Matrix, dv: Matrix, _ cache: Cache,
+    queryRows: Rows, keyRows: Rows, _ workspace: Workspace
+  ) {
+    let mark = workspace.arena.mark
+    var largest = 0
+    forEachPiece(queryRows, keyRows) { largest = max(largest, $1.area) }
+    let scratch = workspace.arena.allocate(Float.self, largest)
+    forEachPiece(queryRows, keyRows) { _, piece in
+      forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
+        head.backward(
+          dContext.rows(piece.queries).columns(columns), dq: dq.rows(piece.queries).columns(columns),
+          dk: dk.rows(piece.keys).columns(columns), dv: dv.rows(piece.keys).columns(columns))
+      }
+    }
+    workspace.arena.rewind(to: mark)
+  }
+
+  private func forEachPiece(_ queryRows: Rows, _ keyRows: Rows, _ body: (Int, Piece) -> Void) {
+    var (probabilityStart, maskStart) = (0, 0)
+    for review in 0..<keyRows.reviewCount {
+      let piece = Piece(
+        queries: queryRows.range(review), keys: keyRows.range(review), probabilityStart: probabilityStart,
+        maskStart: maskStart)
+      body(review, piece)
+      probabilityStart += headCount * piece.area
+      maskStart += headCount * Dropout.maskStride(piece.area)
+    }
+  }
+
+  private func forEachHead(
+    q: Matrix, k: Matrix, v: Matrix, _ piece: Piece, _ cache: Cache, _ scratch: UnsafeMutablePointer<Float>,
+    _ body: (AttentionHead, Range<Int>) -> Void
+  ) {
+    let width = q.columns / headCount
+    let (queryCount, keyCount) = (piece.queries.count, piece.keys.count)
+    for head in 0..<headCount {
+      let columns = head * width..<(head + 1) * width
+      let start = piece.probabilityStart + head * piece.area
+      let keep = cache.masks.map { $0 + piece.maskStart + head * Dropout.maskStride(piece.area) }
+      body(
+        AttentionHead(
+          q: q.rows(piece.queries).columns(columns), k: k.rows(piece.keys).columns(columns),
+          v: v.rows(piece.keys).columns(columns),
+          probabilities: Matrix(cache.probabilities + start, rows: queryCount, columns: keyCount),
+          keep: keep.map { UnsafePointer($0) }, keepScale: cache.maskScale,
+          scratch: Matrix(scratch, rows: queryCount, columns: keyCount)),
+        columns)
+    }
+  }
+
+  /// A probability's mask is keyed by (review, head) and its place in the review's full table of tokens × tokens, so a
+  /// query has the same mask whether all rows are asked for or a few.
+  private func writeMasks(
+    _ dropout: Dropout, _ cache: Cache, _ piece: Piece, _ queryRows: Rows, _ review: UInt32
+  ) {
+    guard let masks = cache.masks else { return }
+    let keyCount = piece.keys.count
+    for head in 0..<headCount {
+      let mask = masks + piece.maskStart + head * Dropout.maskStride(piece.area)
+      if isPrefix(queryRows, piece.queries) {
+        dropout.writeMask(mask, columns: piece.area, review: review, row: UInt32(head))
+        continue
+      }
+      for (i, row) in piece.queries.enumerated() {
+        dropout.writeMaskPart(
+          mask + i * keyCount, from: Int(queryRows.positions[row]) * keyCount, count: keyCount,
+          review: review, row: UInt32(head))
+      }
+    }
+  }
+
+  /// Whether the queries are the review's first tokens in order, as they are in all but masked-language modelling.
+  private func isPrefix(_ rows: Rows, _ range: Range<Int>) -> Bool {
+    rows.positions[range.lowerBound] == 0
+      && Int(rows.positions[range.upperBound - 1]) == range.count - 1
+  }
+}

@@ -1,0 +1,67 @@
+internal import Kernels
+package import Tensors
+
+/// BERT with its classification head: one worker's instance, over parameters that all workers share.
+package final class SequenceClassifier {
+  /// The model's shape.
+  package let configuration: BERTConfiguration
+  /// The encoder.
+  package let encoder: BERTModel
+  /// The head.
+  package let head: ClassificationHead
+
+  /// A model over a table that has all of `configuration.parameters`.
+  package init(_ configuration: BERTConfiguration, _ table: ParameterTable) {
+    self.configuration = configuration
+    encoder = BERTModel(configuration, table)
+    head = ClassificationHead(configuration, table)
+    encoder.settleTrainableLayers()
+  }
+
+  /// Every linear map that a fine-tuning method can name, the encoder's first.
+  package var projections: [Projection] {
+    encoder.layers.flatMap(\.projections) + [head.pooler, head.classifier]
+  }
+
+  /// To be called when branches have been attached: finds out how far down backward has to go.
+  package func branchesWereAttached() { encoder.settleTrainableLayers() }
+
+  /// The logits of a batch, `[reviews, C]`, in the workspace's arena. Dropout is on when the workspace is training.
+  package func logits(_ batch: BatchViews, _ workspace: Workspace) -> Matrix {
+    head.forward(encoder.forward(batch, workspace), batch.reads, workspace)
+  }
+
+  /// One pass forward and backward: adds the gradient of the *sum* of the reviews' losses to the workspace's gradients.
+  /// - Parameters:
+  ///   - batch: The reviews.
+  ///   - labels: `[reviews]`.
+  ///   - losses: `[reviews]`, receives each review's cross-entropy.
+  package func addGradients(
+    _ batch: BatchViews, labels: UnsafePointer<Int32>, losses: UnsafeMutablePointer<Double>,
+    _ workspace: Workspace
+  ) {
+    let logits = logits(batch, workspace)
+    for r in 0..<logits.rows {
+      losses[r] = crossEntropy(
+        logits.row(r), count: logits.columns, label: Int(labels[r]), gradient: logits.row(r))
+    }
+    guard encoder.needsGradient else {
+      head.backward(logits, dh: nil, batch.reads, workspace)
+      return
+    }
+    let dh = workspace.arena.matrix(batch.reads.count, configuration.hiddenSize)
+    head.backward(logits, dh: dh, batch.reads, workspace)
+    encoder.backward(dh, batch, workspace)
+  }
+
+  /// How many bytes of arena a pass over `tokens` tokens of `reviews` reviews takes at most, for reservation.
+  package func arenaBytes(tokens: Int, reviews: Int, longest: Int) -> Int {
+    let c = configuration
+    let perToken = 16 * c.hiddenSize + 3 * c.intermediateSize
+    let masks = (3 * (c.hiddenSize + 128) + 16 * c.hiddenSize) / 4
+    let attention = c.attentionHeadCount * (longest + 128) * 5 / 4 + 2 * 128
+    let backward = 10 * c.hiddenSize + 2 * c.intermediateSize + longest
+    let floats = (tokens + 64) * ((perToken + masks + attention) * (c.layerCount + 2) + backward)
+    return 4 * floats + reviews * (c.hiddenSize * 64) + (1 << 22)
+  }
+}

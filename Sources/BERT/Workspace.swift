@@ -1,0 +1,75 @@
+package import Kernels
+package import Tensors
+
+/// What a pass through the model works with: the parameters, where gradients go, memory, and what makes dropout.
+///
+/// One worker owns one workspace; the parameters are shared by all workers of a rank.
+package final class Workspace {
+  /// The numbers of the model.
+  package let parameters: ParameterStore
+  /// The gradient block of this worker, in the layout of the trainable block; nil where nothing is trained.
+  package let gradients: UnsafeMutablePointer<Float>?
+  /// Memory for one pass.
+  package let arena: ActivationArena
+  /// The run's seed.
+  package let seed: UInt32
+  /// The optimiser step, which dropout masks depend on.
+  package var step: UInt32 = 0
+  /// Whether dropout is on and what backward needs is kept.
+  package var isTraining = false
+
+  /// A workspace over parameters.
+  package init(
+    parameters: ParameterStore, gradients: UnsafeMutablePointer<Float>?, arena: ActivationArena, seed: UInt32
+  ) {
+    self.parameters = parameters
+    self.gradients = gradients
+    self.arena = arena
+    self.seed = seed
+  }
+
+  /// The view of a parameter's numbers.
+  package subscript(parameter: Parameter) -> Matrix { parameters[parameter] }
+
+  /// Where a parameter's gradient is added up; nil when it is frozen.
+  package func gradient(of parameter: Parameter) -> Matrix? {
+    guard parameter.isTrainable, let gradients else { return nil }
+    return Matrix(gradients + parameter.offset, rows: parameter.rows, columns: parameter.columns)
+  }
+
+  /// The dropout of a site in this step; nil outside training or when the probability is zero.
+  package func dropout(_ probability: Float, site: UInt32) -> Dropout? {
+    isTraining ? Dropout(probability: probability, seed: seed, site: site, step: step) : nil
+  }
+
+  /// The dropout mask of an activation `[rows, columns]` at a site; nil when there is no dropout.
+  package func mask(_ rows: Rows, columns: Int, probability: Float, site: UInt32) -> Mask? {
+    guard let dropout = dropout(probability, site: site) else { return nil }
+    let bytes = arena.allocate(UInt8.self, rows.count * Dropout.maskStride(columns))
+    let mask = Mask(base: bytes, columns: columns, scale: dropout.scale)
+    for r in 0..<rows.count {
+      dropout.writeMask(
+        mask.row(r), columns: columns, review: rows.reviews[r], row: UInt32(rows.positions[r]))
+    }
+    return mask
+  }
+}
+
+/// The numbering of the places in the model where something is dropped; a mask is a function of its site.
+package enum DropoutSite {
+  /// After the embeddings' normalisation.
+  package static let embeddings: UInt32 = 1
+  /// On the pooled `[CLS]`, before the classifier.
+  package static let pooled: UInt32 = 2
+
+  /// The attention probabilities of a layer.
+  package static func attentionProbabilities(layer: Int) -> UInt32 { of(layer, 0) }
+  /// The output of a layer's attention, before it is added to the residual.
+  package static func attentionOutput(layer: Int) -> UInt32 { of(layer, 1) }
+  /// The output of a layer's feed-forward block, before it is added to the residual.
+  package static func feedForwardOutput(layer: Int) -> UInt32 { of(layer, 2) }
+  /// The input of the branch of a layer's projection; `projection` counts from 0, below 48.
+  package static func branch(layer: Int, projection: Int) -> UInt32 { of(layer, 16 + UInt32(projection)) }
+
+  private static func of(_ layer: Int, _ place: UInt32) -> UInt32 { 64 + UInt32(layer) * 64 + place }
+}

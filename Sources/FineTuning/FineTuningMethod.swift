@@ -1,0 +1,67 @@
+package import BERT
+package import Tensors
+
+/// A way to fine-tune a base: which of its parameters are trained, what is added to it, and where.
+///
+/// A method is a configuration (its stored properties), a branch for the sites of the model that it changes, and a test.
+/// It is registered in `FineTuningMethods`.
+package protocol FineTuningMethod: Sendable {
+  /// What `--method` calls it.
+  var name: String { get }
+  /// The learning rate that works for it when none is asked for.
+  var defaultLearningRate: Double { get }
+  /// Its own options, resolved, for the configuration that is printed and stored.
+  var settings: [String: String] { get }
+  /// Whether a parameter of the base is trained.
+  func trains(_ name: String) -> Bool
+  /// The parameters that it adds to a base.
+  /// - Throws: `Failure` when its options do not fit the base.
+  func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification]
+  /// Puts its branches at the sites of a model whose table has the added parameters.
+  func attach(to model: SequenceClassifier, _ table: ParameterTable)
+  /// What it adds to the weight of a projection once training is over, in `Double`; nil when the projection is left
+  /// as it is. A method whose branches cannot be folded into weights keeps them instead (`canMerge`).
+  func weightUpdate(of projection: String, in parameters: ParameterStore) -> WeightUpdate?
+  /// Whether the trained model can be written as a plain BERT.
+  var canMerge: Bool { get }
+}
+
+/// `W ← W + scale · left · right`, to be computed in `Double`.
+package struct WeightUpdate {
+  /// `[out, r]`.
+  package let left: Matrix
+  /// `[r, in]`.
+  package let right: Matrix
+  /// What the product is multiplied by.
+  package let scale: Double
+}
+
+extension FineTuningMethod {
+  /// Nothing is added unless a method says so.
+  package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] { [] }
+  /// Nothing is attached unless a method says so.
+  package func attach(to model: SequenceClassifier, _ table: ParameterTable) {}
+  /// Nothing is folded in unless a method says so.
+  package func weightUpdate(of projection: String, in parameters: ParameterStore) -> WeightUpdate? { nil }
+  /// A method without branches is a plain BERT already.
+  package var canMerge: Bool { true }
+  /// No options unless a method has some.
+  package var settings: [String: String] { [:] }
+
+  /// Both blocks for a base: the base's own parameters, then the method's, then the head.
+  /// - Throws: `Failure` when the method's options do not fit the base.
+  package func table(for configuration: BERTConfiguration) throws -> ParameterTable {
+    let base = configuration.parameters(isTrainable: trains)
+    let isHead = { (specification: ParameterSpecification) in specification.name.hasPrefix("classifier.") }
+    return ParameterTable(
+      base.filter { !isHead($0) } + (try addedParameters(configuration)) + base.filter(isHead))
+  }
+
+  /// A model with the method's branches in place.
+  package func model(_ configuration: BERTConfiguration, _ table: ParameterTable) -> SequenceClassifier {
+    let model = SequenceClassifier(configuration, table)
+    attach(to: model, table)
+    model.branchesWereAttached()
+    return model
+  }
+}

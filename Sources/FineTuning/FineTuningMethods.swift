@@ -1,0 +1,47 @@
+internal import Failures
+
+/// What a person can ask of the methods together; each method reads what is its own.
+package struct FineTuningOptions: Sendable {
+  /// LoRA's r.
+  package var loraRank = 16
+  /// LoRA's α; 2 r when nil.
+  package var loraAlpha: Double?
+  /// LoRA's dropout.
+  package var loraDropout: Float = 0.1
+  /// LoRA's targets.
+  package var loraTargets = ["query", "value"]
+
+  /// The defaults.
+  package init() {}
+}
+
+/// The methods there are, by name: the one place where a new one is registered.
+package enum FineTuningMethods {
+  private typealias Maker = @Sendable (FineTuningOptions) throws -> any FineTuningMethod
+
+  private static let registry: [(name: String, make: Maker)] = [
+    ("full", { _ in FullFineTuning() }),
+    ("linear-probe", { _ in LinearProbe() }),
+    ("bitfit", { _ in BitFit() }),
+    (
+      "lora",
+      {
+        try LoRA(
+          loraRank: $0.loraRank, alpha: $0.loraAlpha, dropout: $0.loraDropout, targets: $0.loraTargets)
+      }
+    ),
+  ]
+
+  /// The names that `--method` takes.
+  package static var names: [String] { registry.map(\.name) }
+
+  /// The method of a name.
+  /// - Throws: `Failure` when there is none, or its options make no sense.
+  package static func method(named name: String, _ options: FineTuningOptions) throws -> any FineTuningMethod {
+    guard let entry = registry.first(where: { $0.name == name }) else {
+      throw Failure(
+        .usage, "--method is \"\(name)\", expected one of \(names.joined(separator: ", ")).")
+    }
+    return try entry.make(options)
+  }
+}

@@ -1,0 +1,68 @@
+package import BERT
+internal import Kernels
+package import Tensors
+
+/// LoRA's branch: adds `s · B(A(dropout(x)))` to the output of a projection.
+final class LowRankUpdate: ProjectionBranch {
+  private let a: Parameter  // [r, in]
+  private let b: Parameter  // [out, r]
+  private let scale: Float
+  private let dropout: Float
+  private let site: UInt32
+  private var mask: Mask?
+  private var reduced: Matrix?
+
+  init(a: Parameter, b: Parameter, scale: Float, dropout: Float, site: UInt32) {
+    self.a = a
+    self.b = b
+    self.scale = scale
+    self.dropout = dropout
+    self.site = site
+  }
+
+  var needsBias: Bool { false }
+  var isTrainable: Bool { a.isTrainable || b.isTrainable }
+
+  /// `y += s · (drop(x) Aᵀ) Bᵀ`; keeps `drop(x) Aᵀ`, `[rows, r]`, and the mask.
+  func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace) {
+    let arena = workspace.arena
+    let reduced = arena.matrix(rows.count, a.rows)
+    mask = workspace.mask(rows, columns: x.columns, probability: dropout, site: site)
+    let mark = arena.mark
+    multiply(dropped(x, workspace), .plain, workspace[a], .transposed, into: reduced)
+    arena.rewind(to: mark)
+    multiply(reduced, .plain, workspace[b], .transposed, into: y, alpha: scale, beta: 1)
+    self.reduced = reduced
+  }
+
+  /// `dB += s · dyᵀ reduced`; with `t = s · dy B`: `dA += tᵀ drop(x)`, `dx += drop(t A)`.
+  func backward(_ dy: Matrix, _ x: Matrix, dx: Matrix?, _ rows: Rows, _ workspace: Workspace) {
+    guard let reduced else { preconditionFailure("backward of a low-rank update without its forward") }
+    let arena = workspace.arena
+    let mark = arena.mark
+    defer { arena.rewind(to: mark) }
+    let dReduced = arena.matrix(rows.count, a.rows)
+    multiply(dy, .plain, workspace[b], .plain, into: dReduced, alpha: scale)
+    if let dB = workspace.gradient(of: b) {
+      multiply(dy, .transposed, reduced, .plain, into: dB, alpha: scale, beta: 1)
+    }
+    if let dA = workspace.gradient(of: a) {
+      multiply(dReduced, .transposed, dropped(x, workspace), .plain, into: dA, beta: 1)
+    }
+    guard let dx else { return }
+    guard let mask else {
+      multiply(dReduced, .plain, workspace[a], .plain, into: dx, beta: 1)
+      return
+    }
+    let share = arena.matrix(rows.count, a.columns)
+    multiply(dReduced, .plain, workspace[a], .plain, into: share)
+    addMasked(mask, share, to: dx)
+  }
+
+  private func dropped(_ x: Matrix, _ workspace: Workspace) -> Matrix {
+    guard let mask else { return x }
+    let y = workspace.arena.matrix(x.rows, x.columns)
+    applyMask(mask, x, into: y)
+    return y
+  }
+}

@@ -1,0 +1,63 @@
+/// The constants of one AdamW step, worked out once for all parameters.
+package struct AdamWStep: Sendable, BitwiseCopyable {
+  /// Decay of the first moment.
+  package let beta1: Float
+  /// Decay of the second moment.
+  package let beta2: Float
+  /// Added to the root of the second moment.
+  package let epsilon: Float
+  /// 1/(1 − β₁ᵗ).
+  package let correction1: Float
+  /// 1/√(1 − β₂ᵗ).
+  package let correction2: Float
+  /// What each gradient is multiplied by first: one over the number of reviews, times clipping.
+  package let gradientScale: Float
+
+  /// The constants of step `step` (from 1).
+  package init(beta1: Double, beta2: Double, epsilon: Double, step: Int, gradientScale: Double) {
+    self.beta1 = Float(beta1)
+    self.beta2 = Float(beta2)
+    self.epsilon = Float(epsilon)
+    correction1 = Float(1 / (1 - power(beta1, step)))
+    correction2 = Float(1 / (1 - power(beta2, step)).squareRoot())
+    self.gradientScale = Float(gradientScale)
+  }
+}
+
+/// βᵗ by repeated squaring.
+private func power(_ base: Double, _ exponent: Int) -> Double {
+  var (result, square, rest) = (1.0, base, exponent)
+  while rest > 0 {
+    if rest & 1 == 1 { result *= square }
+    square *= square
+    rest >>= 1
+  }
+  return result
+}
+
+/// One AdamW step over `count` parameters; the gradient is read and set to zero for the next step.
+///
+/// `p ← p·(1 − η·λ)`, then `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `p ← p − η·m̂/(√v̂ + ε)`.
+/// - SeeAlso: Loshchilov, Hutter: *Decoupled weight decay regularization*, ICLR 2019, algorithm 2.
+package func adamWUpdate(
+  values: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
+  firstMoments m: UnsafeMutablePointer<Float>, secondMoments v: UnsafeMutablePointer<Float>, count: Int,
+  learningRate: Float, weightDecay: Float, step: AdamWStep
+) {
+  let keep = 1 - learningRate * weightDecay
+  let (b1, b2) = (step.beta1, step.beta2)
+  let (c1, c2) = (1 - b1, 1 - b2)
+  let rate = learningRate * step.correction1
+  let correction2 = step.correction2
+  let epsilon = step.epsilon
+  let gradientScale = step.gradientScale
+  for i in 0..<count {
+    let g = gradients[i] * gradientScale
+    gradients[i] = 0
+    let mi = b1 * m[i] + c1 * g
+    let vi = b2 * v[i] + c2 * g * g
+    m[i] = mi
+    v[i] = vi
+    values[i] = values[i] * keep - rate * mi / (vi.squareRoot() * correction2 + epsilon)
+  }
+}

@@ -1,0 +1,114 @@
+internal import Randomness
+
+/// Dropout at one site of the model: which numbers are dropped is a function of (seed, site, step, review, row, column).
+///
+/// A number is kept when its 16 random bits are at least `probability · 2¹⁶`, rounded; what is kept is scaled by the
+/// inverse of the exact share that is. Sixteen bits are taken from a counter's eight halves so that a row of 128
+/// columns costs sixteen counters: column `128 g + 16 h + l` reads half `h` of counter `16 g + l`.
+package struct Dropout: Sendable, BitwiseCopyable {
+  private let generator: Philox
+  private let step: UInt32
+  private let threshold: UInt32
+  /// What a kept number is multiplied by.
+  package let scale: Float
+
+  /// Dropout of a probability at a site; nil for probability zero.
+  /// - Parameters:
+  ///   - probability: In `0..<1`.
+  ///   - seed: The run's seed.
+  ///   - site: Which place in the model.
+  ///   - step: The optimiser step.
+  package init?(probability: Float, seed: UInt32, site: UInt32, step: UInt32) {
+    guard probability > 0 else { return nil }
+    threshold = UInt32((probability * 65_536).rounded())
+    scale = 65_536 / Float(65_536 - threshold)
+    generator = Philox(seed: seed, purpose: .dropout, site: site)
+    self.step = step
+  }
+
+  /// How many bytes a mask row of `columns` takes: whole groups of 128.
+  package static func maskStride(_ columns: Int) -> Int { (columns + 127) & ~127 }
+
+  /// Writes one row of a mask, 1 for what is kept and 0 for what is dropped, `maskStride(columns)` bytes.
+  /// - Parameters:
+  ///   - mask: Where the row goes.
+  ///   - columns: How many columns it has.
+  ///   - review: Which review the row belongs to.
+  ///   - row: Which row of the review it is: a token's position, or a head and a position.
+  package func writeMask(_ mask: UnsafeMutablePointer<UInt8>, columns: Int, review: UInt32, row: UInt32) {
+    writeGroups(mask, 0..<Dropout.maskStride(columns) / 128, review: review, row: row)
+  }
+
+  /// Writes the columns `from..<from + count` of a row, exactly `count` bytes.
+  package func writeMaskPart(
+    _ mask: UnsafeMutablePointer<UInt8>, from: Int, count: Int, review: UInt32, row: UInt32
+  ) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 128) { group in
+      guard let bytes = group.baseAddress else { return }
+      for index in from / 128..<(from + count + 127) / 128 {
+        writeGroups(bytes, index..<index + 1, review: review, row: row)
+        for column in max(from, 128 * index)..<min(from + count, 128 * index + 128) {
+          mask[column - from] = bytes[column - 128 * index]
+        }
+      }
+    }
+  }
+
+  private func writeGroups(
+    _ mask: UnsafeMutablePointer<UInt8>, _ groups: Range<Int>, review: UInt32, row: UInt32
+  ) {
+    let lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    for group in groups {
+      var x0 = lanes &+ UInt32(16 * group)
+      var x1 = SIMD16<UInt32>(repeating: row)
+      var x2 = SIMD16<UInt32>(repeating: review)
+      var x3 = SIMD16<UInt32>(repeating: step)
+      var (k0, k1) = generator.key
+      for _ in 0..<10 {
+        let p0 = SIMD16<UInt64>(truncatingIfNeeded: x0) &* UInt64(Philox.multiplier0)
+        let p1 = SIMD16<UInt64>(truncatingIfNeeded: x2) &* UInt64(Philox.multiplier1)
+        x0 = SIMD16<UInt32>(truncatingIfNeeded: p1 &>> 32) ^ x1 ^ k0
+        x1 = SIMD16<UInt32>(truncatingIfNeeded: p1)
+        x2 = SIMD16<UInt32>(truncatingIfNeeded: p0 &>> 32) ^ x3 ^ k1
+        x3 = SIMD16<UInt32>(truncatingIfNeeded: p0)
+        k0 &+= Philox.weyl0
+        k1 &+= Philox.weyl1
+      }
+      let out = UnsafeMutableRawPointer(mask + 128 * (group - groups.lowerBound))
+      storeHalves(x0, out, 0)
+      storeHalves(x1, out, 32)
+      storeHalves(x2, out, 64)
+      storeHalves(x3, out, 96)
+    }
+  }
+
+  @inline(__always)
+  private func storeHalves(_ words: SIMD16<UInt32>, _ out: UnsafeMutableRawPointer, _ offset: Int) {
+    // The sign of (half − threshold) says whether the number is dropped.
+    let low = (((words & 0xFFFF) &- threshold) &>> 31) ^ 1
+    let high = (((words &>> 16) &- threshold) &>> 31) ^ 1
+    out.storeBytes(of: SIMD16<UInt8>(truncatingIfNeeded: low), toByteOffset: offset, as: SIMD16<UInt8>.self)
+    out.storeBytes(
+      of: SIMD16<UInt8>(truncatingIfNeeded: high), toByteOffset: offset + 16, as: SIMD16<UInt8>.self)
+  }
+}
+
+/// A dropout mask over the rows of a matrix: 1 for what is kept, 0 for what is dropped.
+package struct Mask: @unchecked Sendable, BitwiseCopyable {
+  /// The bytes, rows `Dropout.maskStride(columns)` apart.
+  package let base: UnsafeMutablePointer<UInt8>
+  /// How many bytes lie between two rows.
+  package let stride: Int
+  /// What a kept number is multiplied by.
+  package let scale: Float
+
+  /// A mask over bytes that somebody else owns.
+  package init(base: UnsafeMutablePointer<UInt8>, columns: Int, scale: Float) {
+    self.base = base
+    stride = Dropout.maskStride(columns)
+    self.scale = scale
+  }
+
+  /// The bytes of a row.
+  package func row(_ index: Int) -> UnsafeMutablePointer<UInt8> { base + index * stride }
+}

@@ -1,0 +1,84 @@
+package import Tensors
+
+/// `x = factor · x`.
+package func scale(_ x: Matrix, by factor: Float) {
+  for r in 0..<x.rows {
+    let row = x.row(r)
+    for i in 0..<x.columns { row[i] *= factor }
+  }
+}
+
+/// `x += y`.
+package func add(_ y: Matrix, to x: Matrix) {
+  precondition(x.rows == y.rows && x.columns == y.columns, "a sum of different shapes")
+  for r in 0..<x.rows {
+    let (xr, yr) = (x.row(r), y.row(r))
+    for i in 0..<x.columns { xr[i] += yr[i] }
+  }
+}
+
+/// Sets every row to the same vector: a product accumulated onto it has its bias already.
+package func fillRows(_ x: Matrix, with vector: UnsafePointer<Float>) {
+  for r in 0..<x.rows { x.row(r).update(from: vector, count: x.columns) }
+}
+
+/// Adds the same vector to every row.
+package func addToRows(_ x: Matrix, _ vector: UnsafePointer<Float>) {
+  for r in 0..<x.rows {
+    let row = x.row(r)
+    for i in 0..<x.columns { row[i] += vector[i] }
+  }
+}
+
+/// `total[j] += Σ_rows x[row, j]`: the gradient of a bias.
+package func sumRows(_ x: Matrix, addingTo total: UnsafeMutablePointer<Float>) {
+  var r = 0
+  // Four rows at a time, so that the totals are loaded and stored a quarter as often.
+  while r + 4 <= x.rows {
+    let (a, b, c, d) = (x.row(r), x.row(r + 1), x.row(r + 2), x.row(r + 3))
+    for i in 0..<x.columns { total[i] += (a[i] + b[i]) + (c[i] + d[i]) }
+    r += 4
+  }
+  while r < x.rows {
+    let row = x.row(r)
+    for i in 0..<x.columns { total[i] += row[i] }
+    r += 1
+  }
+}
+
+/// `dx[i] = dy[i] · derivative[i]`, in place in `dy`.
+package func multiplyElements(_ dy: Matrix, by derivative: Matrix) {
+  for r in 0..<dy.rows {
+    let (d, g) = (dy.row(r), derivative.row(r))
+    for i in 0..<dy.columns { d[i] *= g[i] }
+  }
+}
+
+/// Copies the rows of `x` that `indices` names, in their order.
+package func gatherRows(_ x: Matrix, _ indices: UnsafePointer<Int32>, into y: Matrix) {
+  for r in 0..<y.rows { y.row(r).update(from: x.row(Int(indices[r])), count: x.columns) }
+}
+
+/// Adds row `r` of `dy` to the row of `dx` that `indices[r]` names: the backward of `gatherRows`.
+package func scatterAddRows(_ dy: Matrix, _ indices: UnsafePointer<Int32>, to dx: Matrix) {
+  for r in 0..<dy.rows {
+    let (from, onto) = (dy.row(r), dx.row(Int(indices[r])))
+    for i in 0..<dy.columns { onto[i] += from[i] }
+  }
+}
+
+/// `y = tanh(y)` in place; computed in `Double`, it runs on one row a review.
+package func tanhRows(_ y: Matrix) {
+  for r in 0..<y.rows {
+    let row = y.row(r)
+    for i in 0..<y.columns { row[i] = Float(hyperbolicTangent(Double(row[i]))) }
+  }
+}
+
+/// `dy = dy · (1 − y²)` in place: the backward of tanh from its own output.
+package func tanhBackward(_ dy: Matrix, y: Matrix) {
+  for r in 0..<dy.rows {
+    let (d, v) = (dy.row(r), y.row(r))
+    for i in 0..<dy.columns { d[i] *= 1 - v[i] * v[i] }
+  }
+}

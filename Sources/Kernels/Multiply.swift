@@ -1,0 +1,75 @@
+internal import COpenBLAS
+package import Tensors
+
+/// Whether a factor of a product is read as its transpose.
+package enum Orientation: Sendable {
+  /// As it lies in memory.
+  case plain
+  /// Rows and columns exchanged.
+  case transposed
+}
+
+/// `c = alpha · op(a) op(b) + beta · c`.
+///
+/// The corresponding C function is `cblas_sgemm`; each call runs on one thread (see `useOneBLASThread`), a rank's
+/// further threads work on reviews of their own.
+/// - Parameters:
+///   - a: `[m, k]` after its orientation.
+///   - b: `[k, n]` after its orientation.
+///   - c: `[m, n]`; with `beta` 0 its old content is not read.
+package func multiply(
+  _ a: Matrix, _ aOrientation: Orientation, _ b: Matrix, _ bOrientation: Orientation, into c: Matrix,
+  alpha: Float = 1, beta: Float = 0
+) {
+  let depth = aOrientation == .plain ? a.columns : a.rows
+  precondition(
+    (aOrientation == .plain ? a.rows : a.columns) == c.rows
+      && (bOrientation == .plain ? b.columns : b.rows) == c.columns
+      && (bOrientation == .plain ? b.rows : b.columns) == depth, "a product of shapes that do not fit")
+  guard c.rows > 0, c.columns > 0 else { return }
+  guard depth > 0 else {
+    if beta == 0 { c.fill(0) } else if beta != 1 { scale(c, by: beta) }
+    return
+  }
+  cblas_sgemm(
+    CblasRowMajor, aOrientation == .plain ? CblasNoTrans : CblasTrans,
+    bOrientation == .plain ? CblasNoTrans : CblasTrans, blasint(c.rows), blasint(c.columns), blasint(depth),
+    alpha, a.base, blasint(max(a.stride, 1)), b.base, blasint(max(b.stride, 1)), beta, c.base,
+    blasint(max(c.stride, 1)))
+}
+
+/// Keeps OpenBLAS to the calling thread. The corresponding C function is `openblas_set_num_threads`.
+package func useOneBLASThread() { openblas_set_num_threads(1) }
+
+/// What OpenBLAS says of itself: version, threading model and the kernels it chose for this processor.
+package func blasDescription() -> String {
+  String(cString: openblas_get_config()) + ", kernels for " + String(cString: openblas_get_corename())
+}
+
+/// Multiplies small matrices whose product is known and says whether OpenBLAS gets it right.
+///
+/// Old releases choose kernels for new processors that compute wrong numbers; that has to show before training does.
+package func blasIsCorrect() -> Bool {
+  let (m, n, k) = (67, 83, 129)
+  let a = [Float](unsafeUninitializedCapacity: m * k) { buffer, count in
+    for i in 0..<m * k { buffer.initializeElement(at: i, to: Float((i * 7) % 13) - 6) }
+    count = m * k
+  }
+  let b = [Float](unsafeUninitializedCapacity: k * n) { buffer, count in
+    for i in 0..<k * n { buffer.initializeElement(at: i, to: Float((i * 5) % 11) - 5) }
+    count = k * n
+  }
+  var c = [Float](repeating: .nan, count: m * n)
+  cblas_sgemm(
+    CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(n), blasint(k), 1, a, blasint(k), b,
+    blasint(n), 0, &c, blasint(n))
+  // Whole numbers this small are exact in Float, so the comparison is for equality.
+  for i in 0..<m {
+    for j in 0..<n {
+      var expected: Float = 0
+      for p in 0..<k { expected += a[i * k + p] * b[p * n + j] }
+      if c[i * n + j] != expected { return false }
+    }
+  }
+  return true
+}

@@ -1,0 +1,161 @@
+/// How a parameter starts when no checkpoint brings it.
+package enum Initializer: Sendable, Equatable {
+  /// The same value everywhere.
+  case constant(Float)
+  /// Normal with mean zero and a standard deviation; a row (the padding token's embedding) may stay zero.
+  case normal(deviation: Float, zeroRow: Int? = nil)
+  /// Uniform in `-bound..<bound`.
+  case uniform(bound: Float)
+  /// One value on the diagonal and another beside it.
+  case diagonal(Float, elsewhere: Float)
+}
+
+/// What is known of a parameter before it has a place: its published name, shape, start and treatment.
+package struct ParameterSpecification: Sendable {
+  /// The published tensor name, such as `bert.encoder.layer.0.attention.self.query.weight`.
+  package let name: String
+  /// `[n]` or `[rows, columns]`.
+  package let shape: [Int]
+  /// How it starts when no checkpoint brings it.
+  package let initializer: Initializer
+  /// Whether it is trained, with a gradient and AdamW moments; otherwise it is frozen.
+  package var isTrainable: Bool
+  /// Whether weight decay applies (not to biases and normalisation weights).
+  package let decays: Bool
+  /// What the learning rate is multiplied by for this parameter.
+  package let learningRateScale: Float
+
+  /// A parameter; weight decay is left out for names that contain `bias` or `LayerNorm`, as the reference does.
+  package init(
+    _ name: String, _ shape: [Int], _ initializer: Initializer, isTrainable: Bool, learningRateScale: Float = 1
+  ) {
+    self.name = name
+    self.shape = shape
+    self.initializer = initializer
+    self.isTrainable = isTrainable
+    self.learningRateScale = learningRateScale
+    decays = !(name.contains("bias") || name.contains("LayerNorm") || name.contains("layernorm")
+      || name.contains("_norm"))
+  }
+
+  /// How many numbers it has.
+  package var count: Int { shape.reduce(1, *) }
+}
+
+/// Where a parameter lies: in which block, at which offset, in which shape. A vector has one row.
+package struct Parameter: BitwiseCopyable, Sendable, Equatable {
+  /// Whether it lies in the trainable block.
+  package let isTrainable: Bool
+  /// Its first element, counted from the start of its block.
+  package let offset: Int
+  /// How many rows.
+  package let rows: Int
+  /// How many columns.
+  package let columns: Int
+  /// How many numbers it has.
+  package var count: Int { rows * columns }
+
+  /// A parameter at a place.
+  package init(isTrainable: Bool, offset: Int, rows: Int, columns: Int) {
+    self.isTrainable = isTrainable
+    self.offset = offset
+    self.rows = rows
+    self.columns = columns
+  }
+}
+
+/// The layout of the two parameter blocks, frozen and trainable: every parameter with its name, offset and shape.
+///
+/// Each block is contiguous and without gaps, in the order of the specifications, so gradients and moments are one
+/// array of the trainable block's length, and an all-reduce carries exactly the trainable numbers.
+package struct ParameterTable: Sendable {
+  /// A parameter with all that is known of it.
+  package struct Entry: Sendable {
+    /// Name, shape, start and treatment.
+    package let specification: ParameterSpecification
+    /// Where it lies.
+    package let parameter: Parameter
+  }
+
+  /// A stretch of the trainable block that the optimiser treats alike.
+  package struct Group: Sendable, Equatable {
+    /// Offsets in the trainable block.
+    package let range: Range<Int>
+    /// Whether weight decay applies.
+    package let decays: Bool
+    /// What the learning rate is multiplied by.
+    package let learningRateScale: Float
+  }
+
+  /// Every parameter, in order.
+  package let entries: [Entry]
+  /// How many numbers the frozen block has.
+  package let frozenCount: Int
+  /// How many numbers the trainable block has.
+  package let trainableCount: Int
+  /// The stretches of the trainable block, in order; they cover it.
+  package let groups: [Group]
+  private let index: [String: Int]
+
+  /// Lays parameters out in the order given.
+  package init(_ specifications: [ParameterSpecification]) {
+    var entries: [Entry] = []
+    var index: [String: Int] = [:]
+    var groups: [Group] = []
+    var (frozen, trainable) = (0, 0)
+    for specification in specifications {
+      precondition(index[specification.name] == nil, "two parameters are named \(specification.name)")
+      index[specification.name] = entries.count
+      let offset = specification.isTrainable ? trainable : frozen
+      let shape = specification.shape
+      let rows = shape.count == 1 ? 1 : shape.dropLast().reduce(1, *)
+      let parameter = Parameter(
+        isTrainable: specification.isTrainable, offset: offset, rows: rows, columns: shape.last ?? 1)
+      entries.append(Entry(specification: specification, parameter: parameter))
+      guard specification.isTrainable else {
+        frozen += parameter.count
+        continue
+      }
+      trainable += parameter.count
+      ParameterTable.extend(&groups, with: specification, offset..<trainable)
+    }
+    self.entries = entries
+    self.index = index
+    self.groups = groups
+    frozenCount = frozen
+    trainableCount = trainable
+  }
+
+  private static func extend(
+    _ groups: inout [Group], with specification: ParameterSpecification, _ range: Range<Int>
+  ) {
+    if let last = groups.last, last.decays == specification.decays,
+      last.learningRateScale == specification.learningRateScale
+    {
+      groups.removeLast()
+      groups.append(
+        Group(
+          range: last.range.lowerBound..<range.upperBound, decays: last.decays,
+          learningRateScale: last.learningRateScale))
+    } else {
+      groups.append(
+        Group(
+          range: range, decays: specification.decays, learningRateScale: specification.learningRateScale))
+    }
+  }
+
+  /// The entry of a name.
+  package func entry(_ name: String) -> Entry? { index[name].map { entries[$0] } }
+
+  /// Where a parameter lies; asking for a name that was never specified is a mistake of the program.
+  package subscript(name: String) -> Parameter {
+    guard let entry = entry(name) else { preconditionFailure("no parameter is named \(name)") }
+    return entry.parameter
+  }
+
+  /// How many numbers there are in both blocks.
+  package var count: Int { frozenCount + trainableCount }
+
+  /// The trained ones, in order.
+  package var trainableEntries: [Entry] { entries.filter { $0.parameter.isTrainable } }
+}
