@@ -114,7 +114,9 @@ let package = Package(
     tests("Demo", ["Randomness"]),
     tests(
       "Training",
-      ["FineTuning", "BERT", "Tensors", "Datasets", "Tokenization", "Collectives", "Failures"]),
+      [
+        "FineTuning", "BERT", "Tensors", "Datasets", "Tokenization", "Collectives", "Interchange", "Failures",
+      ]),
     .testTarget(
       name: "CommandTests", dependencies: ["TestSupport"], swiftSettings: settings),
   ]

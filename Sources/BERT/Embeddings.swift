@@ -42,7 +42,7 @@ package final class Embeddings {
   var isTrainable: Bool { ownIsTrainable || branch?.isTrainable == true }
 
   /// - Returns: `[tokens, H]`.
-  func forward(_ batch: BatchViews, _ workspace: Workspace) -> Matrix {
+  package func forward(_ batch: BatchViews, _ workspace: Workspace) -> Matrix {
     let rows = batch.tokens
     let h = workspace.arena.matrix(rows.count, word.columns)
     let y = workspace.arena.matrix(rows.count, word.columns)

@@ -1,5 +1,5 @@
 internal import Kernels
-internal import Tensors
+package import Tensors
 
 /// One layer of the encoder: self-attention and a feed-forward block, each ended by a residual and a normalisation.
 ///
@@ -93,7 +93,7 @@ package final class EncoderLayer {
   ///     all else for those rows, with exactly the same result.
   ///   - saves: Whether backward will be run.
   /// - Returns: `[tokens, H]`, or `[reads, H]`.
-  func forward(
+  package func forward(
     _ x: Matrix, _ batch: BatchViews, onlyReads: Bool, saves: Bool, _ workspace: Workspace
   ) -> Matrix {
     let arena = workspace.arena

@@ -10,6 +10,8 @@ package struct FineTuningOptions: Sendable {
   package var loraDropout: Float = 0.1
   /// LoRA's targets.
   package var loraTargets = ["query", "value"]
+  /// Which biases LoRA trains.
+  package var loraBias = LoRA.Bias.none
 
   /// The defaults.
   package init() {}
@@ -27,7 +29,8 @@ package enum FineTuningMethods {
       "lora",
       {
         try LoRA(
-          loraRank: $0.loraRank, alpha: $0.loraAlpha, dropout: $0.loraDropout, targets: $0.loraTargets)
+          loraRank: $0.loraRank, alpha: $0.loraAlpha, dropout: $0.loraDropout, targets: $0.loraTargets,
+          bias: $0.loraBias)
       }
     ),
   ]

@@ -13,14 +13,28 @@ package struct LoRA: FineTuningMethod {
   package let alpha: Double
   /// Dropout on the branch's input.
   package let dropout: Float
-  /// Published module names, matched as PEFT does: the whole name, or its end after a dot.
+  /// Published module names, matched as PEFT does: the whole name, or its end after a dot; `all-linear` is every
+  /// linear map but the classifier.
   package let targets: [String]
+  /// Which biases are trained.
+  package let bias: Bias
+
+  /// Which biases LoRA trains beside its matrices, as PEFT names the choices.
+  package enum Bias: String, Sendable, CaseIterable {
+    /// None of them.
+    case none
+    /// Those of the targets.
+    case loraOnly = "lora_only"
+    /// All of them.
+    case all
+  }
 
   /// A configuration.
   /// - Throws: `Failure` when a number makes no sense.
-  package init(loraRank: Int, alpha: Double? = nil, dropout: Float = 0.1, targets: [String] = ["query", "value"])
-    throws
-  {
+  package init(
+    loraRank: Int, alpha: Double? = nil, dropout: Float = 0.1, targets: [String] = ["query", "value"],
+    bias: Bias = .none
+  ) throws {
     guard loraRank >= 1 else {
       throw Failure(.usage, "--lora-rank is \(loraRank), expected a whole number of 1 or more.")
     }
@@ -38,6 +52,7 @@ package struct LoRA: FineTuningMethod {
     self.alpha = alpha
     self.dropout = dropout
     self.targets = targets
+    self.bias = bias
   }
 
   /// What `--method` calls it.
@@ -48,14 +63,18 @@ package struct LoRA: FineTuningMethod {
   package var settings: [String: String] {
     [
       "lora_rank": "\(loraRank)", "lora_alpha": "\(alpha)", "lora_dropout": "\(dropout)",
-      "lora_targets": targets.joined(separator: ","),
+      "lora_targets": targets.joined(separator: ","), "lora_bias": bias.rawValue,
     ]
   }
   /// s = α / r.
   package var scale: Double { alpha / Double(loraRank) }
 
-  /// The classifier.
-  package func trains(_ name: String) -> Bool { name.hasPrefix("classifier.") }
+  /// The classifier, and biases where they are asked for.
+  package func trains(_ name: String) -> Bool {
+    if name.hasPrefix("classifier.") { return true }
+    guard name.hasSuffix(".bias") else { return false }
+    return bias == .all || bias == .loraOnly && targets(String(name.dropLast(".bias".count)))
+  }
 
   /// Whether a projection gets an update.
   package func targets(_ projection: String) -> Bool {

@@ -1,0 +1,42 @@
+internal import Glibc
+
+/// The learning rate as a function of the optimiser step.
+package struct LearningRateSchedule: Sendable, Equatable {
+  /// What the rate does after warm-up.
+  package enum Shape: String, Sendable, CaseIterable, Codable {
+    /// Falls in a line to zero.
+    case linear
+    /// Falls along half a cosine to zero.
+    case cosine
+    /// Stays.
+    case constant
+  }
+
+  /// What the rate does after warm-up.
+  package let shape: Shape
+  /// The rate at its highest.
+  package let peak: Double
+  /// Over how many steps the rate rises from zero; the first of them has rate zero.
+  package let warmupSteps: Int
+  /// How many steps there are.
+  package let totalSteps: Int
+
+  /// A schedule.
+  package init(shape: Shape, peak: Double, warmupSteps: Int, totalSteps: Int) {
+    self.shape = shape
+    self.peak = peak
+    self.warmupSteps = warmupSteps
+    self.totalSteps = totalSteps
+  }
+
+  /// The rate of a step, counted from 0.
+  package func rate(at step: Int) -> Double {
+    if step < warmupSteps { return peak * Double(step) / Double(warmupSteps) }
+    let done = Double(step - warmupSteps) / Double(max(1, totalSteps - warmupSteps))
+    switch shape {
+    case .linear: return peak * max(0, 1 - done)
+    case .cosine: return peak * 0.5 * (1 + cos(Double.pi * min(1, done)))
+    case .constant: return peak
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import BERT
+import Failures
+import FineTuning
+import FoundationEssentials
+import Interchange
+import Tensors
+import TestSupport
+import Training
+
+/// A model with a fixture's weights in memory of its own, and the inputs that all goldens share.
+final class GoldenModel {
+  let configuration: BERTConfiguration
+  let store: ParameterStore
+  let gradients: UnsafeMutablePointer<Float>
+  let workspace: Workspace
+  let model: SequenceClassifier
+  let batch = TokenBatch()
+  private(set) var labels: [Int32] = []
+
+  /// - Parameters:
+  ///   - method: How to fine-tune `fixtures/ckpt/seqcls`.
+  ///   - adapter: A folder of added tensors, and how their names there map to ours.
+  ///   - types: The name of the token types among the inputs.
+  ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
+  init(
+    _ method: any FineTuningMethod, adapter: String? = nil, types: String = "token_type_ids",
+    readsAll: Bool = false
+  ) throws {
+    let folder = try Fixtures.path("fixtures/ckpt/seqcls")
+    configuration = try BERTConfiguration(
+      json: Data(Fixtures.bytes("fixtures/ckpt/seqcls/config.json")), source: folder)
+    let table = try method.table(for: configuration)
+    let frozen = UnsafeMutablePointer<Float>.allocate(capacity: max(1, table.frozenCount))
+    let trainable = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
+    gradients = .allocate(capacity: table.trainableCount)
+    gradients.initialize(repeating: 0, count: table.trainableCount)
+    store = ParameterStore(table: table, frozen: frozen, trainable: trainable)
+    model = method.model(configuration, table)
+    let arena = ActivationArena(capacity: model.arenaBytes(tokens: 1024, reviews: 16, longest: 64))
+    arena.poisons = true
+    workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: 1)
+    workspace.isTraining = true
+
+    var archives = [try TensorArchive(opening: folder + "/model.safetensors")]
+    if let adapter { archives.append(try TensorArchive(opening: Fixtures.path("fixtures/" + adapter))) }
+    for entry in table.entries {
+      let name = entry.specification.name
+      guard let archive = archives.last(where: { $0.entry(named: GoldenModel.name(name, in: $0)) != nil })
+      else { throw Failure(.other, "the fixtures have no \(name)") }
+      try archive.read(GoldenModel.name(name, in: archive), into: store.elements(name))
+    }
+    try fillBatch(types, readsAll)
+  }
+
+  deinit {
+    store.frozen.deallocate()
+    store.trainable.deallocate()
+    gradients.deallocate()
+  }
+
+  private static func name(_ name: String, in archive: TensorArchive) -> String {
+    guard archive.entries.contains(where: { $0.name.hasPrefix("base_model.model.") }) else { return name }
+    let plain = "base_model.model." + name
+    guard name.hasSuffix(".bias"), archive.entry(named: plain) == nil else { return plain }
+    return "base_model.model." + name.dropLast(5) + ".base_layer.bias"
+  }
+
+  private func fillBatch(_ types: String, _ readsAll: Bool) throws {
+    let inputs = try Fixtures.golden("inputs")
+    let (ids, mask) = (try inputs.integers("input_ids"), try inputs.integers("attention_mask"))
+    let types = try inputs.integers(types)
+    labels = try inputs.integers("labels").map { Int32($0) }
+    for row in labels.indices {
+      let cells = row * 64..<row * 64 + 64
+      let count = mask[cells].reduce(0, +)
+      let tokens = ids[cells].prefix(count).map { Int32($0) }
+      let reads = (0..<Int32(count)).map { $0 }
+      let first = types[cells].prefix(count).prefix { $0 == 0 }.count
+      tokens.withUnsafeBufferPointer { tokens in
+        reads.withUnsafeBufferPointer { reads in
+          batch.append(
+            tokens: tokens, secondSegmentStart: first, review: UInt32(row), reads: readsAll ? reads : nil)
+        }
+      }
+    }
+  }
+
+  func logits() -> [Float] {
+    batch.withViews { views in
+      workspace.arena.reset()
+      let logits = model.logits(views, workspace)
+      return Array(UnsafeBufferPointer(start: logits.base, count: logits.rows * logits.columns))
+    }
+  }
+
+  var pooled: [Float] {
+    guard let pooled = model.head.pooled else { return [] }
+    return Array(UnsafeBufferPointer(start: pooled.base, count: pooled.rows * pooled.columns))
+  }
+
+  /// Adds the gradient of the sum of losses, and returns their mean.
+  func addGradients() -> Double {
+    var losses = [Double](repeating: 0, count: labels.count)
+    batch.withViews { views in
+      workspace.arena.reset()
+      model.addGradients(views, labels: labels, losses: &losses, workspace)
+    }
+    return losses.reduce(0, +) / Double(losses.count)
+  }
+
+  /// The mean gradient of a trained parameter.
+  func gradient(_ name: String) -> [Float] {
+    let parameter = store.table[name]
+    return (0..<parameter.count).map { gradients[parameter.offset + $0] / Float(labels.count) }
+  }
+}
