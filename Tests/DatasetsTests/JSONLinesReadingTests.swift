@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct JSONLinesReadingTests {
   static func read(
-    _ content: String, name: String = "reviews.jsonl", columns: ColumnNames = ColumnNames(), classCount: Int = 2
+    _ content: String, name: String = "reviews.jsonl", columns: ColumnNames = ColumnNames(),
+    classCount: Int = 2
   ) throws -> Dataset {
     try Dataset.labelled(bytes: Array(content.utf8), name: name, columns: columns, classCount: classCount)
   }
@@ -30,7 +31,8 @@ import Testing
   }
 
   @Test func emptyLinesArePassedOverAndLineNumbersKept() throws {
-    let data = try Self.read("\n{\"document\":\"a\",\"label\":0}\n \t\r\n\n{\"document\":\"b\",\"label\":1}\n\n")
+    let data = try Self.read(
+      "\n{\"document\":\"a\",\"label\":0}\n \t\r\n\n{\"document\":\"b\",\"label\":1}\n\n")
     #expect(data.texts == ["a", "b"])
     #expect((0..<2).map(data.line) == [2, 5])
     let later = try Self.read("{\"document\":\"a\",\"label\":0}\n\n{\"document\":\"b\",\"label\":1}\n")
