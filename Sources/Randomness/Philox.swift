@@ -69,13 +69,16 @@ package struct Philox: Sendable, BitwiseCopyable {
     return (x0, x1, x2, x3)
   }
 
-  /// A number in the open interval (0, 1) from one word, 24 bits of resolution.
+  /// A number in the open interval (0, 1) from one word, 23 bits of resolution.
+  ///
+  /// With 24 bits the half step would round up to 1 for the largest words, and `log(1 - u)` would be infinite.
   package static func uniform(_ word: UInt32) -> Float {
-    (Float(word >> 8) + 0.5) * 0x1p-24
+    (Float(word >> 9) + 0.5) * 0x1p-23
   }
 
   /// A whole number in `0..<bound` from the first two words at a counter, with a bias below bound · 2⁻⁶⁴.
   package func index(below bound: Int, _ c0: UInt32, _ c1: UInt32 = 0, _ c2: UInt32 = 0) -> Int {
+    precondition(bound > 0, "an index below nothing")
     let w = words(c0, c1, c2)
     let wide = UInt64(w.0) << 32 | UInt64(w.1)
     return Int(wide.multipliedFullWidth(by: UInt64(bound)).high)

@@ -1,0 +1,29 @@
+/// One text per row, as places in the byte buffer of a data set; 12 bytes a row.
+struct TextColumn: Sendable {
+  private var starts: [Int] = []
+  private var lengths: [UInt32] = []
+
+  init(capacity: Int) {
+    starts.reserveCapacity(capacity)
+    lengths.reserveCapacity(capacity)
+  }
+
+  /// The texts of other rows, sharing the bytes.
+  init(_ column: TextColumn, rows: [Int]) {
+    starts = rows.map { column.starts[$0] }
+    lengths = rows.map { column.lengths[$0] }
+  }
+
+  var count: Int { starts.count }
+
+  subscript(row: Int) -> Range<Int> {
+    let start = starts[row]
+    return start..<start + Int(lengths[row])
+  }
+
+  /// Adds a row; the range has less than 2³² bytes, which `LineScanner` sees to.
+  mutating func append(_ range: Range<Int>) {
+    starts.append(range.lowerBound)
+    lengths.append(UInt32(range.count))
+  }
+}
