@@ -82,3 +82,11 @@ package func tanhBackward(_ dy: Matrix, y: Matrix) {
     for i in 0..<dy.columns { d[i] *= 1 - v[i] * v[i] }
   }
 }
+
+/// `onto += from`, then `from = 0`, over `count` floats.
+package func moveSum(_ from: UnsafeMutablePointer<Float>, to onto: UnsafeMutablePointer<Float>, _ count: Int) {
+  for i in 0..<count {
+    onto[i] += from[i]
+    from[i] = 0
+  }
+}

@@ -60,21 +60,39 @@ package final class Optimizer {
   ///   - count: How many reviews it is the sum of.
   ///   - norm: The global norm of the mean gradient.
   ///   - learningRate: The rate of this step.
-  package func step(_ gradients: UnsafeMutablePointer<Float>, count: Int, norm: Double, learningRate: Double) {
+  ///   - pool: The threads that share the block; the calling one alone when left out.
+  package func step(
+    _ gradients: UnsafeMutablePointer<Float>, count: Int, norm: Double, learningRate: Double,
+    pool: WorkerPool? = nil
+  ) {
     stepCount += 1
     var scale = 1 / Double(count)
     if let limit = settings.maxGradientNorm { scale *= min(1, limit / (norm + 1e-6)) }
     let constants = AdamWStep(
       beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, step: stepCount,
       gradientScale: scale)
+    let total = store.table.trainableCount
+    guard let pool else {
+      return update(0..<total, gradients, learningRate, constants)
+    }
+    nonisolated(unsafe) let gradients = gradients
+    nonisolated(unsafe) let optimizer = self
+    pool.runRanges(total) { _, range in optimizer.update(range, gradients, learningRate, constants) }
+  }
+
+  /// The step within a range of the trainable block.
+  private func update(
+    _ range: Range<Int>, _ gradients: UnsafeMutablePointer<Float>, _ learningRate: Double,
+    _ constants: AdamWStep
+  ) {
+    guard let m = firstMoments.baseAddress, let v = secondMoments.baseAddress else { return }
     for group in store.table.groups {
-      guard
-        let m = firstMoments.baseAddress?.advanced(by: group.range.lowerBound),
-        let v = secondMoments.baseAddress?.advanced(by: group.range.lowerBound)
-      else { continue }
+      let part = group.range.clamped(to: range)
+      if part.isEmpty { continue }
+      let start = part.lowerBound
       adamWUpdate(
-        values: store.trainable + group.range.lowerBound, gradients: gradients + group.range.lowerBound,
-        firstMoments: m, secondMoments: v, count: group.range.count,
+        values: store.trainable + start, gradients: gradients + start, firstMoments: m + start,
+        secondMoments: v + start, count: part.count,
         learningRate: Float(learningRate * Double(group.learningRateScale)),
         weightDecay: group.decays ? Float(settings.weightDecay) : 0, step: constants)
     }

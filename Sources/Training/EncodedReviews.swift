@@ -1,0 +1,88 @@
+package import Collectives
+package import Datasets
+package import Tokenization
+
+/// A data set as token ids: reviews end to end, with labels. The same on every rank.
+package struct EncodedReviews: Sendable {
+  /// Token ids of all reviews, one after another.
+  package let ids: [Int32]
+  /// `[count + 1]`: the ids of review `r` are `offsets[r]..<offsets[r + 1]`.
+  package let offsets: [Int]
+  /// `[count]`: where the second text's tokens begin; the review's length when there is none.
+  package let secondSegmentStarts: [Int32]
+  /// `[count]`: classes; empty when the data set has none.
+  package let labels: [Int32]
+
+  /// How many reviews there are.
+  package var count: Int { offsets.count - 1 }
+  /// How many tokens a review has.
+  package func tokenCount(_ review: Int) -> Int { offsets[review + 1] - offsets[review] }
+  /// How many tokens there are in all.
+  package var tokenCount: Int { ids.count }
+
+  /// Reviews whose ids are known already.
+  package init(reviews: [[Int32]], labels: [Int32]) {
+    ids = reviews.flatMap { $0 }
+    var offsets = [0]
+    for review in reviews { offsets.append(offsets[offsets.count - 1] + review.count) }
+    self.offsets = offsets
+    secondSegmentStarts = reviews.map { Int32($0.count) }
+    self.labels = labels
+  }
+
+  /// Encodes a data set: each rank a part of the rows, shared out over its workers; then all ranks have all.
+  /// - Parameters:
+  ///   - dataset: The texts.
+  ///   - tokenizer: The base's tokenizer.
+  ///   - maxLength: The longest review, in tokens.
+  ///   - communicator: The ranks that share the work.
+  ///   - pool: This rank's workers.
+  /// - Throws: `Failure` when ranks cannot talk.
+  package init(
+    _ dataset: Dataset, _ tokenizer: WordPieceTokenizer, maxLength: Int, _ communicator: Communicator,
+    _ pool: WorkerPool
+  ) throws {
+    let pieceCount = communicator.size * pool.count
+    let pieces = UnsafeMutableBufferPointer<EncodedPiece>.allocate(capacity: pool.count)
+    defer { pieces.deinitialize().deallocate() }
+    pieces.initialize(repeating: EncodedPiece())
+    // Each worker writes its own element.
+    nonisolated(unsafe) let own = pieces
+    pool.run { worker in
+      let piece = communicator.rank * pool.count + worker
+      let rows = dataset.count * piece / pieceCount..<dataset.count * (piece + 1) / pieceCount
+      own[worker] = EncodedPiece(dataset, rows, tokenizer, maxLength: maxLength)
+    }
+    let gathered = (
+      ids: try communicator.allGather(pieces.flatMap(\.ids)),
+      lengths: try communicator.allGather(pieces.flatMap(\.lengths)),
+      seconds: try communicator.allGather(pieces.flatMap(\.secondSegmentStarts))
+    )
+    ids = gathered.ids.flatMap { $0 }
+    var offsets = [0]
+    offsets.reserveCapacity(dataset.count + 1)
+    for length in gathered.lengths.joined() { offsets.append(offsets[offsets.count - 1] + Int(length)) }
+    self.offsets = offsets
+    secondSegmentStarts = gathered.seconds.flatMap { $0 }
+    labels = dataset.labels
+  }
+}
+
+/// The rows that one worker encodes.
+private struct EncodedPiece: Sendable {
+  var ids: [Int32] = []
+  var lengths: [Int32] = []
+  var secondSegmentStarts: [Int32] = []
+
+  init() {}
+
+  init(_ dataset: Dataset, _ rows: Range<Int>, _ tokenizer: WordPieceTokenizer, maxLength: Int) {
+    lengths.reserveCapacity(rows.count)
+    for row in rows {
+      let start = ids.count
+      let second = EncodedPiece.append(dataset, row, tokenizer, maxLength, to: &ids)
+      lengths.append(Int32(ids.count - start))
+      secondSegmentStarts.append(Int32(second ?? ids.count - start))
+    }
+  }
+}

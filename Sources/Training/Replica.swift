@@ -1,0 +1,151 @@
+package import BERT
+package import Collectives
+package import Datasets
+package import FineTuning
+internal import Kernels
+package import Tensors
+
+/// A rank's replica of the model: parameters, workers, and the passes of a step and of an evaluation.
+package final class Replica {
+  /// The numbers of the model.
+  package let store: ParameterStore
+  /// This rank's threads.
+  package let pool: WorkerPool
+  /// The threads' models.
+  package let workers: [Worker]
+  /// The most tokens of a pass; longer reviews are passes of their own.
+  package let tokensPerPass: Int
+
+  private let configuration: BERTConfiguration
+  private var share: ShareOut
+
+  /// A replica over a store.
+  /// - Parameters:
+  ///   - method: How the base is fine-tuned.
+  ///   - configuration: The base's shape.
+  ///   - store: The two parameter blocks.
+  ///   - pool: This rank's threads.
+  ///   - seed: The run's seed, for dropout.
+  ///   - maxLength: The longest review, in tokens.
+  ///   - trains: Whether gradients will be asked for.
+  package init(
+    _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore,
+    _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true
+  ) {
+    useOneBLASThread()
+    let tokensPerPass = max(1024, maxLength)
+    self.store = store
+    self.pool = pool
+    self.tokensPerPass = tokensPerPass
+    self.configuration = configuration
+    workers = (0..<pool.count).map { _ in
+      Worker(method, configuration, store, seed: seed, tokensPerPass: tokensPerPass, trains: trains)
+    }
+    share = ShareOut(
+      cost: ReviewCost(
+        hiddenSize: configuration.hiddenSize, intermediateSize: configuration.intermediateSize))
+  }
+
+  /// The sum of this rank's gradients after `addGradients`, in the layout of the trainable block.
+  package var gradients: UnsafeMutableBufferPointer<Float> { workers[0].gradients }
+
+  /// Adds the gradients of this rank's share of some reviews; the sum lies in `gradients`.
+  /// - Parameters:
+  ///   - reviews: The reviews of all ranks.
+  ///   - data: Where they are.
+  ///   - step: The optimiser step, for dropout.
+  ///   - rank: This rank.
+  ///   - size: How many ranks share the reviews.
+  package func addGradients(
+    _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, rank: Int, size: Int
+  ) -> Worker.Tally {
+    share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
+    // Workers only read it, each its own part.
+    nonisolated(unsafe) let share = share
+    nonisolated(unsafe) let workers = workers
+    pool.run { worker in
+      for pass in share.microBatches(ofPart: rank * workers.count + worker, maxTokens: tokensPerPass) {
+        workers[worker].addGradients(pass, of: data, step: step)
+      }
+    }
+    sumGradients()
+    return workers.reduce(into: Worker.Tally()) { total, worker in
+      let tally = worker.takeTally()
+      total.loss += tally.loss
+      total.reviews += tally.reviews
+      total.tokens += tally.tokens
+    }
+  }
+
+  /// Moves the further workers' gradients to the first one's and leaves them zero.
+  private func sumGradients() {
+    guard workers.count > 1, let total = gradients.baseAddress else { return }
+    nonisolated(unsafe) let sum = total
+    nonisolated(unsafe) let others = workers.dropFirst().compactMap(\.gradients.baseAddress)
+    pool.runRanges(gradients.count) { _, range in
+      for other in others { moveSum(other + range.lowerBound, to: sum + range.lowerBound, range.count) }
+    }
+  }
+
+  /// The logits of every review, `[count, C]`, on rank 0; nil elsewhere.
+  ///
+  /// Reviews are cut into passes that depend on the data alone, and ranks take whole passes, so the numbers are the
+  /// same, bit for bit, at any number of ranks.
+  /// - Parameters:
+  ///   - data: The reviews.
+  ///   - communicator: The ranks that share the passes.
+  ///   - progress: Told how many of this rank's reviews are done.
+  /// - Throws: `Failure` when ranks cannot talk.
+  package func logits(
+    _ data: EncodedReviews, _ communicator: Communicator, progress: (Int, Int) -> Void = { _, _ in }
+  ) throws -> [Float]? {
+    let classes = configuration.labelCount
+    let passes = Replica.passes(data, tokensPerPass: tokensPerPass)
+    let own = passes.indices.filter { $0 % communicator.size == communicator.rank }
+    var logits = [Float](repeating: 0, count: data.count * classes)
+    logits.withUnsafeMutableBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { return }
+      nonisolated(unsafe) let target = start
+      nonisolated(unsafe) let workers = workers
+      var done = 0
+      let total = own.reduce(0) { $0 + passes[$1].count }
+      for first in stride(from: 0, to: own.count, by: workers.count) {
+        pool.run { worker in
+          guard first + worker < own.count else { return }
+          workers[worker].predict(passes[own[first + worker]], of: data, into: target)
+        }
+        for index in first..<min(first + workers.count, own.count) { done += passes[own[index]].count }
+        progress(done, total)
+      }
+    }
+    let reviews = own.flatMap { passes[$0] }
+    let ownLogits = reviews.flatMap { logits[$0 * classes..<($0 + 1) * classes] }
+    let gathered = try communicator.gather(ownLogits)
+    guard communicator.isFirst else { return nil }
+    for (rank, values) in gathered.enumerated() {
+      let reviews = passes.indices.filter { $0 % communicator.size == rank }.flatMap { passes[$0] }
+      for (row, review) in reviews.enumerated() {
+        for c in 0..<classes { logits[review * classes + c] = values[row * classes + c] }
+      }
+    }
+    return logits
+  }
+
+  /// The reviews by falling length, cut into passes of at most `tokensPerPass` tokens.
+  private static func passes(_ data: EncodedReviews, tokensPerPass: Int) -> [[Int]] {
+    let order = (0..<data.count).sorted {
+      (data.tokenCount($1), $0) < (data.tokenCount($0), $1)
+    }
+    var passes: [[Int]] = []
+    var tokens = tokensPerPass
+    for review in order {
+      if tokens + data.tokenCount(review) > tokensPerPass {
+        passes.append([])
+        tokens = 0
+      }
+      passes[passes.count - 1].append(review)
+      tokens += data.tokenCount(review)
+    }
+    return passes
+  }
+}

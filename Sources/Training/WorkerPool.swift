@@ -1,0 +1,107 @@
+internal import Glibc
+
+/// A rank's threads: the calling thread and `count − 1` that sleep between pieces of work.
+///
+/// The workers of a rank are replicas in small: each runs whole passes over reviews of its own, so everything runs on
+/// every core, products and the rest alike, and nothing is synchronised within a pass.
+package final class WorkerPool: @unchecked Sendable {
+  /// How many workers, the calling thread among them.
+  package let count: Int
+
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var threads: [pthread_t] = []
+  // All of these are read and written under the mutex.
+  private var generation = 0
+  private var running = 0
+  private var isClosing = false
+  private var work: ((Int) -> Void)?
+
+  /// Starts the threads.
+  package init(count: Int) {
+    precondition(count >= 1, "a pool has at least one worker")
+    self.count = count
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(changed, nil)
+    for index in 1..<max(count, 1) { start(index) }
+  }
+
+  /// Ends the threads; no work is under way then.
+  package func close() {
+    pthread_mutex_lock(mutex)
+    isClosing = true
+    pthread_cond_broadcast(changed)
+    pthread_mutex_unlock(mutex)
+    for thread in threads { pthread_join(thread, nil) }
+    threads = []
+  }
+
+  /// Runs `work` once for each worker's number and returns when all are done; the caller is worker 0.
+  package func run(_ work: (Int) -> Void) {
+    guard count > 1 else { return work(0) }
+    withoutActuallyEscaping(work) { work in
+      pthread_mutex_lock(mutex)
+      self.work = work
+      generation += 1
+      running = count - 1
+      pthread_cond_broadcast(changed)
+      pthread_mutex_unlock(mutex)
+      work(0)
+      pthread_mutex_lock(mutex)
+      while running > 0 { pthread_cond_wait(changed, mutex) }
+      self.work = nil
+      pthread_mutex_unlock(mutex)
+    }
+  }
+
+  /// Runs `work` over `0..<total` cut into one contiguous range a worker; the cut depends on the counts alone.
+  package func runRanges(_ total: Int, _ work: (Int, Range<Int>) -> Void) {
+    run { worker in
+      let start = total * worker / count
+      let end = total * (worker + 1) / count
+      if start < end { work(worker, start..<end) }
+    }
+  }
+
+  private final class Start {
+    let pool: WorkerPool
+    let index: Int
+    init(_ pool: WorkerPool, _ index: Int) {
+      self.pool = pool
+      self.index = index
+    }
+  }
+
+  private func start(_ index: Int) {
+    var thread = pthread_t()
+    let argument = Unmanaged.passRetained(Start(self, index)).toOpaque()
+    let status = pthread_create(&thread, nil, { argument in
+      guard let argument else { return nil }
+      let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+      start.pool.serve(start.index)
+      return nil
+    }, argument)
+    precondition(status == 0, "the system gives no more threads")
+    threads.append(thread)
+  }
+
+  private func serve(_ index: Int) {
+    var seen = 0
+    while true {
+      pthread_mutex_lock(mutex)
+      while generation == seen, !isClosing { pthread_cond_wait(changed, mutex) }
+      if isClosing {
+        pthread_mutex_unlock(mutex)
+        return
+      }
+      seen = generation
+      let work = self.work
+      pthread_mutex_unlock(mutex)
+      work?(index)
+      pthread_mutex_lock(mutex)
+      running -= 1
+      if running == 0 { pthread_cond_broadcast(changed) }
+      pthread_mutex_unlock(mutex)
+    }
+  }
+}
