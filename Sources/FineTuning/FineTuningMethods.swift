@@ -1,7 +1,7 @@
 internal import Failures
 
 /// What a person can ask of the methods together; each method reads what is its own.
-package struct FineTuningOptions: Sendable {
+package struct FineTuningOptions: Sendable, Equatable {
   /// LoRA's r.
   package var loraRank = 16
   /// LoRA's α; 2 r when nil.

@@ -78,11 +78,24 @@ private struct EncodedPiece: Sendable {
 
   init(_ dataset: Dataset, _ rows: Range<Int>, _ tokenizer: WordPieceTokenizer, maxLength: Int) {
     lengths.reserveCapacity(rows.count)
+    var types: [Int32] = []
     for row in rows {
       let start = ids.count
-      let second = EncodedPiece.append(dataset, row, tokenizer, maxLength, to: &ids)
+      if dataset.hasTextPairs {
+        types.removeAll(keepingCapacity: true)
+        dataset.withText(row) { first in
+          dataset.withTextPair(row) { second in
+            // Only truncation that one text alone may bear can fail; longest-first never does.
+            try? tokenizer.encode(
+              first.span, second.span, maxLength: maxLength, to: &ids, tokenTypeIDs: &types)
+          }
+        }
+        secondSegmentStarts.append(Int32(types.prefix { $0 == 0 }.count))
+      } else {
+        dataset.withText(row) { tokenizer.encode($0.span, maxLength: maxLength, to: &ids) }
+        secondSegmentStarts.append(Int32(ids.count - start))
+      }
       lengths.append(Int32(ids.count - start))
-      secondSegmentStarts.append(Int32(second ?? ids.count - start))
     }
   }
 }

@@ -15,7 +15,7 @@ package final class WorkerPool: @unchecked Sendable {
   private var generation = 0
   private var running = 0
   private var isClosing = false
-  private var work: ((Int) -> Void)?
+  private var work: UnsafePointer<(Int) -> Void>?
 
   /// Starts the threads.
   package init(count: Int) {
@@ -40,17 +40,19 @@ package final class WorkerPool: @unchecked Sendable {
   package func run(_ work: (Int) -> Void) {
     guard count > 1 else { return work(0) }
     withoutActuallyEscaping(work) { work in
-      pthread_mutex_lock(mutex)
-      self.work = work
-      generation += 1
-      running = count - 1
-      pthread_cond_broadcast(changed)
-      pthread_mutex_unlock(mutex)
-      work(0)
-      pthread_mutex_lock(mutex)
-      while running > 0 { pthread_cond_wait(changed, mutex) }
-      self.work = nil
-      pthread_mutex_unlock(mutex)
+      withUnsafePointer(to: work) { pointer in
+        pthread_mutex_lock(mutex)
+        self.work = pointer
+        generation += 1
+        running = count - 1
+        pthread_cond_broadcast(changed)
+        pthread_mutex_unlock(mutex)
+        work(0)
+        pthread_mutex_lock(mutex)
+        while running > 0 { pthread_cond_wait(changed, mutex) }
+        self.work = nil
+        pthread_mutex_unlock(mutex)
+      }
     }
   }
 
@@ -85,6 +87,10 @@ package final class WorkerPool: @unchecked Sendable {
     threads.append(thread)
   }
 
+  /// A call of its own, so that no reference to the work outlives it on this thread: the work does not escape `run`.
+  @inline(never)
+  private static func call(_ work: UnsafePointer<(Int) -> Void>, _ index: Int) { work.pointee(index) }
+
   private func serve(_ index: Int) {
     var seen = 0
     while true {
@@ -97,7 +103,7 @@ package final class WorkerPool: @unchecked Sendable {
       seen = generation
       let work = self.work
       pthread_mutex_unlock(mutex)
-      work?(index)
+      if let work { WorkerPool.call(work, index) }
       pthread_mutex_lock(mutex)
       running -= 1
       if running == 0 { pthread_cond_broadcast(changed) }

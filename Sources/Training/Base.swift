@@ -1,0 +1,160 @@
+package import BERT
+internal import Checkpoints
+internal import Failures
+package import FoundationEssentials
+internal import Interchange
+package import Tokenization
+
+/// A base model: its shape, its tokenizer, and its tensors in a file, a Hugging Face directory, or made up.
+package final class Base {
+  /// The path it was opened from.
+  package let path: String
+  /// The model's shape.
+  package let configuration: BERTConfiguration
+  /// `config.json`.
+  package let configurationJSON: Data
+  /// The vocabulary, one token a line.
+  package let vocabulary: [UInt8]
+  /// How texts are cut.
+  package let tokenizerSettings: TokenizerSettings
+  private let file: OpenTensorFile?
+  private let directory: CheckpointDirectory?
+  private let shapes: [String: [Int]]
+  /// The names of its tensors, in the order of the file.
+  package let tensorNames: [String]
+  /// SHA-256 over the names, shapes and numbers of its tensors: the same for a Hugging Face directory and what is
+  /// imported from it.
+  package private(set) var contentSHA256: String
+
+  /// Opens an HDF5 base or a Hugging Face directory.
+  /// - Throws: `Failure` when it is missing, damaged, or not a BERT encoder.
+  package convenience init(opening path: String) throws {
+    if isDirectory(path) {
+      try self.init(directory: CheckpointDirectory(opening: path))
+    } else {
+      try self.init(OpenTensorFile(path, as: [.base]))
+    }
+  }
+
+  private init(directory: CheckpointDirectory) throws {
+    path = directory.path
+    configurationJSON = Data(directory.configuration)
+    configuration = try BERTConfiguration(json: configurationJSON, source: directory.path + "/config.json")
+    let text = try directory.tokenizer()
+    vocabulary = text.vocabulary
+    tokenizerSettings = text.settings
+    shapes = Dictionary(uniqueKeysWithValues: directory.weights.entries.map { ($0.name, $0.shape) })
+    tensorNames = directory.weights.entries.map(\.name)
+    file = nil
+    self.directory = directory
+    contentSHA256 = ""
+    contentSHA256 = try digestTensors()
+  }
+
+  private init(_ open: OpenTensorFile) throws {
+    path = open.file.path
+    configurationJSON = try open.file.json("configuration")
+    configuration = try BERTConfiguration(json: configurationJSON, source: path + ", configuration")
+    vocabulary = try open.file.bytes("vocab.txt")
+    guard let settings = try? JSONDecoder().decode(TokenizerSettings.self, from: open.file.json("tokenizer")) else {
+      throw Failure(.badContent, "\(path): the attribute tokenizer is not what import writes; import the base again.")
+    }
+    tokenizerSettings = settings
+    let entries = try open.file.entries()
+    shapes = Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.shape) })
+    tensorNames = entries.map(\.name)
+    contentSHA256 = try open.file.text("content_sha256")
+    directory = nil
+    file = open
+  }
+
+  /// A base that is made up: no tensors, every parameter starts at random.
+  package init(
+    random configuration: BERTConfiguration, json: Data, vocabulary: [UInt8], tokenizerSettings: TokenizerSettings
+  ) {
+    path = "the embedded demo"
+    self.configuration = configuration
+    configurationJSON = json
+    self.vocabulary = vocabulary
+    self.tokenizerSettings = tokenizerSettings
+    (file, directory) = (nil, nil)
+    (shapes, tensorNames) = ([:], [])
+    contentSHA256 = Digest.hex(of: Array(json) + vocabulary)
+  }
+
+  /// Whether every parameter starts at random.
+  package var isRandom: Bool { file == nil && directory == nil }
+
+  /// The shape of a tensor; nil when the base does not have it.
+  package func shape(_ name: String) -> [Int]? { shapes[name] }
+
+  /// Reads a tensor.
+  /// - Throws: `Failure` when it is missing, damaged, or of another shape.
+  package func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
+    guard let found = shapes[name] else {
+      throw Failure(.badContent, "\(path) has no tensor \(name); expected one of shape \(shape).")
+    }
+    guard found == shape else {
+      throw Failure(
+        .badContent,
+        "\(path): tensor \(name) has shape \(found), expected \(shape) from its configuration; the two do not belong together."
+      )
+    }
+    if let directory { try directory.weights.read(name, into: values) }
+    if let file { try file.file.read(name, shape: shape, into: values) }
+  }
+
+  /// Writes the base as one HDF5 file.
+  /// - Returns: How many bytes the file has.
+  /// - Throws: `Failure` when a tensor cannot be read or the file not be written.
+  @discardableResult
+  package func write(to path: String, producer: String, progress: (Int) -> Void = { _ in }) throws -> Int {
+    let bytes = shapes.values.reduce(0) { $0 + 4 * $1.reduce(1, *) }
+    let writer = try TensorFileWriter(
+      to: path, .base, producer: producer, expectedByteCount: bytes + vocabulary.count)
+    try writer.setJSON("configuration", configurationJSON)
+    try writer.setJSON("tokenizer", Data(jsonText(tokenizerSettings).utf8))
+    try writer.setText("content_sha256", contentSHA256)
+    try writer.writeFile("vocab.txt", vocabulary)
+    for (index, name) in tensorNames.enumerated() {
+      try withTensor(name) { try writer.write(name, shape: shapes[name] ?? [], UnsafeBufferPointer($0)) }
+      progress(index + 1)
+    }
+    return try writer.publish().byteCount
+  }
+
+  private func withTensor<R>(
+    _ name: String, _ body: (UnsafeMutableBufferPointer<Float>) throws -> R
+  ) throws -> R {
+    let shape = shapes[name] ?? []
+    let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: shape.reduce(1, *))
+    defer { values.deallocate() }
+    values.initialize(repeating: 0)
+    try read(name, shape: shape, into: values)
+    return try body(values)
+  }
+
+  private func digestTensors() throws -> String {
+    var lines = ""
+    for name in tensorNames.sorted() {
+      let digest = try withTensor(name) { Digest.hex(of: UnsafeRawBufferPointer($0)) }
+      lines += "\(name) \(shapes[name] ?? []) \(digest)\n"
+    }
+    return Digest.hex(of: Array(lines.utf8))
+  }
+}
+
+/// A verified file that several owners may hold.
+final class OpenTensorFile {
+  let file: TensorFile
+
+  init(_ path: String, as kinds: [TensorSchema.Kind]) throws {
+    file = try TensorFile(opening: path, as: kinds)
+  }
+}
+
+/// Whether a path is a directory.
+func isDirectory(_ path: String) -> Bool {
+  var isDirectory = false
+  return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory
+}

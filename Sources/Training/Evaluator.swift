@@ -1,0 +1,69 @@
+package import Collectives
+package import Console
+internal import Kernels
+package import Metrics
+
+/// What an evaluation found, on rank 0.
+package struct Evaluation {
+  /// The metrics.
+  package let summary: EvaluationSummary
+  /// The metrics over the reviews whose text does not occur in training; nil when that is all of them or unknown.
+  package let unseen: EvaluationSummary?
+  /// `[reviews]`: the predicted classes.
+  package let predictions: [Int32]
+  /// How long it took.
+  package let seconds: Double
+}
+
+/// Evaluates a replica: all ranks compute, rank 0 judges.
+package struct Evaluator {
+  private let replica: Replica
+  private let classes: Int
+  private let communicator: Communicator
+  private let screen: Screen
+
+  /// An evaluator of a replica with a number of classes.
+  package init(_ replica: Replica, classes: Int, _ communicator: Communicator, _ screen: Screen) {
+    self.replica = replica
+    self.classes = classes
+    self.communicator = communicator
+    self.screen = screen
+  }
+
+  /// The metrics of labelled reviews.
+  /// - Parameters:
+  ///   - data: The reviews.
+  ///   - name: What they are called on the screen.
+  ///   - isInTraining: Which of them have a text that occurs in training.
+  /// - Returns: The result on rank 0; nil elsewhere.
+  /// - Throws: `Failure` when ranks cannot talk.
+  package func evaluate(_ data: EncodedReviews, name: String, isInTraining: [Bool] = []) throws -> Evaluation? {
+    let start = monotonicSeconds()
+    let bar = screen.progress("evaluating \(name)", total: data.count)
+    defer { bar.finish() }
+    // Rank 0 sees its own share; the others' are as large.
+    let logits = try replica.logits(data, communicator) { done, total in
+      bar.update(total > 0 ? data.count * done / total : data.count)
+    }
+    guard let logits else { return nil }
+    var predictions = [Int32](repeating: 0, count: data.count)
+    var losses = [Double](repeating: 0, count: data.count)
+    logits.withUnsafeBufferPointer { logits in
+      guard let base = logits.baseAddress else { return }
+      for review in 0..<data.count {
+        let row = base + review * classes
+        predictions[review] = Int32((1..<classes).reduce(0) { row[$1] > row[$0] ? $1 : $0 })
+        losses[review] = crossEntropy(row, count: classes, label: Int(data.labels[review]), gradient: nil)
+      }
+    }
+    let summary = try EvaluationSummary(
+      labels: data.labels, predictions: predictions, losses: losses, classCount: classes)
+    let hasSeen = isInTraining.contains(true)
+    let unseen = hasSeen
+      ? try EvaluationSummary(
+        labels: data.labels, predictions: predictions, losses: losses, classCount: classes,
+        including: isInTraining.map { !$0 }) : nil
+    return Evaluation(
+      summary: summary, unseen: unseen, predictions: predictions, seconds: monotonicSeconds() - start)
+  }
+}

@@ -1,0 +1,54 @@
+internal import FoundationEssentials
+
+/// A value as pretty JSON with sorted keys, so that equal values are equal texts.
+package func jsonText(_ value: some Encodable, pretty: Bool = true) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting =
+    pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
+/// The top-level fields of a value that encodes as an object, each as JSON text.
+func fields(of value: some Encodable) throws -> [String: String] {
+  let decoded = try JSONDecoder().decode([String: JSONValue].self, from: JSONEncoder().encode(value))
+  return try decoded.mapValues { try jsonText($0, pretty: false) }
+}
+
+/// Any JSON value, for comparing fields.
+enum JSONValue: Codable, Equatable {
+  case null
+  case bool(Bool)
+  case number(Double)
+  case string(String)
+  case array([JSONValue])
+  case object([String: JSONValue])
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if container.decodeNil() {
+      self = .null
+    } else if let value = try? container.decode(Bool.self) {
+      self = .bool(value)
+    } else if let value = try? container.decode(Double.self) {
+      self = .number(value)
+    } else if let value = try? container.decode(String.self) {
+      self = .string(value)
+    } else if let value = try? container.decode([JSONValue].self) {
+      self = .array(value)
+    } else {
+      self = .object(try container.decode([String: JSONValue].self))
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .null: try container.encodeNil()
+    case .bool(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .string(let value): try container.encode(value)
+    case .array(let value): try container.encode(value)
+    case .object(let value): try container.encode(value)
+    }
+  }
+}

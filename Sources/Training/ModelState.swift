@@ -1,0 +1,97 @@
+package import BERT
+internal import Checkpoints
+package import Collectives
+internal import Failures
+package import FineTuning
+package import Tensors
+
+/// The numbers of a model on this rank: the frozen block once per node, the trainable block in memory of its own.
+package final class ModelState {
+  /// How the base is fine-tuned.
+  package let method: any FineTuningMethod
+  /// The base's shape, with the run's own number of classes and dropout.
+  package let configuration: BERTConfiguration
+  /// The two blocks.
+  package let store: ParameterStore
+  /// The parameters that the base does not bring: what a checkpoint has to hold beside the trained ones.
+  package let absentFromBase: [ParameterTable.Entry]
+  /// Why frozen weights are not shared within a node, if they are not.
+  package var sharingNote: String? { window.note }
+  /// Whether the frozen block is one copy for several ranks.
+  package var isShared: Bool { window.isShared }
+
+  private let window: SharedWindow<Float>
+  private let trainable: UnsafeMutableBufferPointer<Float>
+
+  /// Fills both blocks: one rank a node reads the frozen weights, rank 0 the trainable ones, which it sends to all.
+  /// - Parameters:
+  ///   - base: The base; on ranks that lead a node. Others pass nil.
+  ///   - names: The names of the base's tensors, on every rank.
+  ///   - configuration: The shape with the run's number of classes and dropout.
+  ///   - method: How the base is fine-tuned.
+  ///   - seed: For what starts at random.
+  ///   - overlay: A checkpoint or model file whose tensors come before the base's; nil to start from the base.
+  ///   - communicator: All ranks.
+  /// - Throws: The same `Failure` on all ranks.
+  package init(
+    base: Base?, names: Set<String>, _ configuration: BERTConfiguration, _ method: any FineTuningMethod,
+    seed: UInt32, overlay: String? = nil, _ communicator: Communicator
+  ) throws {
+    self.method = method
+    self.configuration = configuration
+    let table = try method.table(for: configuration)
+    absentFromBase = table.entries.filter { !names.contains($0.specification.name) }
+    window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)
+    trainable = .allocate(capacity: max(1, table.trainableCount))
+    trainable.initialize(repeating: 0)
+    guard let trainableStart = trainable.baseAddress, let frozenStart = window.pointer.baseAddress else {
+      throw Failure(.other, "no memory for \(table.count) parameters")
+    }
+    store = ParameterStore(
+      table: table, frozen: UnsafeMutablePointer(mutating: frozenStart), trainable: trainableStart)
+
+    try window.fill { memory in
+      guard let base, let start = memory.baseAddress else { return }
+      let store = ParameterStore(table: table, frozen: start, trainable: trainableStart)
+      try ModelState.load(store, trainable: false, base, seed, overlay)
+    }
+    try communicator.collectively(where: communicator.isFirst) {
+      if let base { try ModelState.load(store, trainable: true, base, seed, overlay) }
+    }
+    try communicator.broadcast(trainable)
+  }
+
+  deinit { trainable.deallocate() }
+
+  /// Gives the frozen block back; collective.
+  package func free() throws { try window.free() }
+
+  private static func load(
+    _ store: ParameterStore, trainable: Bool, _ base: Base, _ seed: UInt32, _ overlay: String?
+  ) throws {
+    let overlay = try overlay.map { try OpenTensorFile($0, as: [.checkpoint, .model]) }
+    let overlaid = Set(try overlay?.file.entries().map(\.name) ?? [])
+    for entry in store.table.entries where entry.parameter.isTrainable == trainable {
+      let name = entry.specification.name
+      let values = store.elements(name)
+      let shape = entry.specification.shape
+      if overlaid.contains(name), let overlay {
+        try overlay.file.read(name, shape: shape, into: values)
+      } else if mayStartAtRandom(name, in: base, shape) {
+        store.initialize(entry, seed: seed)
+      } else {
+        try base.read(name, shape: shape, into: values)
+      }
+    }
+  }
+
+  /// Whether a parameter starts at random when the base does not bring it: a head, what a method adds, everything in a
+  /// base that is made up. A base without one of its encoder's tensors is damaged.
+  private static func mayStartAtRandom(_ name: String, in base: Base, _ shape: [Int]) -> Bool {
+    if base.isRandom { return true }
+    if name.hasPrefix("classifier.") { return base.shape(name) != shape }
+    if base.shape(name) != nil { return false }
+    let isOfEncoder = name.hasPrefix("bert.embeddings.") || name.hasPrefix("bert.encoder.")
+    return !isOfEncoder || name.contains(".lora_")
+  }
+}

@@ -1,0 +1,84 @@
+internal import Checkpoints
+internal import Collectives
+internal import Console
+internal import Failures
+
+/// Decides where a run starts: at the beginning, or at a checkpoint of the same configuration.
+struct ResumePlan {
+  private let run: TrainingConfiguration
+  private let checkpoint: TrainingCheckpoint
+  private let communicator: Communicator
+  private let screen: Screen
+
+  init(
+    _ run: TrainingConfiguration, _ checkpoint: TrainingCheckpoint, _ communicator: Communicator, _ screen: Screen
+  ) {
+    self.run = run
+    self.checkpoint = checkpoint
+    self.communicator = communicator
+    self.screen = screen
+  }
+
+  /// The checkpoint to go on from, the same on every rank; nil to start at the beginning.
+  /// - Throws: The same `Failure` on all ranks when the run directory or the checkpoint belongs to another configuration.
+  func checkpointPath() throws -> String? {
+    let path = try communicator.shared { Array((try choose() ?? "").utf8) }
+    return path.isEmpty ? nil : String(decoding: path, as: UTF8.self)
+  }
+
+  private func choose() throws -> String? {
+    switch run.resume {
+    case "never":
+      try refuseUsedDirectory()
+      return nil
+    case "auto":
+      let newest = try CheckpointFiles(in: run.output).newestValid()
+      for skipped in newest.skipped { screen.warning("passing over a checkpoint: \(skipped.reason)") }
+      guard let found = newest.found else {
+        try refuseUsedDirectory()
+        return nil
+      }
+      try requireSameConfiguration(found.path)
+      return found.path
+    default:
+      try requireSameConfiguration(run.resume)
+      return run.resume
+    }
+  }
+
+  /// A directory with saved work is never written over.
+  private func refuseUsedDirectory() throws {
+    let files = RunFiles(directory: run.output)
+    if let stored = files.read(StoredConfiguration.self, from: "config.json") {
+      try requireSame(stored.run, stored.baseSHA256, stored.dataSHA256, "the run directory \(run.output)")
+    }
+    guard run.resume == "never", let found = try CheckpointFiles(in: run.output).newestValid().found else { return }
+    throw Failure(
+      .disagreement,
+      "the run directory \(run.output) holds this run at step \(found.step); go on with --resume auto, or choose another --output."
+    )
+  }
+
+  private func requireSameConfiguration(_ path: String) throws {
+    let stored = try TrainedFile(path)
+    try requireSame(stored.configuration, stored.baseSHA256, stored.dataSHA256, path)
+  }
+
+  private func requireSame(
+    _ other: TrainingConfiguration, _ base: String, _ data: String, _ source: String
+  ) throws {
+    var differing: [String] = []
+    let (mine, theirs) = (try run.identity(), try other.identity())
+    for key in Set(mine.keys).union(theirs.keys).sorted() where mine[key] != theirs[key] {
+      differing.append("\(key) (there \(theirs[key] ?? "none"), here \(mine[key] ?? "none"))")
+    }
+    if base != checkpoint.baseSHA256 { differing.append("the base") }
+    if data != checkpoint.dataSHA256 { differing.append("the training data") }
+    guard differing.isEmpty else {
+      throw Failure(
+        .disagreement,
+        "\(source) belongs to another configuration: \(differing.joined(separator: ", ")) differ; use the same options, or choose another --output."
+      )
+    }
+  }
+}

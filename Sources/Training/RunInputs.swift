@@ -1,0 +1,119 @@
+package import BERT
+internal import Checkpoints
+package import Collectives
+package import Console
+package import Datasets
+internal import Demo
+internal import Failures
+package import FoundationEssentials
+package import Tokenization
+
+/// What a run reads: the base and the data, the same on every rank, checked before anything is trained.
+package struct RunInputs {
+  /// The base, on ranks that lead a node; nil on others.
+  package let base: Base?
+  /// The shape, with the run's number of classes and dropout.
+  package let configuration: BERTConfiguration
+  /// The names of the base's tensors.
+  package let tensorNames: Set<String>
+  /// The identity of the base.
+  package let baseSHA256: String
+  /// How texts become tokens.
+  package let tokenizer: WordPieceTokenizer
+  /// The reviews trained on.
+  package let training: Dataset
+  /// Evaluated after each epoch, when there are any.
+  package let validation: Dataset?
+  /// What the result is measured on, when there is any.
+  package let test: Dataset?
+  /// The identity of the training reviews.
+  package let dataSHA256: String
+
+  /// Reads everything that a configuration names.
+  /// - Throws: The same `Failure` on all ranks when anything is missing or wrong on any of them.
+  package init(_ run: TrainingConfiguration, _ communicator: Communicator) throws {
+    let shared = try SharedBase(run.base, communicator)
+    base = shared.base
+    tensorNames = shared.tensorNames
+    baseSHA256 = shared.sha256
+    tokenizer = shared.tokenizer
+    configuration = try shared.configuration(labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength)
+    (training, validation, test) = try communicator.collectively {
+      guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
+      let read = { (path: String) in
+        try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
+      }
+      var training = try read(trainFile)
+      if let limit = run.trainLimit { training = training.limited(to: limit, seed: run.seed) }
+      return (training, try run.validationFile.map(read), try run.testFile.map(read))
+    }
+    dataSHA256 = Digest.hex { training.hashContent($0) }
+  }
+}
+
+/// A base as every rank knows it: leaders of a node hold the file, all have its shape and its tokenizer.
+package struct SharedBase {
+  /// The base, on ranks that lead a node; nil on others.
+  package let base: Base?
+  /// The base's own shape.
+  package let configuration: BERTConfiguration
+  /// The names of its tensors.
+  package let tensorNames: Set<String>
+  /// Its identity.
+  package let sha256: String
+  /// How texts become tokens.
+  package let tokenizer: WordPieceTokenizer
+
+  /// Opens a base on one rank a node and tells all ranks what it is.
+  /// - Parameters:
+  ///   - path: An HDF5 base or a Hugging Face directory; nil for the demo's.
+  ///   - communicator: All ranks.
+  /// - Throws: The same `Failure` on all ranks.
+  package init(_ path: String?, _ communicator: Communicator) throws {
+    base = try communicator.collectively(where: communicator.localRank == 0) {
+      try path.map { try Base(opening: $0) } ?? EmbeddedDemo.base()
+    }
+    let base = base
+    func share(_ bytes: @autoclosure () throws -> [UInt8]) throws -> [UInt8] {
+      try communicator.shared(from: 0, bytes)
+    }
+    let json = Data(try share(Array(base?.configurationJSON ?? Data())))
+    let source = path.map { $0 + ", configuration" } ?? "the embedded demo"
+    configuration = try BERTConfiguration(json: json, source: source)
+    let vocabulary = try share(base?.vocabulary ?? [])
+    let settings = try share(Array(jsonText(base?.tokenizerSettings ?? TokenizerSettings()).utf8))
+    let names = try share(Array((base?.tensorNames ?? []).joined(separator: "\n").utf8))
+    tensorNames = Set(String(decoding: names, as: UTF8.self).split(separator: "\n").map(String.init))
+    sha256 = String(decoding: try share(Array((base?.contentSHA256 ?? "").utf8)), as: UTF8.self)
+    tokenizer = try communicator.collectively {
+      try WordPieceTokenizer(
+        Vocabulary(vocabulary, file: "\(path ?? "the embedded demo"), vocab.txt"),
+        JSONDecoder().decode(TokenizerSettings.self, from: Data(settings)))
+    }
+    guard tokenizer.vocabulary.count <= configuration.vocabularySize else {
+      throw Failure(
+        .badContent,
+        "\(path ?? "the demo"): the vocabulary has \(tokenizer.vocabulary.count) tokens, but vocab_size is \(configuration.vocabularySize); they do not belong together."
+      )
+    }
+  }
+
+  /// The shape with a run's own choices.
+  /// - Throws: `Failure` when reviews may be longer than the base has positions.
+  package func configuration(labelCount: Int, dropout: Float?, maxLength: Int) throws -> BERTConfiguration {
+    guard maxLength <= configuration.positionCount else {
+      throw Failure(
+        .usage,
+        "--max-length is \(maxLength), but the base has \(configuration.positionCount) positions; choose \(configuration.positionCount) or less."
+      )
+    }
+    var own = configuration
+    own.labelCount = labelCount
+    if let dropout {
+      own.hiddenDropout = dropout
+      own.attentionDropout = dropout
+      own.classifierDropout = dropout
+    }
+    return own
+  }
+}

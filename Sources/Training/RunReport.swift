@@ -1,0 +1,110 @@
+internal import Collectives
+internal import Console
+internal import Datasets
+internal import FineTuning
+internal import Kernels
+internal import Metrics
+internal import Tensors
+
+/// What a person sees of a run, in words and tables.
+struct RunReport {
+  private let screen: Screen
+
+  init(_ screen: Screen) { self.screen = screen }
+
+  /// Who runs what on which data, and what is trained.
+  func opening(
+    _ run: TrainingConfiguration, _ inputs: RunInputs, _ report: DatasetReport, _ model: ModelState,
+    _ training: EncodedReviews, _ totalSteps: Int, _ communicator: Communicator
+  ) {
+    let nodes = communicator.nodeCount == 1 ? "1 node" : "\(communicator.nodeCount) nodes"
+    screen.line(
+      "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription())")
+    let cores = Cores.ofNode
+    if communicator.localSize * run.threads > cores {
+      let ranks = max(1, cores / run.threads)
+      screen.warning(
+        "\(communicator.localSize) ranks × \(run.threads) threads share \(cores) cores; for speed use mpirun -np \(ranks) --map-by slot:PE=\(run.threads) --bind-to core bert-ddp … --threads \(run.threads)"
+      )
+    }
+    if let note = model.sharingNote { screen.warning(note) }
+    options(run, totalSteps)
+    data(report, inputs, training)
+    let table = model.store.table
+    screen.line(
+      "training \(Format.count(table.trainableCount)) of \(Format.count(table.count)) parameters (\(Format.percent(Double(table.trainableCount) / Double(table.count)))), \(Format.bytes(4 * table.trainableCount)) per all-reduce"
+    )
+    let absent = model.absentFromBase.map(\.specification.name).filter { !$0.contains(".lora_") }
+    if !absent.isEmpty, inputs.base?.isRandom == false {
+      screen.line("not in the base, started at random: \(absent.joined(separator: ", "))")
+    }
+    screen.line()
+  }
+
+  private func options(_ run: TrainingConfiguration, _ totalSteps: Int) {
+    var table = Table(["option", "value"])
+    table.add("base", run.base ?? "embedded demo (a tiny BERT that starts at random)")
+    table.add("method", run.method)
+    if let method = try? run.fineTuningMethod() {
+      for (name, value) in method.settings.sorted(by: { $0.key < $1.key }) { table.add(name, value) }
+    }
+    table.add("learning rate", "\(run.learningRate ?? 0), \(run.lrSchedule.rawValue), warm-up \(run.warmupRatio)")
+    table.add(
+      "AdamW", "betas \(run.adamBeta1) \(run.adamBeta2), epsilon \(run.adamEpsilon), weight decay \(run.weightDecay)")
+    table.add("gradient norm", run.maxGradNorm > 0 ? "at most \(run.maxGradNorm)" : "no limit")
+    table.add(
+      "batch", "\(run.globalBatchSize) reviews over all ranks"
+        + (run.accumulationSteps > 1 ? ", \(run.accumulationSteps) to a step" : ""))
+    table.add("epochs", "\(run.epochs), \(Format.count(totalSteps)) steps in all")
+    table.add("longest review", "\(run.maxLength) tokens")
+    table.add("dropout", run.dropout.map { "\($0)" } ?? "the base's")
+    table.add("seed", "\(run.seed)")
+    table.add("run directory", run.output)
+    screen.table(table)
+  }
+
+  private func data(_ report: DatasetReport, _ inputs: RunInputs, _ training: EncodedReviews) {
+    func describe(_ name: String, _ part: DatasetReport.Part) {
+      var text = "\(name): \(Format.count(part.rows)) reviews, classes \(part.classCounts.map(Format.count).joined(separator: " / "))"
+      if part.emptyTexts > 0 { text += ", \(Format.count(part.emptyTexts)) empty" }
+      if part.duplicates > 0 {
+        text += ", \(Format.count(part.duplicates)) duplicates (\(Format.count(part.conflictingDuplicates)) with another label)"
+      }
+      screen.line(text)
+    }
+    describe("training data", report.training)
+    screen.line(
+      "  \(Format.fixed(Double(training.tokenCount) / Double(max(1, training.count)), digits: 1)) tokens a review on average")
+    if let test = report.test { describe("test data", test) }
+    if let seen = report.testRowsInTraining, seen > 0 {
+      screen.line("  \(Format.count(seen)) test reviews have a text that also occurs in training")
+    }
+  }
+
+  /// A line for an epoch.
+  func epoch(_ event: EpochEvent, of epochs: Int, _ evaluation: Evaluation?) {
+    var line = "epoch \(event.epoch)/\(epochs)  \(Format.duration(event.trainSeconds))  loss \(Format.figure(event.loss, digits: 4))  \(Format.rate(event.reviewsPerSecond)) reviews/s"
+    if let summary = evaluation?.summary {
+      line += "  accuracy \(Format.figure(summary.accuracy))  F1 \(Format.figure(summary.f1))"
+    }
+    screen.line(line)
+  }
+
+  /// The closing table.
+  func closing(_ run: TrainingConfiguration, _ results: RunResults) {
+    if let evaluation = results.evaluation {
+      let s = evaluation.summary
+      var table = Table(["method", "trained", "accuracy", "95 %", "precision", "recall", "F1", "loss", "time/epoch"])
+      let seconds = results.run.epochs.map(\.trainSeconds)
+      table.add(
+        run.method,
+        Format.percent(Double(results.run.trainableParameters) / Double(results.run.totalParameters)),
+        Format.figure(s.accuracy), Format.interval(s.accuracyInterval.lower, s.accuracyInterval.upper),
+        Format.figure(s.precision), Format.figure(s.recall), Format.figure(s.f1), Format.figure(s.loss),
+        Format.duration(seconds.reduce(0, +) / Double(max(1, seconds.count))))
+      screen.result(table, heading: "\(evaluation.split): \(Format.count(s.reviews)) reviews")
+    }
+    screen.line("steps done \(Format.count(results.run.steps)) of \(Format.count(results.run.stepsAsked))")
+    screen.result("results in \(run.output)")
+  }
+}

@@ -1,0 +1,91 @@
+internal import Collectives
+internal import Tensors
+
+/// `results.json`: what a run came to.
+package struct RunResults: Encodable {
+  /// The figures of the last evaluation; nil when there was nothing to evaluate.
+  package let evaluation: EvaluationEvent?
+  /// The figures beside them.
+  package let run: Figures
+
+  /// The figures beside an evaluation's.
+  package struct Figures: Encodable {
+    let method: String
+    let trainableParameters: Int
+    let totalParameters: Int
+    let worldSize: Int
+    let threads: Int
+    let allReduceBytesPerStep: Int
+    let steps: Int
+    let stepsAsked: Int
+    let epochs: [EpochEvent]
+    let peakRSSBytes: [Int]
+    let baseSHA256: String
+    let output: String
+
+    private enum CodingKeys: String, CodingKey {
+      case method, threads, steps, epochs, output
+      case trainableParameters = "trainable_parameters", totalParameters = "total_parameters"
+      case worldSize = "world_size", allReduceBytesPerStep = "all_reduce_bytes_per_step"
+      case stepsAsked = "steps_asked", peakRSSBytes = "peak_rss_bytes", baseSHA256 = "base_sha256"
+    }
+  }
+
+  init(
+    _ run: TrainingConfiguration, _ state: RunState, _ evaluation: EvaluationEvent?, _ inputs: RunInputs,
+    _ model: ModelState, worldSize: Int, allReduceBytesPerStep: Int, peakResidentBytes: [Int], totalSteps: Int
+  ) {
+    self.evaluation = evaluation
+    self.run = Figures(
+      method: run.method, trainableParameters: model.store.table.trainableCount,
+      totalParameters: model.store.table.count, worldSize: worldSize, threads: run.threads,
+      allReduceBytesPerStep: allReduceBytesPerStep, steps: state.step, stepsAsked: totalSteps,
+      epochs: state.epochs, peakRSSBytes: peakResidentBytes, baseSHA256: inputs.baseSHA256, output: run.output)
+  }
+
+  /// The evaluation's figures and the run's, in one object.
+  package func encode(to encoder: any Encoder) throws {
+    try evaluation?.encode(to: encoder)
+    try run.encode(to: encoder)
+  }
+}
+
+/// `config.json`: every resolved option, and what the run read and ran on.
+struct StoredConfiguration: Codable {
+  let run: TrainingConfiguration
+  let baseSHA256: String
+  let dataSHA256: String
+  let version: String
+  let worldSize: Int
+
+  private enum CodingKeys: String, CodingKey {
+    case baseSHA256 = "base_sha256", dataSHA256 = "data_sha256", version, worldSize = "world_size"
+  }
+
+  init(_ run: TrainingConfiguration, _ inputs: RunInputs, _ communicator: Communicator) {
+    self.run = run
+    baseSHA256 = inputs.baseSHA256
+    dataSHA256 = inputs.dataSHA256
+    version = Training.version
+    worldSize = communicator.size
+  }
+
+  init(from decoder: any Decoder) throws {
+    run = try TrainingConfiguration(from: decoder)
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    baseSHA256 = try container.decode(String.self, forKey: .baseSHA256)
+    dataSHA256 = try container.decode(String.self, forKey: .dataSHA256)
+    version = try container.decode(String.self, forKey: .version)
+    worldSize = try container.decode(Int.self, forKey: .worldSize)
+  }
+
+  /// The options and what was read, in one object.
+  func encode(to encoder: any Encoder) throws {
+    try run.encode(to: encoder)
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(baseSHA256, forKey: .baseSHA256)
+    try container.encode(dataSHA256, forKey: .dataSHA256)
+    try container.encode(version, forKey: .version)
+    try container.encode(worldSize, forKey: .worldSize)
+  }
+}

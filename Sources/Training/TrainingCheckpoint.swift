@@ -1,0 +1,124 @@
+internal import Checkpoints
+internal import Failures
+internal import FoundationEssentials
+internal import Tensors
+
+/// How far a run is: everything that is not a tensor and that going on depends on.
+struct RunState: Codable, Equatable {
+  /// Optimiser steps done.
+  var step = 0
+  /// The epochs that are done.
+  var epochs: [EpochEvent] = []
+  /// The sum of losses, of reviews, tokens and training seconds within the epoch under way.
+  var epochLoss = 0.0
+  var epochReviews = 0
+  var epochTokens = 0
+  var epochSeconds = 0.0
+  /// The same since the last `step` event, so that the curve goes on where it was.
+  var windowLoss = 0.0
+  var windowReviews = 0
+}
+
+/// Writing and reading a run's checkpoints: trained tensors, moments, state and configuration in one verified file.
+struct TrainingCheckpoint {
+  let configuration: TrainingConfiguration
+  let baseSHA256: String
+  let dataSHA256: String
+
+  static func name(step: Int) -> String { "checkpoint-\(step).h5" }
+
+  /// Publishes a checkpoint.
+  /// - Throws: `Failure` when it cannot be written; what stood before stands.
+  func write(to path: String, _ state: RunState, _ model: ModelState, _ optimizer: Optimizer) throws {
+    let count = model.store.table.trainableCount
+    let writer = try TensorFileWriter(
+      to: path, .checkpoint, producer: producer, expectedByteCount: 12 * count, step: state.step)
+    try describe(writer, model)
+    try writer.setJSON("run_state", Data(jsonText(state).utf8))
+    try writer.describe(
+      TensorSchema.firstMoment, "AdamW's running mean of the gradient, of the tensor of the same name")
+    try writer.describe(
+      TensorSchema.secondMoment, "AdamW's running mean of the squared gradient, of the tensor of the same name")
+    for entry in model.store.table.trainableEntries {
+      let (name, shape) = (entry.specification.name, entry.specification.shape)
+      let range = entry.parameter.offset..<entry.parameter.offset + entry.parameter.count
+      try writer.write(
+        name, in: TensorSchema.firstMoment, shape: shape,
+        UnsafeBufferPointer(rebasing: optimizer.firstMoments[range]))
+      try writer.write(
+        name, in: TensorSchema.secondMoment, shape: shape,
+        UnsafeBufferPointer(rebasing: optimizer.secondMoments[range]))
+    }
+    _ = try writer.publish()
+  }
+
+  /// Publishes what was trained, alone.
+  /// - Throws: `Failure` when it cannot be written; what stood before stands.
+  func writeModel(to path: String, _ model: ModelState) throws {
+    let writer = try TensorFileWriter(
+      to: path, .model, producer: producer, expectedByteCount: 4 * model.store.table.trainableCount)
+    try describe(writer, model)
+    _ = try writer.publish()
+  }
+
+  private func describe(_ writer: borrowing TensorFileWriter, _ model: ModelState) throws {
+    try writer.setJSON("configuration", Data(jsonText(configuration).utf8))
+    try writer.setText("base_sha256", baseSHA256)
+    try writer.setText("data_sha256", dataSHA256)
+    try writer.describe(
+      TensorSchema.tensors, "parameters under their published names; weights are [out, in], numbers have no unit")
+    let absent = model.absentFromBase.filter { !$0.parameter.isTrainable }
+    for entry in model.store.table.trainableEntries + absent {
+      let name = entry.specification.name
+      try writer.write(
+        name, shape: entry.specification.shape, UnsafeBufferPointer(model.store.elements(name)))
+    }
+  }
+
+  /// Reads the moments and the state of a checkpoint; its tensors are read with the model.
+  /// - Throws: `Failure` when the file is damaged.
+  static func read(_ path: String, _ model: ModelState, _ optimizer: Optimizer) throws -> RunState {
+    let file = try TensorFile(opening: path, as: [.checkpoint])
+    for entry in model.store.table.trainableEntries {
+      let (name, shape) = (entry.specification.name, entry.specification.shape)
+      let range = entry.parameter.offset..<entry.parameter.offset + entry.parameter.count
+      try file.read(
+        name, in: TensorSchema.firstMoment, shape: shape,
+        into: UnsafeMutableBufferPointer(rebasing: optimizer.firstMoments[range]))
+      try file.read(
+        name, in: TensorSchema.secondMoment, shape: shape,
+        into: UnsafeMutableBufferPointer(rebasing: optimizer.secondMoments[range]))
+    }
+    guard let state = try? JSONDecoder().decode(RunState.self, from: file.json("run_state")) else {
+      throw Failure(.badContent, "\(path): the attribute run_state is not what train writes.")
+    }
+    return state
+  }
+}
+
+/// What a trained file says of where it came from.
+package struct TrainedFile {
+  /// How it was trained.
+  package let configuration: TrainingConfiguration
+  /// The base that it belongs to.
+  package let baseSHA256: String
+  /// The data that it was trained on.
+  package let dataSHA256: String
+
+  /// Reads the description of a checkpoint or model file.
+  /// - Throws: `Failure` when it is missing or damaged.
+  package init(_ path: String) throws {
+    let file = try TensorFile(opening: path, as: [.checkpoint, .model])
+    guard
+      let configuration = try? JSONDecoder().decode(TrainingConfiguration.self, from: file.json("configuration"))
+    else { throw Failure(.badContent, "\(path): the attribute configuration is not what train writes.") }
+    self.configuration = configuration
+    baseSHA256 = try file.text("base_sha256")
+    dataSHA256 = try file.text("data_sha256")
+  }
+}
+
+/// The program and its version, as files say who wrote them.
+package let version = "0.1.0"
+/// The program and its version, as files say who wrote them.
+package let producer = "bert-ddp \(version)"

@@ -1,0 +1,174 @@
+package import Datasets
+internal import Failures
+package import FineTuning
+
+/// Every option of a training run, resolved: what is printed, stored in `config.json` and in every checkpoint.
+package struct TrainingConfiguration: Codable, Sendable, Equatable {
+  /// The base: an HDF5 file or a Hugging Face directory; nil for the embedded demo.
+  package var base: String?
+  /// The labelled training file.
+  package var trainFile: String?
+  /// A labelled file that is evaluated after each epoch.
+  package var validationFile: String?
+  /// The labelled file whose metrics are the result.
+  package var testFile: String?
+  /// The column or key of the text.
+  package var textColumn = "document"
+  /// The column or key of a second text.
+  package var textPairColumn: String?
+  /// The column or key of the label.
+  package var labelColumn = "label"
+  /// How many classes.
+  package var labelCount = 2
+  /// How the base is fine-tuned.
+  package var method = "full"
+  /// The method's own options.
+  package var methodOptions = FineTuningOptions()
+  /// How often every review is seen.
+  package var epochs = 4
+  /// The learning rate at its highest; the method's own when nil.
+  package var learningRate: Double?
+  /// Decay of AdamW's first moment.
+  package var adamBeta1 = 0.9
+  /// Decay of AdamW's second moment.
+  package var adamBeta2 = 0.999
+  /// Added to the root of the second moment.
+  package var adamEpsilon = 1e-8
+  /// Decoupled weight decay, on matrices only.
+  package var weightDecay = 0.0
+  /// The largest global gradient norm; 0 for no limit.
+  package var maxGradNorm = 1.0
+  /// What the rate does after warm-up.
+  package var lrSchedule = LearningRateSchedule.Shape.linear
+  /// The share of steps over which the rate rises.
+  package var warmupRatio = 0.06
+  /// Reviews of one pass of all ranks together.
+  package var globalBatchSize = 32
+  /// How many such passes make an optimiser step.
+  package var accumulationSteps = 1
+  /// The longest review, in tokens.
+  package var maxLength = 128
+  /// How many reviews are trained on: the first of a seeded shuffle.
+  package var trainLimit: Int?
+  /// Ends the run after so many steps.
+  package var maxSteps: Int?
+  /// What every random number depends on.
+  package var seed: UInt32 = 1
+  /// Overrides the base's dropout probabilities.
+  package var dropout: Float?
+  /// The run directory.
+  package var output = ""
+  /// `never`, `auto`, or a checkpoint's path.
+  package var resume = "never"
+  /// Steps between checkpoints; after every epoch when nil.
+  package var checkpointEvery: Int?
+  /// How many checkpoints stay.
+  package var keepCheckpoints = 2
+  /// Threads a rank.
+  package var threads = 1
+  /// Steps between `step` events.
+  package var logEvery = 50
+
+  /// The defaults.
+  package init() {}
+
+  private enum CodingKeys: String, CodingKey {
+    case base, method, epochs, seed, dropout, output, resume, threads
+    case trainFile = "train_file", validationFile = "validation_file", testFile = "test_file"
+    case textColumn = "text_column", textPairColumn = "text_pair_column", labelColumn = "label_column"
+    case labelCount = "num_labels", methodOptions = "method_options", learningRate = "learning_rate"
+    case adamBeta1 = "adam_beta1", adamBeta2 = "adam_beta2", adamEpsilon = "adam_epsilon"
+    case weightDecay = "weight_decay", maxGradNorm = "max_grad_norm", lrSchedule = "lr_schedule"
+    case warmupRatio = "warmup_ratio", globalBatchSize = "global_batch_size"
+    case accumulationSteps = "accumulation_steps", maxLength = "max_length", trainLimit = "train_limit"
+    case maxSteps = "max_steps", checkpointEvery = "checkpoint_every"
+    case keepCheckpoints = "keep_checkpoints", logEvery = "log_every"
+  }
+
+  /// The names of the data files' columns.
+  package var columns: ColumnNames {
+    ColumnNames(text: textColumn, textPair: textPairColumn, label: labelColumn)
+  }
+  /// Reviews of an optimiser step.
+  package var reviewsPerStep: Int { globalBatchSize * accumulationSteps }
+
+  /// The method with its options.
+  /// - Throws: `Failure` when there is none of that name, or its options make no sense.
+  package func fineTuningMethod() throws -> any FineTuningMethod {
+    try FineTuningMethods.method(named: method, methodOptions)
+  }
+
+  /// Refuses numbers that make no sense, before anything is read.
+  /// - Throws: `Failure` of kind `usage` that names the option.
+  package func validate() throws {
+    func require(_ holds: Bool, _ option: String, _ found: Any, _ expected: String) throws {
+      if !holds { throw Failure(.usage, "--\(option) is \(found), expected \(expected).") }
+    }
+    _ = try fineTuningMethod()
+    if let learningRate {
+      try require(learningRate.isFinite && learningRate >= 0, "learning-rate", learningRate, "0 or more")
+    }
+    let whole = [
+      ("epochs", epochs), ("global-batch-size", globalBatchSize), ("accumulation-steps", accumulationSteps),
+      ("threads", threads), ("keep-checkpoints", keepCheckpoints), ("log-every", logEvery),
+      ("train-limit", trainLimit ?? 1), ("max-steps", maxSteps ?? 1), ("checkpoint-every", checkpointEvery ?? 1),
+    ]
+    for (option, value) in whole { try require(value >= 1, option, value, "a whole number of 1 or more") }
+    try require(labelCount >= 2, "num-labels", labelCount, "2 or more")
+    try require(maxLength >= 3, "max-length", maxLength, "3 or more")
+    for (option, beta) in [("adam-beta1", adamBeta1), ("adam-beta2", adamBeta2), ("warmup-ratio", warmupRatio)] {
+      try require((0..<1).contains(beta), option, beta, "a number from 0 to below 1")
+    }
+    if let dropout { try require((0..<1).contains(dropout), "dropout", dropout, "a probability below 1") }
+    try require(adamEpsilon > 0, "adam-epsilon", adamEpsilon, "a number above 0")
+    try require(weightDecay >= 0, "weight-decay", weightDecay, "0 or more")
+    try require(maxGradNorm >= 0, "max-grad-norm", maxGradNorm, "0 or more; 0 for no limit")
+    if trainFile != nil, base == nil {
+      throw Failure(.usage, "--train-file needs --base: pass an HDF5 base or a Hugging Face directory.")
+    }
+    if base != nil, trainFile == nil {
+      throw Failure(.usage, "--base needs --train-file: pass a labelled file, or leave out both for the demo.")
+    }
+  }
+
+  /// The fields that a resumed run may change: where it runs, how long, and what it says of itself.
+  private static let changeable: Set<String> = [
+    "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "epochs", "max_steps",
+    "base", "train_file", "validation_file", "test_file",
+  ]
+
+  /// The fields that have to be as they were for a run to be resumed; files count by their content, not their names.
+  /// - Returns: Each field under its name in `config.json`, as JSON.
+  package func identity() throws -> [String: String] {
+    try fields(of: self).filter { !TrainingConfiguration.changeable.contains($0.key) }
+  }
+}
+
+extension FineTuningOptions: Codable {
+  private enum CodingKeys: String, CodingKey {
+    case loraRank = "lora_rank", loraAlpha = "lora_alpha", loraDropout = "lora_dropout"
+    case loraTargets = "lora_targets", loraBias = "lora_bias"
+  }
+
+  /// Reads the options; missing ones have their defaults.
+  package init(from decoder: any Decoder) throws {
+    self.init()
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    loraRank = try container.decodeIfPresent(Int.self, forKey: .loraRank) ?? loraRank
+    loraAlpha = try container.decodeIfPresent(Double.self, forKey: .loraAlpha)
+    loraDropout = try container.decodeIfPresent(Float.self, forKey: .loraDropout) ?? loraDropout
+    loraTargets = try container.decodeIfPresent([String].self, forKey: .loraTargets) ?? loraTargets
+    let bias = try container.decodeIfPresent(String.self, forKey: .loraBias)
+    loraBias = bias.flatMap(LoRA.Bias.init) ?? loraBias
+  }
+
+  /// Writes the options.
+  package func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(loraRank, forKey: .loraRank)
+    try container.encode(loraAlpha, forKey: .loraAlpha)
+    try container.encode(loraDropout, forKey: .loraDropout)
+    try container.encode(loraTargets, forKey: .loraTargets)
+    try container.encode(loraBias.rawValue, forKey: .loraBias)
+  }
+}
