@@ -40,8 +40,11 @@ package final class Base {
     path = directory.path
     configurationJSON = Data(directory.configuration)
     configuration = try BERTConfiguration(json: configurationJSON, source: directory.path + "/config.json")
-    let text = try directory.tokenizer()
-    vocabulary = text.vocabulary
+    let contents = try CheckpointDirectory.SideFile.allCases.reduce(into: [String: [UInt8]]()) {
+      $0[$1.rawValue] = try directory.contents(of: $1)
+    }
+    let text = try TokenizerFiles(directory: directory.path, contents: contents).read()
+    vocabulary = text.vocabulary.bytes
     tokenizerSettings = text.settings
     shapes = Dictionary(uniqueKeysWithValues: directory.weights.entries.map { ($0.name, $0.shape) })
     tensorNames = directory.weights.entries.map(\.name)

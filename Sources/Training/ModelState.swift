@@ -54,6 +54,7 @@ package final class ModelState {
       guard let base, let start = memory.baseAddress else { return }
       let store = ParameterStore(table: table, frozen: start, trainable: trainableStart)
       try ModelState.load(store, trainable: false, base, seed, overlay)
+      if let merged = method as? Merged, let overlay { try ModelState.fold(merged, configuration, into: store, overlay) }
     }
     try communicator.collectively(where: communicator.isFirst) {
       if let base { try ModelState.load(store, trainable: true, base, seed, overlay) }
@@ -93,5 +94,25 @@ package final class ModelState {
     if base.shape(name) != nil { return false }
     let isOfEncoder = name.hasPrefix("bert.embeddings.") || name.hasPrefix("bert.encoder.")
     return !isOfEncoder || name.contains(".lora_")
+  }
+
+  /// Folds what a method added into the weights that were just read.
+  private static func fold(
+    _ merged: Merged, _ configuration: BERTConfiguration, into store: ParameterStore, _ overlay: String
+  ) throws {
+    let table = ParameterTable(try merged.original.addedParameters(configuration))
+    guard table.trainableCount > 0 else { return }
+    let values = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
+    defer { values.deallocate() }
+    let added = ParameterStore(table: table, frozen: values, trainable: values)
+    let file = try OpenTensorFile(overlay, as: [.checkpoint, .model])
+    for entry in table.entries {
+      let name = entry.specification.name
+      try file.file.read(name, shape: entry.specification.shape, into: added.elements(name))
+    }
+    for entry in store.table.entries where entry.specification.name.hasSuffix(".weight") {
+      let projection = String(entry.specification.name.dropLast(".weight".count))
+      merged.fold(into: store[entry.parameter], of: projection, added)
+    }
   }
 }

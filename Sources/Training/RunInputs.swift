@@ -47,6 +47,7 @@ package struct RunInputs {
       if let limit = run.trainLimit { training = training.limited(to: limit, seed: run.seed) }
       return (training, try run.validationFile.map(read), try run.testFile.map(read))
     }
+    let training = training
     dataSHA256 = Digest.hex { training.hashContent($0) }
   }
 }

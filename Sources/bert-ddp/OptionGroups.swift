@@ -1,0 +1,113 @@
+import ArgumentParser
+import BERT
+import FineTuning
+import Training
+
+extension LearningRateSchedule.Shape: ExpressibleByArgument {}
+extension LoRA.Bias: ExpressibleByArgument {}
+
+/// What is trained on what.
+struct DataOptions: ParsableArguments {
+  @Option(help: "HDF5 base or Hugging Face directory.")
+  var base: String?
+  @Option(help: "Labelled reviews to train on: TSV with a header, or JSONL.")
+  var trainFile: String?
+  @Option(help: "Labelled reviews that are evaluated after each epoch.")
+  var validationFile: String?
+  @Option(help: "Labelled reviews that the result is measured on.")
+  var testFile: String?
+  @Option(help: "Column or key of the text.")
+  var textColumn = "document"
+  @Option(help: "Column or key of a second text, for sentence pairs.")
+  var textPairColumn: String?
+  @Option(help: "Column or key of the label.")
+  var labelColumn = "label"
+  @Option(help: "How many classes there are.")
+  var numLabels = 2
+  @Option(help: "Train on the first N of a seeded shuffle.")
+  var trainLimit: Int?
+  @Option(help: "Longest review, in tokens.")
+  var maxLength: Int?
+}
+
+/// How it is trained.
+struct OptimizerOptions: ParsableArguments {
+  @Option(help: "How often every review is seen.")
+  var epochs = 4
+  @Option(help: "Learning rate at its highest (default: the method's own).")
+  var learningRate: Double?
+  @Option(help: "AdamW's epsilon.")
+  var adamEpsilon = 1e-8
+  @Option(help: "AdamW's decay of the first moment.")
+  var adamBeta1 = 0.9
+  @Option(help: "AdamW's decay of the second moment.")
+  var adamBeta2 = 0.999
+  @Option(help: "Decoupled weight decay on matrices.")
+  var weightDecay = 0.0
+  @Option(help: "Largest global gradient norm; 0 for no limit.")
+  var maxGradNorm = 1.0
+  @Option(help: "What the rate does after warm-up.")
+  var lrSchedule = LearningRateSchedule.Shape.linear
+  @Option(help: "Share of the steps over which the rate rises.")
+  var warmupRatio = 0.06
+  @Option(help: "Reviews of a pass, over all ranks.")
+  var globalBatchSize = 32
+  @Option(help: "Passes to an optimiser step.")
+  var accumulationSteps = 1
+  @Option(help: "End after so many steps.")
+  var maxSteps: Int?
+  @Option(help: "What every random number depends on.")
+  var seed: UInt32 = 1
+  @Option(help: "Override the base's dropout probabilities.")
+  var dropout: Float?
+}
+
+/// The fine-tuning method and its options.
+struct MethodOptions: ParsableArguments {
+  @Option(help: "Fine-tuning method: \(FineTuningMethods.names.joined(separator: ", ")).")
+  var method = "full"
+  @Option(help: "LoRA's inner dimension.")
+  var loraRank = 16
+  @Option(help: "LoRA's alpha (default: twice the inner dimension).")
+  var loraAlpha: Double?
+  @Option(help: "Dropout on the input of LoRA's update.")
+  var loraDropout: Float = 0.1
+  @Option(help: "Modules that get an update, by published name, or all-linear.")
+  var loraTargets = "query,value"
+  @Option(help: "Biases trained beside the updates: none, lora_only or all.")
+  var loraBias = LoRA.Bias.none
+
+  var fineTuning: FineTuningOptions {
+    var options = FineTuningOptions()
+    options.loraRank = loraRank
+    options.loraAlpha = loraAlpha
+    options.loraDropout = loraDropout
+    options.loraTargets = loraTargets.split(separator: ",").map(String.init)
+    options.loraBias = loraBias
+    return options
+  }
+}
+
+/// Where it runs and what it writes.
+struct RunOptions: ParsableArguments {
+  @Option(help: "Run directory (default: a new one under runs/).")
+  var output: String?
+  @Option(help: "Go on from a checkpoint: auto, never, or its path.")
+  var resume = "never"
+  @Option(help: "Steps between checkpoints (default: after each epoch).")
+  var checkpointEvery: Int?
+  @Option(help: "How many checkpoints stay.")
+  var keepCheckpoints = 2
+  @Option(help: "Threads a rank.")
+  var threads = 1
+  @Option(help: "Steps between lines of metrics.jsonl.")
+  var logEvery = 50
+}
+
+/// What is said.
+struct ScreenOptions: ParsableArguments {
+  @Flag(help: "Say only warnings, errors and results.")
+  var quiet = false
+  @Flag(help: "Print the result as JSON on standard output; people's output goes to standard error.")
+  var json = false
+}

@@ -1,0 +1,61 @@
+import ArgumentParser
+import Collectives
+import Console
+import Datasets
+import Failures
+import FoundationEssentials
+import Training
+
+/// `bert-ddp predict`.
+struct Predict: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Label and probability of each line of a file.",
+    discussion: """
+      Writes a TSV with the header "label probability", a line for each line of the input, in order.
+      Example:
+        bert-ddp predict --checkpoint runs/lora/model.h5 --base korean-mini --input reviews.txt --output labels.tsv
+      """)
+
+  @OptionGroup var trained: TrainedOptions
+  @Option(help: "Texts, one a line, or a TSV or JSONL file with the text column; - for standard input.")
+  var input = "-"
+  @Option(help: "Where the labels go; - for standard output.")
+  var output = "-"
+  @Flag(help: "Say only warnings, errors and results.")
+  var quiet = false
+
+  func run() throws {
+    try MPISession.run { communicator in
+      // Standard output may be the labels', so people's output goes to standard error.
+      let screen = communicator.isFirst ? Screen(quiet: quiet, json: true) : Screen.silent()
+      let model = try trained.load(communicator, screen)
+      let bytes = try communicator.shared { try fileContents(of: input) }
+      let dataset = try communicator.collectively {
+        try Dataset.unlabelled(
+          bytes: bytes, name: input == "-" ? "standard input" : input, columns: model.configuration.columns)
+      }
+      let predictions = try model.predict(dataset)
+      try model.close()
+      try communicator.collectively(where: communicator.isFirst) { try write(predictions ?? []) }
+    }
+  }
+
+  private func write(_ predictions: [(label: Int, probability: Double)]) throws {
+    var text = "label\tprobability\n"
+    for prediction in predictions {
+      text += "\(prediction.label)\t\(Format.fixed(prediction.probability, digits: 6))\n"
+    }
+    let data = Data(text.utf8)
+    guard output != "-" else {
+      guard writeToStandardOutput(data) else {
+        throw Failure(.cannotWrite, "standard output cannot be written; nothing reads it any more.")
+      }
+      return
+    }
+    do {
+      try data.write(to: URL(filePath: output), options: .atomic)
+    } catch {
+      throw Failure(.cannotWrite, "\(output) cannot be written: check the directory, its permissions and free space.")
+    }
+  }
+}
