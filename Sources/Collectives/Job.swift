@@ -34,17 +34,17 @@ package struct Job: Sendable {
 
   /// Ends the job for a failure that every rank knows and is about to end the job for: rank 0 says it.
   func end(agreed failure: Failure) -> Never {
-    // The others leave it to rank 0, and end the job themselves only if it cannot.
-    stop(failure, sentence: rank == 0 ? failure.message : nil, after: rank == 0 ? 0 : 5)
+    // The others leave it to rank 0; they are still here after five seconds only if it cannot.
+    stop(failure, sentence: failure.message, after: rank == 0 ? 0 : 5)
   }
 
-  private func stop(_ failure: Failure, sentence: String?, after seconds: Double) -> Never {
+  private func stop(_ failure: Failure, sentence: String, after seconds: Double) -> Never {
     // One thread ends the job; another that comes meanwhile waits to be ended with it.
     if Job.isEnding.exchange(true, ordering: .acquiringAndReleasing) { while true { sleep(60) } }
     // From here on a signal of mpirun, which is how the others are ended, ends this rank at once.
     for signalNumber in [SIGTERM, SIGINT, SIGHUP] { signal(signalNumber, SIG_DFL) }
     usleep(UInt32(seconds * 1e6))
-    if let sentence { Job.say("\(program): \(sentence)") }
+    Job.say("\(program): \(sentence)")
     // `MPI_Abort(256)` would tell mpirun that all is well.
     let status = (1...125).contains(failure.exitStatus) ? failure.exitStatus : 1
     Job.leaveAnyway(status: status, after: 10)

@@ -20,7 +20,7 @@ cp "$check" "$program"
 # A rank that is meant to crash need not explain itself.
 export SWIFT_BACKTRACE=enable=no
 
-limit=10
+limit=20  # seconds; a job takes one or two, a busy machine is given more
 passed=0 failed=0
 sentence="mpi-check: train.tsv, line 3: the label is 'x', expected 0 or 1"
 of_rank_1=${sentence/mpi-check: /mpi-check: rank 1: }
@@ -114,6 +114,7 @@ rm -rf "${TMPDIR:-/tmp}/ompi.$(hostname).$(id -u)/pid.$job"
 
 # The shared memory of a container.
 problems=
+limit=120
 small=$(printf 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"')
 if unshare --mount bash -c "$small" -- true 2>/dev/null; then
   observe unshare --mount bash -c "$small" -- mpirun -np "$ranks" "$program" fail 1 big-window

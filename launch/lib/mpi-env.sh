@@ -40,7 +40,7 @@ mpi_env() {
     # mpirun gives no slot to the second rank on a core. Ranks that wait then give their core away by themselves:
     # mpirun sees to that when it knows of the crowd, the program when it does not.
     if [ "$ranks" -gt "$slots" ]; then
-      _mpi_env_set OMPI_MCA_rmaps_base_oversubscribe 1 "$ranks ranks on $slots cores; expect no speed-up"
+      _mpi_env_set OMPI_MCA_rmaps_base_oversubscribe 1 "$ranks ranks on $slots cores, no faster than $slots"
     fi
   fi
 
