@@ -1,0 +1,48 @@
+internal import Glibc
+
+/// The cores that this process may use.
+package enum Cores {
+  /// Cores of the node that its processes may use together: those online, or the container's share if smaller.
+  package static var ofNode: Int {
+    let online = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    return min(online, containerShare ?? online)
+  }
+
+  /// Cores that this process is bound to; Open MPI binds each of two ranks to one core.
+  package static var ofProcess: Int {
+    // "Cpus_allowed:	ffffffff,00000003", hexadecimal.
+    let mask = lines("/proc/self/status").first { $0.hasPrefix("Cpus_allowed:") }?.dropFirst(13) ?? ""
+    let count = mask.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount }
+    return count > 0 ? count : ofNode
+  }
+
+  /// The limit of a container (`docker --cpus`), rounded up: cgroup 2's `cpu.max` or cgroup 1's quota.
+  private static var containerShare: Int? {
+    let root = "/sys/fs/cgroup"
+    func numbers(_ path: String) -> [Int] {
+      lines(root + path).first?.split(separator: " ").compactMap { Int($0) } ?? []
+    }
+    let modern = numbers("/cpu.max")
+    let pair = modern.isEmpty ? numbers("/cpu/cpu.cfs_quota_us") + numbers("/cpu/cpu.cfs_period_us") : modern
+    guard pair.count == 2, pair[0] > 0, pair[1] > 0 else { return nil }
+    return max(1, (pair[0] + pair[1] - 1) / pair[1])
+  }
+
+  /// With more ranks than cores on the node, a rank that waits for another must give its core away.
+  ///
+  /// Open MPI finds that out by itself unless slots were declared by hand; read before `MPI_Init`.
+  static func yieldWhenCrowded() {
+    let ranks = getenv("OMPI_COMM_WORLD_LOCAL_SIZE").flatMap { Int(String(cString: $0)) }
+    if let ranks, ranks > ofNode { setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0) }
+  }
+}
+
+/// The lines of a small file of the system; none when it cannot be read.
+func lines(_ path: String) -> [Substring] {
+  guard let file = fopen(path, "r") else { return [] }
+  defer { fclose(file) }
+  let text = [UInt8](unsafeUninitializedCapacity: 1 << 16) { bytes, count in
+    count = fread(bytes.baseAddress, 1, bytes.count, file)
+  }
+  return String(decoding: text, as: UTF8.self).split(separator: "\n")
+}
