@@ -1,0 +1,71 @@
+import Failures
+
+/// What tokenizer_config.json and special_tokens_map.json say; nil where they say nothing.
+struct TokenizerConfig {
+  var tokenizerClass: String?
+  var lowercase: Bool?
+  var stripAccents: Bool?
+  var tokenizeChineseChars: Bool?
+  /// Special tokens by their role: "unk_token", "cls_token", …
+  var specialTokens: [String: AddedToken] = [:]
+  var additionalTokens: [AddedToken] = []
+  /// Tokens with their ids; where the file has them, special_tokens_map.json no longer counts.
+  var addedTokens: [AddedToken]?
+
+  private static let roles: Set = ["unk_token", "cls_token", "sep_token", "pad_token", "mask_token"]
+
+  /// Nothing said.
+  init() {}
+
+  /// Reads tokenizer_config.json.
+  ///
+  /// - Throws: `Failure` (bad content) with the file's name and the place.
+  init(_ bytes: [UInt8], file: String) throws {
+    var json = JSONReader(bytes, file: file)
+    try json.forEachMember { name, json in
+      switch name {
+      case _ where json.takeNull(): break
+      case "tokenizer_class": tokenizerClass = try json.string()
+      case "do_lower_case": lowercase = try json.boolean()
+      case "strip_accents": stripAccents = try json.boolean()
+      case "tokenize_chinese_chars": tokenizeChineseChars = try json.boolean()
+      case "added_tokens_decoder": addedTokens = try Self.addedTokens(&json)
+      default: try readSpecialToken(name, &json)
+      }
+    }
+    try json.finish()
+  }
+
+  /// Reads special_tokens_map.json, which overrides what tokenizer_config.json says, unless that lists its
+  /// added tokens (as newer files do).
+  ///
+  /// - Throws: `Failure` (bad content) with the file's name and the place.
+  mutating func readSpecialTokensMap(_ bytes: [UInt8], file: String) throws {
+    guard addedTokens == nil else { return }
+    var json = JSONReader(bytes, file: file)
+    try json.forEachMember { name, json in
+      if !json.takeNull() { try readSpecialToken(name, &json) }
+    }
+    try json.finish()
+  }
+
+  private mutating func readSpecialToken(_ name: String, _ json: inout JSONReader) throws {
+    if Self.roles.contains(name) {
+      specialTokens[name] = try AddedToken(&json)
+    } else if name == "additional_special_tokens" {
+      try json.forEachElement { additionalTokens.append(try AddedToken(&$0)) }
+    } else {
+      try json.skip()
+    }
+  }
+
+  private static func addedTokens(_ json: inout JSONReader) throws -> [AddedToken] {
+    var tokens: [AddedToken] = []
+    try json.forEachMember { name, json in
+      var token = try AddedToken(&json)
+      token.id = Int(name)
+      tokens.append(token)
+    }
+    return tokens
+  }
+}
