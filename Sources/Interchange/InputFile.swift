@@ -19,9 +19,13 @@ package final class InputFile: Sendable {
     // Without O_NONBLOCK, opening a named pipe would wait for a writer.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
-      throw errno == ENOENT
-        ? Failure(.noInput, "there is no file \(path.quoted)")
-        : Failure(.noInput, "cannot read \(path.quoted): \(InputFile.reason(errno))")
+      let cause = errno
+      guard cause == ENOENT else {
+        throw Failure(.noInput, "cannot read \(path.quoted): \(InputFile.reason(cause))")
+      }
+      throw InputFile.exists(path)
+        ? Failure(.noInput, "\(path.quoted) is a link to a file that does not exist; fetch the file again")
+        : Failure(.noInput, "there is no file \(path.quoted)")
     }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
@@ -71,6 +75,12 @@ package final class InputFile: Sendable {
   package static func contents(of path: String) throws -> [UInt8] {
     let file = try InputFile(path)
     return try file.bytes(at: 0, count: file.byteCount)
+  }
+
+  /// Whether there is anything of that name, if only a link that leads nowhere.
+  static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
   }
 
   private func require(offset: Int, count: Int) throws {

@@ -70,6 +70,15 @@ package struct JSONScanner {
     return value
   }
 
+  /// Scans `true` or `false`.
+  /// - Throws: `Failure(.badContent)` at anything else.
+  package mutating func boolean() throws -> Bool {
+    skipWhitespace()
+    let isTrue = byte == UInt8(ascii: "t")
+    try skipWord(isTrue ? "true" : "false")
+    return isTrue
+  }
+
   /// Scans past one value of any kind.
   /// - Throws: `Failure(.badContent)` when it is not well-formed or nested deeper than 64.
   package mutating func skipValue() throws {

@@ -51,7 +51,17 @@ package struct TensorArchive: Sendable {
   /// The same archive with each tensor under the name that `name` gives it; nil leaves it out.
   /// - Throws: `Failure(.badContent)` when two tensors would get the same name.
   package func renaming(_ name: (String) -> String?) throws -> TensorArchive {
-    let renamed = tensors.compactMap { tensor in name(tensor.entry.name).map(tensor.renamed) }
+    var oldNames = [String: String](minimumCapacity: tensors.count)
+    let renamed = try tensors.compactMap { tensor -> StoredTensor? in
+      let oldName = tensor.entry.name
+      guard let newName = name(oldName) else { return nil }
+      if let other = oldNames.updateValue(oldName, forKey: newName) {
+        throw Failure(
+          .badContent,
+          "\(path.quoted) has both \(other.quoted) and \(oldName.quoted), two names of the same tensor")
+      }
+      return tensor.renamed(newName)
+    }
     return try TensorArchive(path: path, tensors: renamed)
   }
 

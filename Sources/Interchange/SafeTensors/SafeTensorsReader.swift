@@ -3,7 +3,7 @@ internal import Failures
 /// The safetensors container: a length, a JSON header that long, the numbers.
 ///
 /// - SeeAlso: [The format](https://huggingface.co/docs/safetensors/index#format).
-enum SafeTensors {
+package enum SafeTensors {
   /// The longest header that the reference implementation accepts.
   static let maximumHeaderByteCount = 100_000_000
 
