@@ -13,37 +13,34 @@ package func firstInvalidUTF8(in bytes: UnsafeBufferPointer<UInt8>) -> Int? {
       {
         i += 8
       }
-      continue
+    } else if lead & 0xF0 == 0xE0 {
+      // Hangul and most other scripts come this way.
+      guard i + 3 <= count, isThreeByteSequence(lead, bytes[i + 1], bytes[i + 2]) else { return i }
+      i += 3
+    } else if lead < 0xE0 {
+      guard lead >= 0xC2, i + 2 <= count, bytes[i + 1] & 0xC0 == 0x80 else { return i }
+      i += 2
+    } else {
+      guard i + 4 <= count, isFourByteSequence(lead, bytes[i + 1], bytes[i + 2], bytes[i + 3]) else {
+        return i
+      }
+      i += 4
     }
-    let length = sequenceLength(lead)
-    guard length > 1, i + length <= count else { return i }
-    guard secondByteRange(lead).contains(bytes[i + 1]) else { return i }
-    if length > 2 && bytes[i + 2] & 0xC0 != 0x80 { return i }
-    if length > 3 && bytes[i + 3] & 0xC0 != 0x80 { return i }
-    i += length
   }
   return nil
 }
 
-/// How many bytes the sequence with this first byte has; 0 for a byte that can begin none.
+/// Two continuations, no shorter form (below U+0800) and no surrogate (U+D800 to U+DFFF).
 @inline(__always)
-private func sequenceLength(_ lead: UInt8) -> Int {
-  switch lead {
-  case 0xE0...0xEF: 3
-  case 0xC2...0xDF: 2
-  case 0xF0...0xF4: 4
-  default: 0
-  }
+private func isThreeByteSequence(_ a: UInt8, _ b: UInt8, _ c: UInt8) -> Bool {
+  let block = (a & 0x0F) &<< 1 | (b &>> 5 & 1)  // the scalar's bits above its lowest eleven
+  return (b & 0xC0 == 0x80) && (c & 0xC0 == 0x80) && block != 0 && block != 0x1B
 }
 
-/// What may follow a first byte: less than all continuations where a shorter form, a surrogate or too much is refused.
+/// Three continuations, no shorter form (below U+10000) and nothing above U+10FFFF.
 @inline(__always)
-private func secondByteRange(_ lead: UInt8) -> ClosedRange<UInt8> {
-  switch lead {
-  case 0xE0: 0xA0...0xBF
-  case 0xED: 0x80...0x9F
-  case 0xF0: 0x90...0xBF
-  case 0xF4: 0x80...0x8F
-  default: 0x80...0xBF
-  }
+private func isFourByteSequence(_ a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8) -> Bool {
+  let plane = UInt32(a & 0x0F) &<< 2 | UInt32(b &>> 4 & 3)
+  return (b & 0xC0 == 0x80) && (c & 0xC0 == 0x80) && (d & 0xC0 == 0x80) && a < 0xF5
+    && (1...16).contains(plane)
 }
