@@ -14,9 +14,11 @@ die() {
   exit 1
 }
 
-# Tells mpirun what it has to be told on this machine (as root, in a container, with fewer cores than ranks) by setting
-# the environment, and says so: prepare_mpi RANKS, before the first mpirun.
+# Tells mpirun what it has to be told on this machine (as root, with fewer cores than ranks, with threads) by setting the
+# environment, and says so: prepare_mpi RANKS [THREADS], before the first mpirun.
 prepare_mpi() {
+  if [ ! -r "$root/launch/lib/mpi-env.sh" ]; then return; fi
   # shellcheck source=/dev/null
-  if [ -r "$root/launch/lib/mpi-env.sh" ]; then . "$root/launch/lib/mpi-env.sh" "$@"; fi
+  . "$root/launch/lib/mpi-env.sh"
+  mpi_env "$@"
 }
