@@ -74,7 +74,7 @@ package struct EvaluationSummary: Codable, Sendable, Equatable {
   /// - Throws: `MetricsError` when the lists differ in length or a class is out of range: reviews were lost, counted
   ///   twice, or mixed up on the way.
   package init(
-    labels: [Int32], predictions: [Int32], losses: [Float], classCount: Int, including included: [Bool]? = nil
+    labels: [Int32], predictions: [Int32], losses: [Double], classCount: Int, including included: [Bool]? = nil
   ) throws(MetricsError) {
     let counts = [labels.count, predictions.count, losses.count, included?.count ?? labels.count]
     guard counts.allSatisfy({ $0 == labels.count }) else { throw .differentCounts(counts) }
@@ -87,7 +87,7 @@ package struct EvaluationSummary: Codable, Sendable, Equatable {
         throw .classOutOfRange(review: review, truth: truth, prediction: prediction, classCount: classCount)
       }
       matrix.add(truth: truth, prediction: prediction)
-      lossSum += Double(losses[review])
+      lossSum += losses[review]
       expected += 1
     }
     precondition(matrix.total == expected, "confusion counts must sum to the number of reviews")

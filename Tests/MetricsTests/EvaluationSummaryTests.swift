@@ -45,7 +45,7 @@ import Testing
     let count = 1_000_000
     let zeros = [Int32](repeating: 0, count: count)
     let summary = try EvaluationSummary(
-      labels: zeros, predictions: zeros, losses: [Float](repeating: 0.1, count: count), classCount: 2)
+      labels: zeros, predictions: zeros, losses: [Double](repeating: 0.1, count: count), classCount: 2)
     #expect(isClose(summary.loss, Double(Float(0.1)), relative: 1e-10))
   }
 
