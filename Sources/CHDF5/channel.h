@@ -1,9 +1,10 @@
 // An HDF5 file driver over a descriptor that the caller has opened, for three reasons:
 //
-// - A file is verified and then parsed through the *same* descriptor: nobody can swap it in between by its path.
-// - libhdf5 must not see a write fail. It cannot close a file whose cache it cannot flush: identifiers stay behind that
-//   point at freed memory. Here the first failure is remembered and all later writes are dropped, so the library closes
-//   in good order and the caller reads the cause: errno, place and size.
+// - A file is verified and then parsed through the *same* descriptor: nobody can swap it in between.
+// - libhdf5 must not see a write fail. It cannot close a file whose cache it cannot flush: the file stays
+//   open for ever, and 1.10.8 crashes on it when the process ends. Here the first failure is remembered and
+//   all later writes are dropped, so the library closes in good order and the caller reads the cause: errno,
+//   place and size.
 // - It takes no file locks; readers of a published file need none, and on NFS and Lustre they often fail.
 //
 // H5FD_class_t is the public interface of such drivers: H5FDpublic.h, since 1.13.2 H5FDdevelop.h.

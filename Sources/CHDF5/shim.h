@@ -1,4 +1,5 @@
-// HDF5, as Swift sees it: Swift does not import macros that call functions, so each one gets a named accessor.
+// HDF5, as Swift sees it: Swift does not import macros that call functions, so each one gets a named
+// accessor.
 #pragma once
 #include <hdf5.h>
 
@@ -27,6 +28,11 @@ static inline unsigned CHDF5_truncate(void) { return H5F_ACC_TRUNC; }
 static inline unsigned CHDF5_readOnly(void) { return H5F_ACC_RDONLY; }
 static inline unsigned CHDF5_creationOrder(void) { return H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED; }
 
+/// How many files and objects in files are open in the whole library.
+static inline ssize_t CHDF5_openObjectCount(void) {
+  return H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL);
+}
+
 // MARK: Errors
 static inline herr_t CHDF5_silence(void) { return H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 static inline herr_t CHDF5_clearErrors(void) { return H5Eclear2(H5E_DEFAULT); }
@@ -35,7 +41,7 @@ static inline herr_t CHDF5_walkErrors(H5E_walk2_t visit, void *context) {
 }
 
 // MARK: Functions whose names are versioned by macros
-/// 1 when `name` in `location` is a hard link, 0 when it is a soft or external one, negative when it is missing.
+/// 1 when `name` in `location` is a hard link, 0 when it is another one, negative when it is missing.
 static inline int CHDF5_isHardLink(hid_t location, const char *name) {
   H5L_info_t info;
   if (H5Lget_info(location, name, &info, H5P_DEFAULT) < 0) return -1;

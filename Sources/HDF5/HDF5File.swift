@@ -122,6 +122,13 @@ package struct HDF5File: ~Copyable, @unchecked Sendable {
     self.channel = channel
   }
 
+  /// How many files and objects in files the library has open in the whole process.
+  package static var openObjectCount: Int {
+    Library.enter()
+    defer { Library.leave() }
+    return CHDF5_openObjectCount()
+  }
+
   deinit {
     if id >= 0 {
       Library.enter()

@@ -21,7 +21,8 @@ import Testing
           #expect(error.cause == .unwritable(EFBIG), "limit \(limit): \(error)")
         }
       }
-      // The library is in good order after all that.
+      // The library is in good order after all that: no file that it could not close.
+      #expect(HDF5File.openObjectCount == 0)
       #expect(try writeSample(to: scratch.path("again.h5"), limit: nil) == needed)
       #expect(try readBytes(scratch.path("again.h5")) == readBytes(scratch.path("whole.h5")))
     }
@@ -37,6 +38,7 @@ import Testing
         limitFileSize(to: 100)
         _ = consume file
         limitFileSize(to: nil)
+        #expect(HDF5File.openObjectCount == 0)
       }
     }
   }

@@ -7,7 +7,8 @@ import Testing
 @Suite struct FileTests {
   @Test func attributesRoundTrip() throws {
     let scratch = try Scratch()
-    let long = String(repeating: "설정 {\"a\": 1}\n", count: 20_000)  // 340 KB, beyond the 64 KB of old formats
+    // 340 KB, beyond the 64 KB of old formats.
+    let long = String(repeating: "설정 {\"a\": 1}\n", count: 20_000)
     let file = try HDF5File.create(scratch.path("a.h5"))
     try file.createGroup("/g")
     for (name, text) in [("empty", ""), ("korean", "한국어 😀"), ("long", long)] {
