@@ -76,8 +76,13 @@ package struct Publication: ~Copyable, Sendable {
       throw Self.failure(error, path, needed: needed)
     }
     var temporary = temporary
-    let body = try Digest.hex(of: temporary.descriptor, from: Seal.byteCount, path: path)
-    let seal = Seal(bodyByteCount: body.byteCount, sha256: body.hex, step: step)
+    let seal: Seal
+    do {
+      let body = try Digest.hex(of: temporary.descriptor, from: Seal.byteCount, path: path)
+      seal = Seal(bodyByteCount: body.byteCount, sha256: body.hex, step: step)
+    } catch {
+      throw Failure(.cannotWrite, "what was written cannot be read: \(error.message)")
+    }
     do {
       try Self.write(seal, to: temporary.descriptor)
       try temporary.descriptor.synchronize()

@@ -53,8 +53,9 @@ package struct RunLock: ~Copyable, Sendable {
   }
 
   deinit {
-    // The lock goes with the descriptor.
     _ = ftruncate(descriptor.number, 0)
+    // Said aloud: a child that is just being started still has a copy of the descriptor.
+    flock(descriptor.number, LOCK_UN)
   }
 
   private static func refusal(_ directory: String, _ holder: Holder?) -> Failure {

@@ -58,7 +58,8 @@ struct Seal: Equatable, Sendable {
       throw Failure(
         .badContent,
         "\(path) is sealed in form “\(first.dropFirst(Self.magic.count).prefix(20))”, "
-          + "and this program knows form \(Self.version): it is damaged, or of a newer version of bert-ddp, which can read it"
+          + "and this program knows form \(Self.version): it is damaged, "
+          + "or of a newer version of bert-ddp, which can read it"
       )
     }
     func value(_ line: Int, _ name: String) -> Substring? {
@@ -87,6 +88,9 @@ struct Seal: Equatable, Sendable {
     }
     if bytes.starts(with: Array("PK".utf8)) {
       return "is a zip archive, such as a pytorch_model.bin; import its directory with `bert-ddp import`"
+    }
+    if bytes.count > 8, bytes[8] == UInt8(ascii: "{"), bytes[4..<8].allSatisfy({ $0 == 0 }) {
+      return "is a safetensors file; import its directory with `bert-ddp import`"
     }
     return "is not a file of bert-ddp, or its beginning is damaged; \(expected)"
   }

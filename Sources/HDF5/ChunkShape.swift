@@ -4,6 +4,9 @@ enum ChunkShape {
   /// fits the library's chunk cache of 1 MiB.
   static let largestByteCount = 1 << 18
 
+  /// Bytes that a chunk of a file that is read may have, at 8 bytes an element.
+  static let largestReadableByteCount = 1 << 26
+
   /// The shape of a chunk of a dataset with elements, of the same rank: whole trailing dimensions, so that a
   /// chunk is contiguous in memory, and even cuts of the dimension before them, so that little of the last
   /// chunk is empty.

@@ -21,7 +21,20 @@ extension HDF5File {
       layout == H5D_CHUNKED || layout == H5D_CONTIGUOUS || layout == H5D_COMPACT,
       H5Pget_external_count(creation.id) == 0
     else { throw error(.mismatch, path, "its values are in other files, which are not read") }
+    if layout == H5D_CHUNKED { try checkChunks(creation.id, path) }
     return dataset
+  }
+
+  /// Checks that chunks, for which the library allocates memory, have the size that a sane file gives them.
+  private func checkChunks(_ creation: hid_t, _ path: String) throws(HDF5Error) {
+    var extents = [hsize_t](repeating: 0, count: 32)
+    let rank = H5Pget_chunk(creation, CInt(extents.count), &extents)
+    guard rank > 0 else { throw libraryError(path, "its chunks cannot be read: \(Library.errorText())") }
+    let chunk = extents.prefix(Int(rank)).map { Int(clamping: $0) }
+    let count = try elementCount(chunk, .float64, path)
+    guard count <= ChunkShape.largestReadableByteCount / 8 else {
+      throw error(.mismatch, path, "its chunks of \(chunk) elements are larger than any that are read")
+    }
   }
 
   /// Type and extents of an open dataset.

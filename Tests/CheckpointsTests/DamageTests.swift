@@ -98,6 +98,7 @@ import Testing
     #expect(try message([]).contains("is empty"))
     #expect(try message(Array(bytes[512...])).contains("HDF5 file without the seal"))
     #expect(try message([0x50, 0x4B, 3, 4] + bytes).contains("zip archive"))
+    #expect(try message([2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8)).contains("safetensors"))
     #expect(try message([UInt8](repeating: 0, count: 4096)).contains("begins with zeros"))
     #expect(try message(Array("id\tdocument\tlabel\n".utf8)).contains("is not a file of bert-ddp"))
     let newer = Array("bert-ddp seal 2\n".utf8) + bytes[16...]
