@@ -1,0 +1,51 @@
+import Checkpoints
+import Failures
+import Foundation
+import Glibc
+import Testing
+
+@Suite struct RunLockTests {
+  @Test func theSecondJobIsRefusedAndToldWhoIsFirst() throws {
+    let scratch = try Scratch()
+    do {
+      let lock = try RunLock.take(in: scratch.directory)
+      let isEnforced = lock.isEnforced
+      #expect(isEnforced)
+      let refusal = failure { _ = try RunLock.take(in: scratch.directory) }
+      #expect(refusal?.kind == .disagreement)
+      let message = refusal?.message ?? ""
+      #expect(message.contains("process \(getpid()) on host \(ProcessInfo.processInfo.hostName.prefix(3))"))
+      #expect(message.contains(scratch.directory))
+    }
+    _ = try RunLock.take(in: scratch.directory)
+    #expect(try readBytes(scratch.path(RunLock.fileName)) == [])
+  }
+
+  @Test func aLockOfADeadProcessIsNoObstacle() async throws {
+    let scratch = try Scratch()
+    let directory = scratch.directory
+    await #expect(processExitsWith: .signal(SIGKILL)) { [directory = directory as String] in
+      let lock = try RunLock.take(in: directory)
+      kill(getpid(), SIGKILL)
+      _ = consume lock
+    }
+    #expect(try !readBytes(scratch.path(RunLock.fileName)).isEmpty, "it could not tidy up")
+    _ = try RunLock.take(in: directory)
+  }
+
+  @Test func whateverStandsInTheFileIsNoObstacle() throws {
+    let scratch = try Scratch()
+    for text in ["", "host x", "host node\nprocess 1\nsince 2026\n", String(repeating: "\u{0}", count: 5000)]
+    {
+      try writeBytes(Array(text.utf8), to: scratch.path(RunLock.fileName))
+      _ = try RunLock.take(in: scratch.directory)
+    }
+  }
+
+  @Test func aDirectoryThatIsNotThere() throws {
+    let scratch = try Scratch()
+    let refusal = failure { _ = try RunLock.take(in: scratch.path("none")) }
+    #expect(refusal?.kind == .cannotWrite)
+    #expect(refusal?.message.contains(scratch.path("none")) == true)
+  }
+}
