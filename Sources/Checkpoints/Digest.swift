@@ -17,6 +17,13 @@ package enum Digest {
     return hexadecimal(hash.finalize())
   }
 
+  /// The digest of bytes that come in pieces: `feed` hands each piece to the function it is given.
+  package static func hex(_ feed: (_ update: (UnsafeRawBufferPointer) -> Void) -> Void) -> String {
+    var hash = SHA256()
+    feed { hash.update(bufferPointer: $0) }
+    return hexadecimal(hash.finalize())
+  }
+
   /// The digest of a whole file, as `sha256sum` prints it.
   package static func hex(ofFile path: String) throws -> String {
     let descriptor = try openForReading(path)
