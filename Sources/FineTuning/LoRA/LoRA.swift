@@ -35,12 +35,12 @@ package struct LoRA: FineTuningMethod {
     loraRank: Int, alpha: Double? = nil, dropout: Float = 0.1, targets: [String] = ["query", "value"],
     bias: Bias = .none
   ) throws {
-    guard loraRank >= 1 else {
-      throw Failure(.usage, "--lora-rank is \(loraRank), expected a whole number of 1 or more.")
+    guard (1...65_536).contains(loraRank) else {
+      throw Failure(.usage, "--lora-rank is \(loraRank), expected a whole number from 1 to 65,536.")
     }
     let alpha = alpha ?? Double(2 * loraRank)
-    guard alpha.isFinite, alpha > 0 else {
-      throw Failure(.usage, "--lora-alpha is \(alpha), expected a number above 0.")
+    guard alpha > 0, Float(alpha).isFinite, Float(alpha / Double(loraRank)) > 0 else {
+      throw Failure(.usage, "--lora-alpha is \(alpha), expected a number above 0 and below 1e38.")
     }
     guard (0..<1).contains(dropout) else {
       throw Failure(.usage, "--lora-dropout is \(dropout), expected a probability from 0 to below 1.")
