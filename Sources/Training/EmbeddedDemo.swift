@@ -26,7 +26,7 @@ package enum EmbeddedDemo {
 
   /// The tiny model.
   static func base() throws -> Base {
-    let vocabulary = Array(DemoVocabulary.text.utf8)
+    let vocabulary = Array(DemoVocabulary.fileContent.utf8)
     let count = try Vocabulary(vocabulary, file: "the demo's vocabulary").count
     let json = configurationJSON(vocabularySize: count)
     var settings = TokenizerSettings()
@@ -39,8 +39,8 @@ package enum EmbeddedDemo {
   /// The generated reviews.
   static func datasets(seed: UInt32) -> (training: Dataset, validation: Dataset?, test: Dataset?) {
     let corpus = DemoCorpus.generate(seed: seed)
-    let dataset = { (name: String, reviews: [(text: String, label: Int)]) in
-      Dataset(name: name, texts: reviews.map(\.text), labels: reviews.map { Int32($0.label) })
+    let dataset = { (name: String, reviews: [DemoCorpus.Review]) in
+      Dataset(name: name, texts: reviews.map(\.text), labels: reviews.map(\.label))
     }
     return (dataset("the demo's training reviews", corpus.train), nil, dataset("the demo's test reviews", corpus.test))
   }
