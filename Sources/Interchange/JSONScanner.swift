@@ -1,10 +1,10 @@
 internal import Failures
 
-/// A strict pull parser for JSON that nobody vouches for: no recursion, no tree, nothing allocated beyond the strings
-/// that are asked for.
+/// A strict pull parser for JSON that nobody vouches for: no recursion, no tree, nothing allocated beyond the
+/// strings that are asked for.
 ///
-/// Foundation's decoder accepts an object that names a key twice; here that is an error, since the two halves of a
-/// program could then read different things from one file.
+/// Foundation's decoder accepts an object that names a key twice; here that is an error, since the two halves
+/// of a program could then read different things from one file.
 package struct JSONScanner {
   private let bytes: ArraySlice<UInt8>
   private var position: Int
@@ -203,7 +203,8 @@ extension JSONScanner {
 
 extension JSONScanner {
   /// Scans a string and resolves its escapes.
-  /// - Throws: `Failure(.badContent)` at anything else, a bad escape, a control character and text that is not UTF-8.
+  /// - Throws: `Failure(.badContent)` at anything else, a bad escape, a control character and text that is
+  ///   not UTF-8.
   package mutating func string() throws -> String {
     try expect("\"")
     let start = position
@@ -265,7 +266,7 @@ extension JSONScanner {
     var value: UInt32 = 0
     for _ in 0..<4 {
       guard let byte, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-        throw failure("four hexadecimal digits are expected")
+        throw failure("a string needs four hexadecimal digits after \\u")
       }
       value = value << 4 | UInt32(digit)
       position += 1

@@ -10,7 +10,8 @@ enum Samples {
     littleEndian(header.utf8.count, 8) + Array(header.utf8) + data
   }
 
-  /// A safetensors file with a matrix of two rows and three columns, a scalar, an empty tensor and two whole numbers.
+  /// A safetensors file with a matrix of two rows and three columns, a scalar, an empty tensor and two whole
+  /// numbers.
   static let plainSafetensors = safetensors(
     #"{"m":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"s":{"dtype":"F32","shape":[],"data_offsets":[24,28]},"#
       + #""e":{"dtype":"F32","shape":[0,4],"data_offsets":[28,28]},"#

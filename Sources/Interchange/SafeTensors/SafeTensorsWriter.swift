@@ -1,9 +1,9 @@
 extension SafeTensors {
   /// Writes a safetensors file laid out as the reference implementation does, byte for byte.
   ///
-  /// Tensors are ordered by the size of their elements, largest first, then by name; the data has no gaps; the header
-  /// is padded so that the data starts at a multiple of 8 and says `{"format":"pt"}`, without which Transformers
-  /// refuses a file that has metadata.
+  /// Tensors are ordered by the size of their elements, largest first, then by name; the data has no gaps;
+  /// the header is padded so that the data starts at a multiple of 8 and says `{"format":"pt"}`, without
+  /// which Transformers refuses a file that has metadata.
   /// - Parameters:
   ///   - tensors: What to write: names, element types (floating point) and shapes, in any order.
   ///   - path: Where to; what stands there stays until the new file is complete.
