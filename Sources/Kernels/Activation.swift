@@ -100,7 +100,7 @@ private enum TanhGELU: ElementFunction {
 
 private enum ReLU: ElementFunction {
   @inline(__always)
-  static func valueAndDerivative(_ x: Float) -> (Float, Float) { x > 0 ? (x, 1) : (0, 0) }
+  static func valueAndDerivative(_ x: Float) -> (Float, Float) { x <= 0 ? (0, 0) : (x, 1) }
 }
 
 private enum Swish: ElementFunction {
