@@ -98,7 +98,7 @@ let package = Package(
         "Training", "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Collectives",
         "Datasets", "Failures", "TestSupport",
       ],
-      path: "Tests/mpi-check", swiftSettings: settings),
+      path: "Tests/mpi-check", exclude: ["failures.sh"], swiftSettings: settings),
     tests("Failures"),
     tests("Randomness"),
     tests("Tensors", ["Randomness"]),
