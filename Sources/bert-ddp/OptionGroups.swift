@@ -32,8 +32,8 @@ struct DataOptions: ParsableArguments {
 
 /// How it is trained.
 struct OptimizerOptions: ParsableArguments {
-  @Option(help: "How often every review is seen.")
-  var epochs = 4
+  @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs)).")
+  var epochs: Int?
   @Option(help: "Learning rate at its highest (default: the method's own).")
   var learningRate: Double?
   @Option(help: "AdamW's epsilon.")

@@ -45,9 +45,7 @@ struct Train: ParsableCommand {
     (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
     (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
     (c.method, c.methodOptions) = (method.method, method.fineTuning)
-    (c.epochs, c.learningRate, c.adamEpsilon) = (
-      optimizer.epochs, optimizer.learningRate, optimizer.adamEpsilon
-    )
+    (c.learningRate, c.adamEpsilon) = (optimizer.learningRate, optimizer.adamEpsilon)
     (c.adamBeta1, c.adamBeta2, c.weightDecay) = (
       optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay
     )
@@ -64,6 +62,7 @@ struct Train: ParsableCommand {
     (c.threads, c.logEvery) = (run_.threads, run_.logEvery)
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
     c.maxLength = data.maxLength ?? c.maxLength
+    c.epochs = optimizer.epochs ?? c.epochs
     return c
   }
 
