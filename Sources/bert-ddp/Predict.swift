@@ -11,9 +11,11 @@ struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Label and probability of each line of a file.",
     discussion: """
-      Writes a TSV with the header "label probability", a line for each line of the input, in order.
+      Writes a TSV with the header "label probability", a line for each line of
+      the input, in order.
       Example:
-        bert-ddp predict --checkpoint runs/lora/model.h5 --base korean-mini --input reviews.txt --output labels.tsv
+        bert-ddp predict --checkpoint runs/lora/model.h5 \\
+          --input reviews.txt --output labels.tsv
       """)
 
   @OptionGroup var trained: TrainedOptions
