@@ -99,6 +99,10 @@ let package = Package(
         "Datasets", "Failures", "TestSupport",
       ],
       path: "Tests/mpi-check", exclude: ["failures.sh"], swiftSettings: settings),
+    // Tests/CommandTests holds scripts; this writes the tiny models and data that they need.
+    .executableTarget(
+      name: "make-fixture", dependencies: ["BERT", "Demo", "Interchange", "Randomness", "Tensors", "Failures"],
+      path: "Tests/make-fixture", swiftSettings: settings),
     tests("Failures"),
     tests("Randomness"),
     tests("Tensors", ["Randomness"]),
@@ -118,7 +122,5 @@ let package = Package(
       [
         "FineTuning", "BERT", "Tensors", "Datasets", "Tokenization", "Collectives", "Interchange", "Failures",
       ]),
-    .testTarget(
-      name: "CommandTests", dependencies: ["TestSupport"], swiftSettings: settings),
   ]
 )

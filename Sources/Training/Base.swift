@@ -91,9 +91,9 @@ package final class Base {
   /// The shape of a tensor; nil when the base does not have it.
   package func shape(_ name: String) -> [Int]? { shapes[name] }
 
-  /// Reads a tensor.
-  /// - Throws: `Failure` when it is missing, damaged, or of another shape.
-  package func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
+  /// Makes sure that the base has a tensor, in a shape.
+  /// - Throws: `Failure` when it does not.
+  package func require(_ name: String, shape: [Int]) throws {
     guard let found = shapes[name] else {
       throw Failure(.badContent, "\(path) has no tensor \(name); expected one of shape \(shape).")
     }
@@ -103,6 +103,12 @@ package final class Base {
         "\(path): tensor \(name) has shape \(found), expected \(shape) from its configuration; the two do not belong together."
       )
     }
+  }
+
+  /// Reads a tensor.
+  /// - Throws: `Failure` when it is missing, damaged, or of another shape.
+  package func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
+    try require(name, shape: shape)
     if let directory { try directory.weights.read(name, into: values) }
     if let file { try file.file.read(name, shape: shape, into: values) }
   }

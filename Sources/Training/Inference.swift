@@ -30,8 +30,8 @@ package final class Inference {
     checkpoint: String, basePath: String?, merged: Bool, threads: Int, maxLength: Int?,
     _ communicator: Communicator, _ screen: Screen
   ) throws {
-    guard threads >= 1 else {
-      throw Failure(.usage, "--threads is \(threads), expected a whole number of 1 or more.")
+    guard (1...1024).contains(threads) else {
+      throw Failure(.usage, "--threads is \(threads), expected a whole number from 1 to 1024.")
     }
     let trained = try communicator.collectively { try TrainedFile(checkpoint) }
     var configuration = trained.configuration

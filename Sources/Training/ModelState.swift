@@ -3,6 +3,7 @@ internal import Checkpoints
 package import Collectives
 internal import Failures
 package import FineTuning
+internal import Glibc
 package import Tensors
 
 /// The numbers of a model on this rank: the frozen block once per node, the trainable block in memory of its own.
@@ -40,6 +41,8 @@ package final class ModelState {
     self.method = method
     self.configuration = configuration
     let table = try method.table(for: configuration)
+    // Before memory is asked for: what is wrong with the sizes of a base may be absurdly wrong.
+    try communicator.collectively(where: base != nil) { if let base { try ModelState.check(table, base) } }
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }
     window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)
     trainable = .allocate(capacity: max(1, table.trainableCount))
@@ -66,6 +69,23 @@ package final class ModelState {
 
   /// Gives the frozen block back; collective.
   package func free() throws { try window.free() }
+
+  /// Refuses a base that lacks tensors or has them in other shapes, and a model that no memory could hold.
+  private static func check(_ table: ParameterTable, _ base: Base) throws {
+    for entry in table.entries {
+      let (name, shape) = (entry.specification.name, entry.specification.shape)
+      if !mayStartAtRandom(name, in: base, shape) { try base.require(name, shape: shape) }
+    }
+    // Weights once; gradients and two moments for what is trained.
+    let needed = 4 * (table.count + 3 * table.trainableCount)
+    let present = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+    guard needed <= present else {
+      throw Failure(
+        .other,
+        "\(table.trainableCount) trained of \(table.count) parameters take \(needed >> 30) GiB a rank, but this machine has \(present >> 30) GiB; choose a smaller model or a smaller --lora-rank."
+      )
+    }
+  }
 
   private static func load(
     _ store: ParameterStore, trainable: Bool, _ base: Base, _ seed: UInt32, _ overlay: String?

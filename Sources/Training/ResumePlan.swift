@@ -51,6 +51,11 @@ struct ResumePlan {
     let files = RunFiles(directory: run.output)
     if let stored = files.read(StoredConfiguration.self, from: "config.json") {
       try requireSame(stored.run, stored.baseSHA256, stored.dataSHA256, "the run directory \(run.output)")
+    } else if files.has("config.json") {
+      throw Failure(
+        .disagreement,
+        "\(run.output)/config.json is not of a run that this version knows, perhaps of a model, and would be written over; choose another --output."
+      )
     }
     guard run.resume == "never", let found = try CheckpointFiles(in: run.output).newestValid().found else { return }
     throw Failure(

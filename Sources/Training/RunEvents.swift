@@ -137,6 +137,9 @@ package struct RunFiles {
     try write(Data((try jsonText(value) + "\n").utf8), to: name)
   }
 
+  /// Whether there is a file of this name.
+  package func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: directory + "/" + name) }
+
   /// Reads a JSON file of the run; nil when there is none or it is not what it should be.
   package func read<Value: Decodable>(_ type: Value.Type, from name: String) -> Value? {
     guard let data = try? Data(contentsOf: URL(filePath: directory + "/" + name)) else { return nil }

@@ -110,18 +110,23 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     }
     let whole = [
       ("epochs", epochs), ("global-batch-size", globalBatchSize), ("accumulation-steps", accumulationSteps),
-      ("threads", threads), ("keep-checkpoints", keepCheckpoints), ("log-every", logEvery),
+      ("keep-checkpoints", keepCheckpoints), ("log-every", logEvery),
       ("train-limit", trainLimit ?? 1), ("max-steps", maxSteps ?? 1), ("checkpoint-every", checkpointEvery ?? 1),
     ]
-    for (option, value) in whole { try require(value >= 1, option, value, "a whole number of 1 or more") }
-    try require(labelCount >= 2, "num-labels", labelCount, "2 or more")
-    try require(maxLength >= 3, "max-length", maxLength, "3 or more")
+    // Products of two of them, and of one with the number of reviews, are to stay far from overflow.
+    let largest = 1_000_000_000
+    for (option, value) in whole {
+      try require((1...largest).contains(value), option, value, "a whole number from 1 to \(largest)")
+    }
+    try require((1...1024).contains(threads), "threads", threads, "a whole number from 1 to 1024")
+    try require((2...100_000).contains(labelCount), "num-labels", labelCount, "a whole number from 2 to 100000")
+    try require((3...largest).contains(maxLength), "max-length", maxLength, "3 or more")
     for (option, beta) in [("adam-beta1", adamBeta1), ("adam-beta2", adamBeta2), ("warmup-ratio", warmupRatio)] {
       try require((0..<1).contains(beta), option, beta, "a number from 0 to below 1")
     }
     if let dropout { try require((0..<1).contains(dropout), "dropout", dropout, "a probability below 1") }
-    try require(adamEpsilon > 0, "adam-epsilon", adamEpsilon, "a number above 0")
-    try require(weightDecay >= 0, "weight-decay", weightDecay, "0 or more")
+    try require(adamEpsilon > 0 && adamEpsilon.isFinite, "adam-epsilon", adamEpsilon, "a number above 0")
+    try require(weightDecay >= 0 && weightDecay.isFinite, "weight-decay", weightDecay, "0 or more")
     try require(maxGradNorm >= 0, "max-grad-norm", maxGradNorm, "0 or more; 0 for no limit")
     if trainFile != nil, base == nil {
       throw Failure(.usage, "--train-file needs --base: pass an HDF5 base or a Hugging Face directory.")

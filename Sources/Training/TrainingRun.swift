@@ -29,7 +29,8 @@ package final class TrainingRun {
   private let order: SampleOrder
   private let schedule: LearningRateSchedule
   private let checkpoint: TrainingCheckpoint
-  private let lock: HeldLock?
+  /// Held by rank 0.
+  private let directory: RunDirectory?
   private var state = RunState()
   private var reviews: [Int] = []
   /// What was evaluated last, on every rank.
@@ -53,12 +54,8 @@ package final class TrainingRun {
     run.learningRate = run.learningRate ?? method.defaultLearningRate
     self.communicator = communicator
     self.screen = screen
-    let runFiles = RunFiles(directory: run.output)
-    files = runFiles
-    lock = try communicator.collectively(where: communicator.isFirst) {
-      try runFiles.makeDirectory()
-      return try HeldLock(directory: run.output)
-    }
+    files = RunFiles(directory: run.output)
+    directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
     if !blasIsCorrect() {
       throw Failure(
         .other,
@@ -303,11 +300,4 @@ package final class TrainingRun {
     if let results { RunReport(screen).closing(run, results) }
     return results
   }
-}
-
-/// A lock of the run directory that lives as long as the run.
-private final class HeldLock {
-  private let lock: RunLock
-
-  init(directory: String) throws { lock = try RunLock.take(in: directory) }
 }

@@ -32,8 +32,8 @@ struct Evaluate: ParsableCommand {
     abstract: "Metrics of a checkpoint on labelled reviews.",
     discussion: """
       Example:
-        mpirun -np 4 bert-ddp evaluate --checkpoint runs/lora/model.h5 --base korean-mini \\
-          --test-file ratings_test.txt
+        mpirun -np 4 bert-ddp evaluate --checkpoint runs/lora/model.h5 \\
+          --test-file test.tsv
       """)
 
   @OptionGroup var trained: TrainedOptions

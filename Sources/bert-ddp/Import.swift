@@ -9,7 +9,8 @@ struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Turn a Hugging Face directory into one HDF5 base.",
     discussion: """
-      Configuration, vocabulary, tokenizer settings and every tensor under its published name go into one verified file.
+      Configuration, vocabulary, tokenizer settings and every tensor under its
+      published name go into one verified file.
       Example:
         bert-ddp import bert-base-multilingual-cased --output mbert.h5
       """)

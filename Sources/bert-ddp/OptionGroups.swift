@@ -102,6 +102,9 @@ struct RunOptions: ParsableArguments {
   var threads = 1
   @Option(help: "Steps between lines of metrics.jsonl.")
   var logEvery = 50
+  // Taken out before the arguments are parsed; it stands here for the help.
+  @Option(help: "Options in YAML, such as \"method: lora\"; one on the command line wins.")
+  var config: String?
 }
 
 /// What is said.

@@ -10,12 +10,11 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fine-tune a base on labelled reviews and evaluate it (the default).",
     discussion: """
-      Each rank holds a replica; only the trainable gradients are all-reduced. With neither --base nor --train-file an
-      embedded demo runs.
+      Each rank holds a replica; only the trainable gradients are all-reduced.
+      With neither --base nor --train-file an embedded demo runs.
       Example:
-        mpirun -np 4 bert-ddp train --base korean-mini --train-file ratings_train.txt \\
-          --test-file ratings_test.txt --method lora --lora-rank 16 --epochs 1 --output runs/lora
-      --config FILE reads options from YAML; one on the command line wins.
+        mpirun -np 4 bert-ddp train --base korean-mini --method lora \\
+          --train-file train.tsv --test-file test.tsv --output runs/lora
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
