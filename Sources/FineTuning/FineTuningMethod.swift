@@ -19,21 +19,37 @@ package protocol FineTuningMethod: Sendable {
   func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification]
   /// Puts its branches at the sites of a model whose table has the added parameters.
   func attach(to model: SequenceClassifier, _ table: ParameterTable)
-  /// What it adds to the weight of a projection once training is over, in `Double`; nil when the projection is left
-  /// as it is. A method whose branches cannot be folded into weights keeps them instead (`canMerge`).
-  func weightUpdate(of projection: String, in parameters: ParameterStore) -> WeightUpdate?
+  /// Gives values to added parameters whose start depends on the base's numbers.
+  /// - Parameters:
+  ///   - names: The parameters that no file brought; they have what their initialisers say.
+  ///   - store: Both blocks, with everything else as it will be when training starts.
+  func completeInitialization(of names: Set<String>, in store: ParameterStore)
+  /// Folds what it added at a weight of the base into the weight, in `Double`, rounding once.
+  ///
+  /// A method whose branches cannot be folded into weights keeps them instead (`canMerge`).
+  /// - Parameters:
+  ///   - base: The weight, changed in place.
+  ///   - added: A store that has the method's added parameters.
+  func fold(into base: BaseWeight, _ added: ParameterStore)
   /// Whether the trained model can be written as a plain BERT.
   var canMerge: Bool { get }
 }
 
-/// `W ← W + scale · left · right`, to be computed in `Double`.
-package struct WeightUpdate {
-  /// `[out, r]`.
-  package let left: Matrix
-  /// `[r, in]`.
-  package let right: Matrix
-  /// What the product is multiplied by.
-  package let scale: Double
+/// A matrix of the base and its bias, for a method to fold its update into.
+package struct BaseWeight {
+  /// The published module name, such as `bert.encoder.layer.0.attention.self.query`.
+  package let name: String
+  /// `[out, in]`; `[ids, H]` for a table of embeddings.
+  package let weight: Matrix
+  /// `[1, out]`; nil for a table of embeddings.
+  package let bias: Matrix?
+
+  /// A weight in memory that somebody else owns.
+  package init(name: String, weight: Matrix, bias: Matrix?) {
+    self.name = name
+    self.weight = weight
+    self.bias = bias
+  }
 }
 
 extension FineTuningMethod {
@@ -42,7 +58,9 @@ extension FineTuningMethod {
   /// Nothing is attached unless a method says so.
   package func attach(to model: SequenceClassifier, _ table: ParameterTable) {}
   /// Nothing is folded in unless a method says so.
-  package func weightUpdate(of projection: String, in parameters: ParameterStore) -> WeightUpdate? { nil }
+  package func fold(into base: BaseWeight, _ added: ParameterStore) {}
+  /// Initialisers say it all unless a method says more.
+  package func completeInitialization(of names: Set<String>, in store: ParameterStore) {}
   /// A method without branches is a plain BERT already.
   package var canMerge: Bool { true }
   /// No options unless a method has some.

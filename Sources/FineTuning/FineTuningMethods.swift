@@ -12,6 +12,12 @@ package struct FineTuningOptions: Sendable, Equatable {
   package var loraTargets = ["query", "value"]
   /// Which biases LoRA trains.
   package var loraBias = LoRA.Bias.none
+  /// How LoRA's update enters.
+  package var loraVariant = LoRA.Variant.standard
+  /// What the learning rate of LoRA's B is multiplied by.
+  package var loraPlusRatio: Float = 1
+  /// The layers that get an update, from 0; all when nil.
+  package var loraLayers: [Int]?
 
   /// The defaults.
   package init() {}
@@ -30,7 +36,8 @@ package enum FineTuningMethods {
       {
         try LoRA(
           loraRank: $0.loraRank, alpha: $0.loraAlpha, dropout: $0.loraDropout, targets: $0.loraTargets,
-          bias: $0.loraBias)
+          bias: $0.loraBias, variant: $0.loraVariant, plusRatio: $0.loraPlusRatio,
+          layers: $0.loraLayers.map { Set($0) })
       }
     ),
   ]
