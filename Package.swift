@@ -101,7 +101,8 @@ let package = Package(
       path: "Tests/mpi-check", exclude: ["failures.sh"], swiftSettings: settings),
     // Tests/CommandTests holds scripts; this writes the tiny models and data that they need.
     .executableTarget(
-      name: "make-fixture", dependencies: ["BERT", "Demo", "Interchange", "Randomness", "Tensors", "Failures"],
+      name: "make-fixture",
+      dependencies: ["BERT", "Demo", "Interchange", "Randomness", "Tensors", "Failures"],
       path: "Tests/make-fixture", swiftSettings: settings),
     tests("Failures"),
     tests("Randomness"),

@@ -51,9 +51,11 @@ package struct BERTConfiguration: Sendable, Equatable {
       file = try JSONDecoder().decode(ConfigurationFile.self, from: json)
     } catch let DecodingError.typeMismatch(type, context) {
       let key = context.codingPath.map(\.stringValue).joined(separator: ".")
-      throw Failure(.badContent, "\(source): \"\(key)\" is not a value of type \(type); correct the configuration.")
+      throw Failure(
+        .badContent, "\(source): \"\(key)\" is not a value of type \(type); correct the configuration.")
     } catch {
-      throw Failure(.badContent, "\(source) is not a JSON object; pass the config.json that came with the model.")
+      throw Failure(
+        .badContent, "\(source) is not a JSON object; pass the config.json that came with the model.")
     }
     try file.refuseOtherArchitectures(source)
     vocabularySize = file.vocab_size ?? vocabularySize
@@ -91,7 +93,8 @@ package struct BERTConfiguration: Sendable, Equatable {
       ("max_position_embeddings", positionCount), ("type_vocab_size", typeCount),
     ]
     for (key, value) in sizes {
-      try require((1...(1 << 24)).contains(value), "\(key) is \(value), expected a number from 1 to 16,777,216.")
+      try require(
+        (1...(1 << 24)).contains(value), "\(key) is \(value), expected a number from 1 to 16,777,216.")
     }
     try require(
       hiddenSize % attentionHeadCount == 0,
@@ -133,9 +136,9 @@ private struct ConfigurationFile: Decodable {
     func refuse(_ found: String, _ expected: String) -> Failure {
       Failure(.badContent, "\(source): \(found), expected \(expected); only BERT encoders can be fine-tuned.")
     }
-    if let model_type, model_type != "bert" { throw refuse("model_type is \"\(model_type)\"", "\"bert\"") }
-    if let position_embedding_type, position_embedding_type != "absolute" {
-      throw refuse("position_embedding_type is \"\(position_embedding_type)\"", "\"absolute\"")
+    if let found = model_type, found != "bert" { throw refuse("model_type is \"\(found)\"", "\"bert\"") }
+    if let found = position_embedding_type, found != "absolute" {
+      throw refuse("position_embedding_type is \"\(found)\"", "\"absolute\"")
     }
     if is_decoder == true { throw refuse("is_decoder is true", "false") }
     if add_cross_attention == true { throw refuse("add_cross_attention is true", "false") }

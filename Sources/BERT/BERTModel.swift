@@ -39,7 +39,10 @@ package final class BERTModel {
   }
 
   /// Adds the gradients of everything that is trained below the head.
-  /// - Parameter dy: The gradient of forward's output; overwritten.
+  /// - Parameters:
+  ///   - dy: The gradient of forward's output; overwritten.
+  ///   - batch: The batch of forward.
+  ///   - workspace: Where gradients go, memory.
   package func backward(_ dy: Matrix, _ batch: BatchViews, _ workspace: Workspace) {
     // Two buffers take turns: a layer reads its output's gradient from one and writes its input's into the other.
     let buffers = (0..<2).map { _ in workspace.arena.matrix(batch.tokens.count, hiddenSize) }

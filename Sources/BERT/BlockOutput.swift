@@ -74,6 +74,8 @@ package final class BlockOutput {
   ///   - bias: What is still to be added to it, or nil.
   ///   - residual: The block's input, `[rows, H]`.
   ///   - y: Where the output goes, `[rows, H]`.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Parameters, memory, dropout.
   func forward(
     _ d: Matrix, bias: UnsafePointer<Float>?, residual: Matrix, into y: Matrix, _ rows: Rows,
     _ workspace: Workspace
@@ -99,6 +101,8 @@ package final class BlockOutput {
   ///   - dy: The gradient of the output, `[rows, H]`.
   ///   - dd: Where the gradient of `d` goes, `[rows, H]`.
   ///   - dResidual: Where the gradient of the residual goes, `[rows, H]`; may be `dy`.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Where gradients go, memory.
   func backward(_ dy: Matrix, dd: Matrix, dResidual: Matrix, _ rows: Rows, _ workspace: Workspace) {
     if let branch {
       branch.backward(dy, norm, dd: dd, dResidual: dResidual, rows, workspace)

@@ -27,7 +27,10 @@ package final class ClassificationHead {
     labelCount = configuration.labelCount
   }
 
-  /// - Parameter h: The last layer at `[CLS]`, `[reviews, H]`.
+  /// - Parameters:
+  ///   - h: The last layer at `[CLS]`, `[reviews, H]`.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Parameters, memory, dropout.
   /// - Returns: `[reviews, C]`.
   func forward(_ h: Matrix, _ rows: Rows, _ workspace: Workspace) -> Matrix {
     let arena = workspace.arena
@@ -53,6 +56,8 @@ package final class ClassificationHead {
   /// - Parameters:
   ///   - dLogits: `[reviews, C]`.
   ///   - dh: Where the gradient of `h` goes, `[reviews, H]`; nil when nothing below is trained.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Where gradients go, memory.
   func backward(_ dLogits: Matrix, dh: Matrix?, _ rows: Rows, _ workspace: Workspace) {
     guard let saved else { preconditionFailure("backward of the head without its forward") }
     let needsPooled = dh != nil || pooler.isTrainable

@@ -82,7 +82,10 @@ package final class Embeddings {
   }
 
   /// Adds the gradients of the tables; the padding token's row gets none, as in the reference.
-  /// - Parameter dy: The gradient of the output; overwritten.
+  /// - Parameters:
+  ///   - dy: The gradient of the output; overwritten.
+  ///   - batch: Which tokens the rows are.
+  ///   - workspace: Where gradients go.
   func backward(_ dy: Matrix, _ batch: BatchViews, _ workspace: Workspace) {
     guard let normalized, let inverseDeviations else {
       preconditionFailure("backward of the embeddings without their forward")

@@ -92,6 +92,7 @@ package final class EncoderLayer {
   ///   - onlyReads: Whether only the rows that the head reads are wanted: keys and values are computed for every token,
   ///     all else for those rows, with exactly the same result.
   ///   - saves: Whether backward will be run.
+  ///   - workspace: Parameters, memory, dropout.
   /// - Returns: `[tokens, H]`, or `[reads, H]`.
   package func forward(
     _ x: Matrix, _ batch: BatchViews, onlyReads: Bool, saves: Bool, _ workspace: Workspace
@@ -155,6 +156,9 @@ package final class EncoderLayer {
   /// - Parameters:
   ///   - dy: The gradient of the output; overwritten.
   ///   - dx: Where the gradient of the input goes, `[tokens, H]`; nil when nothing below is trained.
+  ///   - batch: The batch of forward.
+  ///   - onlyReads: As in forward.
+  ///   - workspace: Where gradients go, memory.
   func backward(
     _ dy: Matrix, dx: Matrix?, _ batch: BatchViews, onlyReads: Bool, _ workspace: Workspace
   ) {
@@ -191,7 +195,8 @@ package final class EncoderLayer {
       let d = arena.matrix(batch.tokens.count, 3 * h)
       attention.backward(
         dContext, q: saved.q, k: saved.k, v: saved.v, dq: d.columns(0..<h), dk: d.columns(h..<2 * h),
-        dv: d.columns(2 * h..<3 * h), saved.attention, queryRows: batch.tokens, keyRows: batch.tokens, workspace)
+        dv: d.columns(2 * h..<3 * h), saved.attention, queryRows: batch.tokens, keyRows: batch.tokens,
+        workspace)
       dx?.copy(from: dResidual)
       queryKeyValue.backward(d, saved.x, dx: dx, accumulate: true, batch.tokens, workspace)
       return

@@ -99,6 +99,8 @@ struct ProjectionGroup {
   ///   - x: The input of forward.
   ///   - dx: `[rows, in]`, or nil when nobody needs it.
   ///   - accumulate: Whether `dx` is added to; otherwise it is overwritten.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Where gradients go, memory.
   func backward(
     _ dy: Matrix, _ x: Matrix, dx: Matrix?, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
   ) {

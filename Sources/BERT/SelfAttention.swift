@@ -32,6 +32,10 @@ struct SelfAttention {
   ///   - k: `[tokens, H]`.
   ///   - v: `[tokens, H]`.
   ///   - context: `[queries, H]`, the output.
+  ///   - queryRows: Which tokens the queries are.
+  ///   - keyRows: Which tokens the keys and values are.
+  ///   - workspace: Memory, dropout.
+  /// - Returns: What backward needs.
   func forward(
     q: Matrix, k: Matrix, v: Matrix, into context: Matrix, queryRows: Rows, keyRows: Rows,
     _ workspace: Workspace

@@ -36,6 +36,7 @@ package final class SequenceClassifier {
   ///   - batch: The reviews.
   ///   - labels: `[reviews]`.
   ///   - losses: `[reviews]`, receives each review's cross-entropy.
+  ///   - workspace: Parameters, where gradients go, memory, dropout.
   package func addGradients(
     _ batch: BatchViews, labels: UnsafePointer<Int32>, losses: UnsafeMutablePointer<Double>,
     _ workspace: Workspace

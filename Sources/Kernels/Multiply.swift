@@ -15,8 +15,12 @@ package enum Orientation: Sendable {
 /// further threads work on reviews of their own.
 /// - Parameters:
 ///   - a: `[m, k]` after its orientation.
+///   - aOrientation: How `a` is read.
 ///   - b: `[k, n]` after its orientation.
+///   - bOrientation: How `b` is read.
 ///   - c: `[m, n]`; with `beta` 0 its old content is not read.
+///   - alpha: What the product is multiplied by.
+///   - beta: What the old content of `c` is multiplied by.
 package func multiply(
   _ a: Matrix, _ aOrientation: Orientation, _ b: Matrix, _ bOrientation: Orientation, into c: Matrix,
   alpha: Float = 1, beta: Float = 0

@@ -46,6 +46,9 @@ package enum EmbeddedDemo {
     let dataset = { (name: String, reviews: [DemoCorpus.Review]) in
       Dataset(name: name, texts: reviews.map(\.text), labels: reviews.map(\.label))
     }
-    return (dataset("the demo's training reviews", corpus.train), nil, dataset("the demo's test reviews", corpus.test))
+    return (
+      dataset("the demo's training reviews", corpus.train), nil,
+      dataset("the demo's test reviews", corpus.test)
+    )
   }
 }

@@ -37,7 +37,8 @@ package struct Evaluator {
   ///   - isInTraining: Which of them have a text that occurs in training.
   /// - Returns: The result on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk.
-  package func evaluate(_ data: EncodedReviews, name: String, isInTraining: [Bool] = []) throws -> Evaluation? {
+  package func evaluate(_ data: EncodedReviews, name: String, isInTraining: [Bool] = []) throws -> Evaluation?
+  {
     let start = monotonicSeconds()
     let bar = screen.progress("evaluating \(name)", total: data.count)
     defer { bar.finish() }
@@ -59,7 +60,8 @@ package struct Evaluator {
     let summary = try EvaluationSummary(
       labels: data.labels, predictions: predictions, losses: losses, classCount: classes)
     let hasSeen = isInTraining.contains(true)
-    let unseen = hasSeen
+    let unseen =
+      hasSeen
       ? try EvaluationSummary(
         labels: data.labels, predictions: predictions, losses: losses, classCount: classes,
         including: isInTraining.map { !$0 }) : nil

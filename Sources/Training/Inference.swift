@@ -48,11 +48,13 @@ package final class Inference {
       )
     }
     let shape = try shared.configuration(
-      labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength)
+      labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength
+    )
     let method = try configuration.fineTuningMethod()
     let asked: any FineTuningMethod = merged && method.canMerge ? Merged(method) : method
     model = try ModelState(
-      base: shared.base, names: shared.tensorNames, shape, asked, seed: configuration.seed, overlay: checkpoint,
+      base: shared.base, names: shared.tensorNames, shape, asked, seed: configuration.seed,
+      overlay: checkpoint,
       communicator)
     pool = WorkerPool(count: threads)
     replica = Replica(

@@ -57,7 +57,9 @@ package final class ModelState {
       guard let base, let start = memory.baseAddress else { return }
       let store = ParameterStore(table: table, frozen: start, trainable: trainableStart)
       _ = try ModelState.load(store, trainable: false, base, seed, overlay)
-      if let merged = method as? Merged, let overlay { try ModelState.fold(merged, configuration, into: store, overlay) }
+      if let merged = method as? Merged, let overlay {
+        try ModelState.fold(merged, configuration, into: store, overlay)
+      }
     }
     try communicator.collectively(where: communicator.isFirst) {
       guard let base else { return }

@@ -37,7 +37,8 @@ package struct RunInputs {
     tensorNames = shared.tensorNames
     baseSHA256 = shared.sha256
     tokenizer = shared.tokenizer
-    configuration = try shared.configuration(labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength)
+    configuration = try shared.configuration(
+      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength)
     (training, validation, test) = try communicator.collectively {
       guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
       let read = { (path: String) in

@@ -111,7 +111,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     let whole = [
       ("epochs", epochs), ("global-batch-size", globalBatchSize), ("accumulation-steps", accumulationSteps),
       ("keep-checkpoints", keepCheckpoints), ("log-every", logEvery),
-      ("train-limit", trainLimit ?? 1), ("max-steps", maxSteps ?? 1), ("checkpoint-every", checkpointEvery ?? 1),
+      ("train-limit", trainLimit ?? 1), ("max-steps", maxSteps ?? 1),
+      ("checkpoint-every", checkpointEvery ?? 1),
     ]
     // Products of two of them, and of one with the number of reviews, are to stay far from overflow.
     let largest = 1_000_000_000
@@ -119,9 +120,12 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
       try require((1...largest).contains(value), option, value, "a whole number from 1 to \(largest)")
     }
     try require((1...1024).contains(threads), "threads", threads, "a whole number from 1 to 1024")
-    try require((2...100_000).contains(labelCount), "num-labels", labelCount, "a whole number from 2 to 100000")
+    try require(
+      (2...100_000).contains(labelCount), "num-labels", labelCount, "a whole number from 2 to 100000")
     try require((3...largest).contains(maxLength), "max-length", maxLength, "3 or more")
-    for (option, beta) in [("adam-beta1", adamBeta1), ("adam-beta2", adamBeta2), ("warmup-ratio", warmupRatio)] {
+    for (option, beta) in [
+      ("adam-beta1", adamBeta1), ("adam-beta2", adamBeta2), ("warmup-ratio", warmupRatio),
+    ] {
       try require((0..<1).contains(beta), option, beta, "a number from 0 to below 1")
     }
     if let dropout { try require((0..<1).contains(dropout), "dropout", dropout, "a probability below 1") }
@@ -132,7 +136,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
       throw Failure(.usage, "--train-file needs --base: pass an HDF5 base or a Hugging Face directory.")
     }
     if base != nil, trainFile == nil {
-      throw Failure(.usage, "--base needs --train-file: pass a labelled file, or leave out both for the demo.")
+      throw Failure(
+        .usage, "--base needs --train-file: pass a labelled file, or leave out both for the demo.")
     }
   }
 

@@ -67,7 +67,9 @@ struct Throughput {
       guard let base = memory.baseAddress else { return }
       initialize(ParameterStore(table: table, frozen: base, trainable: trainable), trainable: false)
     }
-    guard let frozen = window.pointer.baseAddress else { throw Failure(.other, "no memory for the frozen block") }
+    guard let frozen = window.pointer.baseAddress else {
+      throw Failure(.other, "no memory for the frozen block")
+    }
     let store = ParameterStore(
       table: table, frozen: UnsafeMutablePointer(mutating: frozen), trainable: trainable)
     initialize(store, trainable: true)
@@ -138,7 +140,9 @@ struct Throughput {
       seconds.append(elapsed)
       rates.append(Double(tokens) / elapsed)
       flops.append(
-        reviews.reduce(0) { $0 + method.floatingPointOperations(bench.size.configuration, tokens: data.tokenCount($1)) }
+        reviews.reduce(0) {
+          $0 + method.floatingPointOperations(bench.size.configuration, tokens: data.tokenCount($1))
+        }
           / elapsed)
     }
     let after = communicator.statistics - before
@@ -150,6 +154,7 @@ struct Throughput {
       tokensPerSecond: median(rates), reviewsPerSecond: Double(bench.globalBatchSize) / median(seconds),
       medianStepSeconds: median(seconds), flopsPerSecond: median(flops),
       waitShare: after[.allReduceFloats].seconds / total,
-      bytesPerStep: after[.allReduceFloats].bytes / bench.steps, peakResidentBytes: Int(usage.ru_maxrss) * 1024)
+      bytesPerStep: after[.allReduceFloats].bytes / bench.steps,
+      peakResidentBytes: Int(usage.ru_maxrss) * 1024)
   }
 }

@@ -26,7 +26,7 @@ struct ConfigurationFile {
     let file = try ConfigurationFile(path)
     do {
       return try BertDDP.parseAsRoot(file.joined(to: rest))
-    } catch where BertDDP.exitCode(for: error) != .success {
+    } catch  where BertDDP.exitCode(for: error) != .success {
       throw file.fault(error, rest) ?? error
     }
   }
@@ -38,7 +38,8 @@ struct ConfigurationFile {
     do {
       node = try Yams.compose(yaml: text)
     } catch {
-      throw Failure(.badContent, "\(path)\(ConfigurationFile.describe(error)); \(ConfigurationFile.expected).")
+      throw Failure(
+        .badContent, "\(path)\(ConfigurationFile.describe(error)); \(ConfigurationFile.expected).")
     }
     guard let mapping = node?.mapping else {
       throw Failure(.badContent, "\(path) is not a map of options; \(ConfigurationFile.expected).")
@@ -75,7 +76,7 @@ struct ConfigurationFile {
     for line in options.map(\.line) {
       do {
         _ = try BertDDP.parseAsRoot(joined(to: rest, without: line))
-      } catch where BertDDP.message(for: error) == message {
+      } catch  where BertDDP.message(for: error) == message {
         continue
       } catch {}
       return Failure(.badContent, "\(path):\(line): \(BertDDP.sentence(on: error))")
@@ -91,7 +92,9 @@ struct ConfigurationFile {
     }
     if let values = value.sequence {
       let words = values.compactMap(\.scalar?.string)
-      guard words.count == values.count else { throw failure("\(name) is a list of more than words and numbers") }
+      guard words.count == values.count else {
+        throw failure("\(name) is a list of more than words and numbers")
+      }
       return Option(line: line, argument: "--\(name)=\(words.joined(separator: ","))")
     }
     guard let text = value.scalar?.string else { throw failure("\(name) is not a single value or a list") }

@@ -33,7 +33,11 @@ struct Import: ParsableCommand {
           "\(output): \(Format.count(base.tensorNames.count)) tensors, \(Format.bytes(bytes)), base \(base.contentSHA256.prefix(12))…"
         )
         if self.screen.json {
-          screen.json(try jsonText(Summary(output: output, tensors: base.tensorNames.count, bytes: bytes, base_sha256: base.contentSHA256)))
+          screen.json(
+            try jsonText(
+              Summary(
+                output: output, tensors: base.tensorNames.count, bytes: bytes, base_sha256: base.contentSHA256
+              )))
         }
       }
     }
