@@ -45,9 +45,10 @@ package func multiply(
 /// Keeps OpenBLAS to the calling thread. The corresponding C function is `openblas_set_num_threads`.
 package func useOneBLASThread() { openblas_set_num_threads(1) }
 
-/// What OpenBLAS says of itself: version, threading model and the kernels it chose for this processor.
+/// The library and the kernels that it chose for this processor: `OpenBLAS 0.3.21, Haswell kernels`.
 package func blasDescription() -> String {
-  String(cString: openblas_get_config()) + ", kernels for " + String(cString: openblas_get_corename())
+  let words = String(cString: openblas_get_config()).split(separator: " ").prefix(2)
+  return words.joined(separator: " ") + ", \(String(cString: openblas_get_corename())) kernels"
 }
 
 /// Multiplies small matrices whose product is known and says whether OpenBLAS gets it right.

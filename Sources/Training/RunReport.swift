@@ -112,6 +112,7 @@ struct RunReport {
         Format.figure(s.accuracy), Format.interval(s.accuracyInterval.lower, s.accuracyInterval.upper),
         Format.figure(s.precision), Format.figure(s.recall), Format.figure(s.f1), Format.figure(s.loss),
         Format.duration(seconds.reduce(0, +) / Double(max(1, seconds.count))))
+      screen.line()
       screen.result(table, heading: "\(evaluation.split): \(Format.count(s.reviews)) reviews")
     }
     screen.line("steps done \(Format.count(results.run.steps)) of \(Format.count(results.run.stepsAsked))")
