@@ -141,7 +141,6 @@ struct SelfAttention {
 
   /// Whether the queries are the review's first tokens in order, as they are in all but masked-language modelling.
   private func isPrefix(_ rows: Rows, _ range: Range<Int>) -> Bool {
-    rows.positions[range.lowerBound] == 0
-      && Int(rows.positions[range.upperBound - 1]) == range.count - 1
+    range.allSatisfy { Int(rows.positions[$0]) == $0 - range.lowerBound }
   }
 }
