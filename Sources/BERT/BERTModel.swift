@@ -7,7 +7,8 @@ package final class BERTModel {
   /// The layers, from the input up.
   package let layers: [EncoderLayer]
   private let hiddenSize: Int
-  private var lowestTrainable = 0
+  /// The lowest layer that has anything trained; -1 for the embeddings, the number of layers for none.
+  package private(set) var lowestTrainable = 0
 
   init(_ configuration: BERTConfiguration, _ table: ParameterTable) {
     embeddings = Embeddings(configuration, table)

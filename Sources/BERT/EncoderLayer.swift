@@ -25,7 +25,7 @@ package final class EncoderLayer {
   private let attentionDenseGroup: ProjectionGroup
   private let intermediateGroup: ProjectionGroup
   private let outputGroup: ProjectionGroup
-  private let attention: SelfAttention
+  private var attention: SelfAttention
   private let activation: Activation
   private let hiddenSize: Int
   private let intermediateSize: Int
@@ -81,9 +81,14 @@ package final class EncoderLayer {
   }
   /// The ends of the two blocks.
   package var blockOutputs: [BlockOutput] { [attentionOutput, output] }
+  /// What a fine-tuning method put in front of keys and values.
+  package var attentionPrefix: (any AttentionPrefix)? {
+    get { attention.prefix }
+    set { attention.prefix = newValue }
+  }
   /// Whether anything in the layer is trained.
   var isTrainable: Bool {
-    projections.contains { $0.isTrainable } || blockOutputs.contains { $0.isTrainable }
+    projections.contains { $0.isTrainable } || attention.prefix?.isTrainable == true || blockOutputs.contains { $0.isTrainable }
   }
 
   /// - Parameters:
@@ -190,7 +195,7 @@ package final class EncoderLayer {
   ) {
     let arena = workspace.arena
     let h = hiddenSize
-    guard dx != nil || queryKeyValue.isTrainable else { return }
+    guard dx != nil || queryKeyValue.isTrainable || attention.prefix?.isTrainable == true else { return }
     guard onlyReads else {
       let d = arena.matrix(batch.tokens.count, 3 * h)
       attention.backward(

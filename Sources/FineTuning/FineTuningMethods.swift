@@ -18,6 +18,10 @@ package struct FineTuningOptions: Sendable, Equatable {
   package var loraPlusRatio: Float = 1
   /// The layers that get an update, from 0; all when nil.
   package var loraLayers: [Int]?
+  /// How many positions prefix tuning's prefix has.
+  package var prefixLength = 30
+  /// The inner width of the network that makes the prefix.
+  package var prefixBottleneck = 512
 
   /// The defaults.
   package init() {}
@@ -39,6 +43,11 @@ package enum FineTuningMethods {
           bias: $0.loraBias, variant: $0.loraVariant, plusRatio: $0.loraPlusRatio,
           layers: $0.loraLayers.map { Set($0) })
       }
+    ),
+    ("ia3", { _ in IA3() }),
+    (
+      "prefix-tuning",
+      { try PrefixTuning(length: $0.prefixLength, bottleneckSize: $0.prefixBottleneck) }
     ),
   ]
 

@@ -1,5 +1,3 @@
-package import BERT
-
 /// A method after training, folded into the weights: a plain BERT, nothing trained, nothing added.
 package struct Merged: FineTuningMethod {
   /// What it was trained with.

@@ -158,6 +158,8 @@ extension FineTuningOptions: Codable {
   private enum CodingKeys: String, CodingKey {
     case loraRank = "lora_rank", loraAlpha = "lora_alpha", loraDropout = "lora_dropout"
     case loraTargets = "lora_targets", loraBias = "lora_bias"
+    case loraVariant = "lora_variant", loraPlusRatio = "lora_plus_ratio", loraLayers = "lora_layers"
+    case prefixLength = "prefix_length", prefixBottleneck = "prefix_bottleneck"
   }
 
   /// Reads the options; missing ones have their defaults.
@@ -170,6 +172,12 @@ extension FineTuningOptions: Codable {
     loraTargets = try container.decodeIfPresent([String].self, forKey: .loraTargets) ?? loraTargets
     let bias = try container.decodeIfPresent(String.self, forKey: .loraBias)
     loraBias = bias.flatMap(LoRA.Bias.init) ?? loraBias
+    let variant = try container.decodeIfPresent(String.self, forKey: .loraVariant)
+    loraVariant = variant.flatMap(LoRA.Variant.init) ?? loraVariant
+    loraPlusRatio = try container.decodeIfPresent(Float.self, forKey: .loraPlusRatio) ?? loraPlusRatio
+    loraLayers = try container.decodeIfPresent([Int].self, forKey: .loraLayers)
+    prefixLength = try container.decodeIfPresent(Int.self, forKey: .prefixLength) ?? prefixLength
+    prefixBottleneck = try container.decodeIfPresent(Int.self, forKey: .prefixBottleneck) ?? prefixBottleneck
   }
 
   /// Writes the options.
@@ -180,5 +188,10 @@ extension FineTuningOptions: Codable {
     try container.encode(loraDropout, forKey: .loraDropout)
     try container.encode(loraTargets, forKey: .loraTargets)
     try container.encode(loraBias.rawValue, forKey: .loraBias)
+    try container.encode(loraVariant.rawValue, forKey: .loraVariant)
+    try container.encode(loraPlusRatio, forKey: .loraPlusRatio)
+    try container.encodeIfPresent(loraLayers, forKey: .loraLayers)
+    try container.encode(prefixLength, forKey: .prefixLength)
+    try container.encode(prefixBottleneck, forKey: .prefixBottleneck)
   }
 }

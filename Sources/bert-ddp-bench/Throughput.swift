@@ -73,6 +73,7 @@ struct Throughput {
     let store = ParameterStore(
       table: table, frozen: UnsafeMutablePointer(mutating: frozen), trainable: trainable)
     initialize(store, trainable: true)
+    method.completeInitialization(of: Set(table.trainableEntries.map(\.specification.name)), in: store)
     let pool = WorkerPool(count: bench.threads)
     defer { pool.close() }
     let data = try reviews(communicator, pool, configuration)

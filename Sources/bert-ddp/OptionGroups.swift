@@ -5,6 +5,7 @@ import Training
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 extension LoRA.Bias: ExpressibleByArgument {}
+extension LoRA.Variant: ExpressibleByArgument {}
 
 /// What is trained on what.
 struct DataOptions: ParsableArguments {
@@ -76,6 +77,16 @@ struct MethodOptions: ParsableArguments {
   var loraTargets = "query,value"
   @Option(help: "Biases trained beside the updates: none, lora_only or all.")
   var loraBias = LoRA.Bias.none
+  @Option(help: "How the update enters: standard, rslora, dora or adapterhub-dora.")
+  var loraVariant = LoRA.Variant.standard
+  @Option(help: "LoRA+: what B's learning rate is multiplied by.")
+  var loraPlusRatio: Float = 1
+  @Option(help: "Layers that get an update, counted from 0, such as 0-3,7 (default: all).")
+  var loraLayers: LayerList?
+  @Option(help: "Positions of prefix tuning's prefix.")
+  var prefixLength = 30
+  @Option(help: "Inner width of the network that makes the prefix.")
+  var prefixBottleneck = 512
 
   var fineTuning: FineTuningOptions {
     var options = FineTuningOptions()
@@ -84,7 +95,30 @@ struct MethodOptions: ParsableArguments {
     options.loraDropout = loraDropout
     options.loraTargets = loraTargets.split(separator: ",").map(String.init)
     options.loraBias = loraBias
+    options.loraVariant = loraVariant
+    options.loraPlusRatio = loraPlusRatio
+    options.loraLayers = loraLayers?.layers
+    options.prefixLength = prefixLength
+    options.prefixBottleneck = prefixBottleneck
     return options
+  }
+}
+
+/// Numbers of layers as a person writes them: single ones and ranges, `0-3,7`.
+struct LayerList: ExpressibleByArgument {
+  let layers: [Int]
+
+  init?(argument: String) {
+    var layers: Set<Int> = []
+    for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      // No BERT has a thousand layers; the limit keeps a slip from filling memory.
+      guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1],
+        first >= 0, first <= last, last < 1000
+      else { return nil }
+      layers.formUnion(first...last)
+    }
+    self.layers = layers.sorted()
   }
 }
 

@@ -22,9 +22,22 @@ final class GoldenModel {
   ///   - adapter: A folder of added tensors, and how their names there map to ours.
   ///   - types: The name of the token types among the inputs.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
-  init(
+  convenience init(
     _ method: any FineTuningMethod, adapter: String? = nil, types: String = "token_type_ids",
     readsAll: Bool = false
+  ) throws {
+    try self.init(method, files: adapter.map { [$0] } ?? [], types: types, readsAll: readsAll)
+  }
+
+  /// - Parameters:
+  ///   - method: How to fine-tune `fixtures/ckpt/seqcls`.
+  ///   - files: Files of added tensors and of heads.
+  ///   - published: The name of one of our parameters in those files; found out from PEFT's names when nil.
+  ///   - types: The name of the token types among the inputs.
+  ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
+  init(
+    _ method: any FineTuningMethod, files: [String], published: ((String) -> String)? = nil,
+    types: String = "token_type_ids", readsAll: Bool = false
   ) throws {
     let folder = try Fixtures.path("fixtures/ckpt/seqcls")
     configuration = try BERTConfiguration(
@@ -42,12 +55,16 @@ final class GoldenModel {
     workspace.isTraining = true
 
     var archives = [try TensorArchive(opening: folder + "/model.safetensors")]
-    if let adapter { archives.append(try TensorArchive(opening: Fixtures.path("fixtures/" + adapter))) }
+    for file in files { archives.append(try TensorArchive(opening: Fixtures.path("fixtures/" + file))) }
+    let find = { (name: String, archive: TensorArchive) in
+      if let published, archive.entry(named: published(name)) != nil { return published(name) }
+      return GoldenModel.name(name, in: archive)
+    }
     for entry in table.entries {
       let name = entry.specification.name
-      guard let archive = archives.last(where: { $0.entry(named: GoldenModel.name(name, in: $0)) != nil })
+      guard let archive = archives.last(where: { $0.entry(named: find(name, $0)) != nil })
       else { throw Failure(.other, "the fixtures have no \(name)") }
-      try archive.read(GoldenModel.name(name, in: archive), into: store.elements(name))
+      try archive.read(find(name, archive), into: store.elements(name))
     }
     try fillBatch(types, readsAll)
   }
