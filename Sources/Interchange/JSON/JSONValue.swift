@@ -8,6 +8,12 @@ package enum JSONValue: Equatable, Sendable {
     package let key: String
     /// The value.
     package let value: JSONValue
+
+    /// A key with its value.
+    package init(key: String, value: JSONValue) {
+      self.key = key
+      self.value = value
+    }
   }
 
   case null
