@@ -52,8 +52,7 @@ package struct BERTConfiguration: Sendable, Equatable {
     } catch let DecodingError.typeMismatch(type, context) where !context.codingPath.isEmpty {
       throw ConfigurationFile.wrongValue(source, context.codingPath, type)
     } catch {
-      throw Failure(
-        .badContent, "\(source) is not a JSON object; pass the config.json that came with the model.")
+      throw Failure(.badContent, "\(source) is not a JSON object; pass the config.json that came with the model.")
     }
     try file.refuseOtherArchitectures(source)
     vocabularySize = file.vocab_size?.value ?? vocabularySize
@@ -91,8 +90,7 @@ package struct BERTConfiguration: Sendable, Equatable {
       ("max_position_embeddings", positionCount), ("type_vocab_size", typeCount),
     ]
     for (key, value) in sizes {
-      try require(
-        (1...(1 << 24)).contains(value), "\(key) is \(value), expected a number from 1 to 16,777,216.")
+      try require((1...(1 << 24)).contains(value), "\(key) is \(value), expected a number from 1 to 16,777,216.")
     }
     try require(
       hiddenSize % attentionHeadCount == 0,
@@ -135,9 +133,11 @@ private struct ConfigurationFile: Decodable {
   // swift-format-ignore: AlwaysUseLowerCamelCase
   let model_type: String?, hidden_act: String?, position_embedding_type: String?
   // swift-format-ignore: AlwaysUseLowerCamelCase
-  let vocab_size: WholeNumber?, hidden_size: WholeNumber?, num_hidden_layers: WholeNumber?, num_attention_heads: WholeNumber?
+  let vocab_size: WholeNumber?, hidden_size: WholeNumber?, num_hidden_layers: WholeNumber?
   // swift-format-ignore: AlwaysUseLowerCamelCase
-  let intermediate_size: WholeNumber?, max_position_embeddings: WholeNumber?, type_vocab_size: WholeNumber?, pad_token_id: WholeNumber?
+  let num_attention_heads: WholeNumber?, intermediate_size: WholeNumber?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let max_position_embeddings: WholeNumber?, type_vocab_size: WholeNumber?, pad_token_id: WholeNumber?
   // swift-format-ignore: AlwaysUseLowerCamelCase
   let hidden_dropout_prob: Float?, attention_probs_dropout_prob: Float?, classifier_dropout: Float?
   // swift-format-ignore: AlwaysUseLowerCamelCase
@@ -164,9 +164,9 @@ private struct ConfigurationFile: Decodable {
     func refuse(_ found: String, _ expected: String) -> Failure {
       Failure(.badContent, "\(source): \(found), expected \(expected); only BERT encoders can be fine-tuned.")
     }
-    if let found = model_type, found != "bert" { throw refuse("model_type is \"\(found)\"", "\"bert\"") }
-    if let found = position_embedding_type, found != "absolute" {
-      throw refuse("position_embedding_type is \"\(found)\"", "\"absolute\"")
+    if let model_type, model_type != "bert" { throw refuse("model_type is \"\(model_type)\"", "\"bert\"") }
+    if let position_embedding_type, position_embedding_type != "absolute" {
+      throw refuse("position_embedding_type is \"\(position_embedding_type)\"", "\"absolute\"")
     }
     if is_decoder == true { throw refuse("is_decoder is true", "false") }
     if add_cross_attention == true { throw refuse("add_cross_attention is true", "false") }
