@@ -29,6 +29,10 @@ package final class Base {
   /// Opens an HDF5 base or a Hugging Face directory.
   /// - Throws: `Failure` when it is missing, damaged, or not a BERT encoder.
   package convenience init(opening path: String) throws {
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw Failure(
+        .noInput, "the base \(path) does not exist; name an HDF5 base or a Hugging Face directory (--base).")
+    }
     if isDirectory(path) {
       try self.init(directory: CheckpointDirectory(opening: path))
     } else {

@@ -85,7 +85,7 @@ struct ResumePlan {
     guard differing.isEmpty else {
       throw Failure(
         .disagreement,
-        "\(source) belongs to another configuration: \(differing.joined(separator: ", ")) differ; use the same options, or choose another --output."
+        "\(source) belongs to a configuration that differs in \(differing.joined(separator: ", ")); use the same options, or choose another --output."
       )
     }
   }

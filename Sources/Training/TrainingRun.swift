@@ -130,6 +130,7 @@ package final class TrainingRun {
     defer { pool.close() }
     RunReport(screen).opening(run, inputs, report, model, training, totalSteps, communicator)
     try communicator.collectively(where: communicator.isFirst) {
+      directory?.use()
       try files.write(json: StoredConfiguration(run, inputs, communicator), to: "config.json")
       try files.startMetrics(keepingStepsTo: state.step > 0 ? state.step : nil)
     }
