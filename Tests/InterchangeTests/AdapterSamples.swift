@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Interchange
 import TestSupport
 import Testing
@@ -6,6 +7,15 @@ import Testing
 func sampleSource(_ entry: TensorEntry, _ destination: UnsafeMutableBufferPointer<Float>) {
   let seed = entry.name.utf8.reduce(7) { ($0 &* 31 &+ Int($1)) & 0xFFFF }
   for index in destination.indices { destination[index] = Float((seed + 3 * index) % 997) / 997 - 0.5 }
+}
+
+/// The numbers that ``sampleSource(_:_:)`` gives.
+func sampleNumbers(_ entry: TensorEntry) -> [Float] {
+  [Float](unsafeUninitializedCapacity: entry.elementCount) { buffer, count in
+    buffer.initialize(repeating: 0)
+    sampleSource(entry, UnsafeMutableBufferPointer(rebasing: buffer[..<entry.elementCount]))
+    count = entry.elementCount
+  }
 }
 
 /// A small encoder.
@@ -42,6 +52,9 @@ func expectSameTensors(
 }
 
 extension TemporaryDirectory {
+  /// Removes a file or a directory.
+  func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: path(name)) }
+
   /// Writes a JSON document.
   func write(_ document: JSONValue, to name: String) throws { try write(document.fileBytes, to: name) }
 
