@@ -24,6 +24,15 @@ package protocol FineTuningMethod: Sendable {
   func weightUpdate(of projection: String, in parameters: ParameterStore) -> WeightUpdate?
   /// Whether the trained model can be written as a plain BERT.
   var canMerge: Bool { get }
+  /// Adds the gradient of a term that is no review's own, once a step, after all ranks' gradients were summed and
+  /// before clipping.
+  /// - Parameters:
+  ///   - gradients: The sum over `reviewCount` reviews, in the layout of the trainable block.
+  ///   - parameters: The parameters before the step.
+  ///   - reviewCount: How many reviews it is the sum of: what the term's own gradient has to be multiplied by.
+  ///   - step: How many steps were done before.
+  func addRegularizationGradient(
+    to gradients: UnsafeMutablePointer<Float>, of parameters: ParameterStore, reviewCount: Int, step: Int)
 }
 
 /// `W ← W + scale · left · right`, to be computed in `Double`.
@@ -45,6 +54,10 @@ extension FineTuningMethod {
   package func weightUpdate(of projection: String, in parameters: ParameterStore) -> WeightUpdate? { nil }
   /// A method without branches is a plain BERT already.
   package var canMerge: Bool { true }
+  /// No such term unless a method has one.
+  package func addRegularizationGradient(
+    to gradients: UnsafeMutablePointer<Float>, of parameters: ParameterStore, reviewCount: Int, step: Int
+  ) {}
   /// No options unless a method has some.
   package var settings: [String: String] { [:] }
 

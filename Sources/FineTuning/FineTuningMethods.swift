@@ -13,6 +13,15 @@ package struct FineTuningOptions: Sendable, Equatable {
   /// Which biases LoRA trains.
   package var loraBias = LoRA.Bias.none
 
+  /// The configuration of an adapter, by name.
+  package var adapterConfiguration = "pfeiffer"
+  /// The hidden size divided by the bottleneck's; the configuration's own when nil.
+  package var adapterReductionFactor: Double?
+  /// An adapter's non-linearity; the configuration's own when nil.
+  package var adapterActivation: String?
+  /// Layers without an adapter.
+  package var adapterLeaveOut: [Int] = []
+
   /// The defaults.
   package init() {}
 }
@@ -33,6 +42,7 @@ package enum FineTuningMethods {
           bias: $0.loraBias)
       }
     ),
+    ("adapter", { try BottleneckAdapters($0.adapter()) }),
   ]
 
   /// The names that `--method` takes.

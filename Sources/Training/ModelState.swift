@@ -41,6 +41,7 @@ package final class ModelState {
     self.configuration = configuration
     let table = try method.table(for: configuration)
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }
+    let ownNames = Set(configuration.parameters { _ in false }.map(\.name))
     window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)
     trainable = .allocate(capacity: max(1, table.trainableCount))
     trainable.initialize(repeating: 0)
@@ -53,11 +54,11 @@ package final class ModelState {
     try window.fill { memory in
       guard let base, let start = memory.baseAddress else { return }
       let store = ParameterStore(table: table, frozen: start, trainable: trainableStart)
-      try ModelState.load(store, trainable: false, base, seed, overlay)
+      try ModelState.load(store, trainable: false, base, seed, overlay, ownNames)
       if let merged = method as? Merged, let overlay { try ModelState.fold(merged, configuration, into: store, overlay) }
     }
     try communicator.collectively(where: communicator.isFirst) {
-      if let base { try ModelState.load(store, trainable: true, base, seed, overlay) }
+      if let base { try ModelState.load(store, trainable: true, base, seed, overlay, ownNames) }
     }
     try communicator.broadcast(trainable)
   }
@@ -68,7 +69,8 @@ package final class ModelState {
   package func free() throws { try window.free() }
 
   private static func load(
-    _ store: ParameterStore, trainable: Bool, _ base: Base, _ seed: UInt32, _ overlay: String?
+    _ store: ParameterStore, trainable: Bool, _ base: Base, _ seed: UInt32, _ overlay: String?,
+    _ ownNames: Set<String>
   ) throws {
     let overlay = try overlay.map { try OpenTensorFile($0, as: [.checkpoint, .model]) }
     let overlaid = Set(try overlay?.file.entries().map(\.name) ?? [])
@@ -78,7 +80,7 @@ package final class ModelState {
       let shape = entry.specification.shape
       if overlaid.contains(name), let overlay {
         try overlay.file.read(name, shape: shape, into: values)
-      } else if mayStartAtRandom(name, in: base, shape) {
+      } else if mayStartAtRandom(name, in: base, shape, ownNames: ownNames) {
         store.initialize(entry, seed: seed)
       } else {
         try base.read(name, shape: shape, into: values)
@@ -88,12 +90,13 @@ package final class ModelState {
 
   /// Whether a parameter starts at random when the base does not bring it: a head, what a method adds, everything in a
   /// base that is made up. A base without one of its encoder's tensors is damaged.
-  private static func mayStartAtRandom(_ name: String, in base: Base, _ shape: [Int]) -> Bool {
+  private static func mayStartAtRandom(
+    _ name: String, in base: Base, _ shape: [Int], ownNames: Set<String>
+  ) -> Bool {
     if base.isRandom { return true }
     if name.hasPrefix("classifier.") { return base.shape(name) != shape }
     if base.shape(name) != nil { return false }
-    let isOfEncoder = name.hasPrefix("bert.embeddings.") || name.hasPrefix("bert.encoder.")
-    return !isOfEncoder || name.contains(".lora_")
+    return !ownNames.contains(name) || name.hasPrefix("bert.pooler.")
   }
 
   /// Folds what a method added into the weights that were just read.

@@ -148,6 +148,8 @@ extension FineTuningOptions: Codable {
   private enum CodingKeys: String, CodingKey {
     case loraRank = "lora_rank", loraAlpha = "lora_alpha", loraDropout = "lora_dropout"
     case loraTargets = "lora_targets", loraBias = "lora_bias"
+    case adapterConfiguration = "adapter_config", adapterReductionFactor = "adapter_reduction_factor"
+    case adapterActivation = "adapter_activation", adapterLeaveOut = "adapter_leave_out"
   }
 
   /// Reads the options; missing ones have their defaults.
@@ -160,6 +162,11 @@ extension FineTuningOptions: Codable {
     loraTargets = try container.decodeIfPresent([String].self, forKey: .loraTargets) ?? loraTargets
     let bias = try container.decodeIfPresent(String.self, forKey: .loraBias)
     loraBias = bias.flatMap(LoRA.Bias.init) ?? loraBias
+    adapterConfiguration =
+      try container.decodeIfPresent(String.self, forKey: .adapterConfiguration) ?? adapterConfiguration
+    adapterReductionFactor = try container.decodeIfPresent(Double.self, forKey: .adapterReductionFactor)
+    adapterActivation = try container.decodeIfPresent(String.self, forKey: .adapterActivation)
+    adapterLeaveOut = try container.decodeIfPresent([Int].self, forKey: .adapterLeaveOut) ?? adapterLeaveOut
   }
 
   /// Writes the options.
@@ -170,5 +177,9 @@ extension FineTuningOptions: Codable {
     try container.encode(loraDropout, forKey: .loraDropout)
     try container.encode(loraTargets, forKey: .loraTargets)
     try container.encode(loraBias.rawValue, forKey: .loraBias)
+    try container.encode(adapterConfiguration, forKey: .adapterConfiguration)
+    try container.encodeIfPresent(adapterReductionFactor, forKey: .adapterReductionFactor)
+    try container.encodeIfPresent(adapterActivation, forKey: .adapterActivation)
+    try container.encode(adapterLeaveOut, forKey: .adapterLeaveOut)
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import BERT
+import Failures
 import FineTuning
 import Training
 
@@ -76,15 +77,36 @@ struct MethodOptions: ParsableArguments {
   var loraTargets = "query,value"
   @Option(help: "Biases trained beside the updates: none, lora_only or all.")
   var loraBias = LoRA.Bias.none
+  @Option(help: "An adapter's configuration: pfeiffer, houlsby, parallel or scaled_parallel.")
+  var adapterConfig = "pfeiffer"
+  @Option(help: "Hidden size divided by an adapter's bottleneck (default: the configuration's own).")
+  var adapterReductionFactor: Double?
+  @Option(help: "An adapter's non-linearity: relu, gelu, gelu_new, swish or tanh (default: the configuration's own).")
+  var adapterActivation: String?
+  @Option(help: "Layers without an adapter, counted from 0, with commas between.")
+  var adapterLeaveOut: String?
 
-  var fineTuning: FineTuningOptions {
+  func fineTuning() throws -> FineTuningOptions {
     var options = FineTuningOptions()
     options.loraRank = loraRank
     options.loraAlpha = loraAlpha
     options.loraDropout = loraDropout
     options.loraTargets = loraTargets.split(separator: ",").map(String.init)
     options.loraBias = loraBias
+    options.adapterConfiguration = adapterConfig
+    options.adapterReductionFactor = adapterReductionFactor
+    options.adapterActivation = adapterActivation
+    options.adapterLeaveOut = try adapterLeaveOut.map { try MethodOptions.layers($0) } ?? []
     return options
+  }
+
+  private static func layers(_ text: String) throws -> [Int] {
+    try text.split(separator: ",").map {
+      guard let layer = Int($0), layer >= 0 else {
+        throw Failure(.usage, "--adapter-leave-out is \"\(text)\", expected layers such as 0,1,2.")
+      }
+      return layer
+    }
   }
 }
 

@@ -25,7 +25,7 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configuration = resolved()
+    let configuration = try resolved()
     try configuration.validate()
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
@@ -37,14 +37,14 @@ struct Train: ParsableCommand {
     }
   }
 
-  private func resolved() -> TrainingConfiguration {
+  private func resolved() throws -> TrainingConfiguration {
     var c = TrainingConfiguration()
     (c.base, c.trainFile, c.validationFile, c.testFile) = (
       data.base, data.trainFile, data.validationFile, data.testFile
     )
     (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
     (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
-    (c.method, c.methodOptions) = (method.method, method.fineTuning)
+    (c.method, c.methodOptions) = (method.method, try method.fineTuning())
     (c.epochs, c.learningRate, c.adamEpsilon) = (
       optimizer.epochs, optimizer.learningRate, optimizer.adamEpsilon
     )
