@@ -6,6 +6,8 @@ package import Tensors
 package protocol BlockOutputBranch: AnyObject {
   /// Whether anything of the branch is trained.
   var isTrainable: Bool { get }
+  /// How many floats of arena a row takes at most, in forward and backward together.
+  var floatsPerRow: Int { get }
   /// - Parameters:
   ///   - d: The block's output after bias and dropout, `[rows, H]`; may be overwritten.
   ///   - residual: The block's input, `[rows, H]`.
@@ -35,7 +37,8 @@ package struct LayerNorm: Sendable, BitwiseCopyable {
   /// Added to the variance.
   package let epsilon: Float
 
-  init(_ name: String, _ table: ParameterTable, epsilon: Float) {
+  /// The normalisation whose tensors' names start with `name`.
+  package init(_ name: String, _ table: ParameterTable, epsilon: Float) {
     weight = table[name + ".weight"]
     bias = table[name + ".bias"]
     self.epsilon = epsilon

@@ -5,6 +5,8 @@ package import Tensors
 package protocol EmbeddingBranch: AnyObject {
   /// Whether anything of the branch is trained.
   var isTrainable: Bool { get }
+  /// How many floats of arena a row takes at most, in forward and backward together.
+  var floatsPerRow: Int { get }
   /// Changes the embeddings `[tokens, H]` in place.
   func forward(_ x: Matrix, _ rows: Rows, _ workspace: Workspace)
   /// Adds the branch's gradients and turns `dx` in place from the gradient of its output into that of its input.

@@ -33,6 +33,15 @@ package protocol FineTuningMethod: Sendable {
   func fold(into base: BaseWeight, _ added: ParameterStore)
   /// Whether the trained model can be written as a plain BERT.
   var canMerge: Bool { get }
+  /// Adds the gradient of a term that is no review's own, once a step, after all ranks' gradients were summed and
+  /// before clipping.
+  /// - Parameters:
+  ///   - gradients: The sum over `reviewCount` reviews, in the layout of the trainable block.
+  ///   - parameters: The parameters before the step.
+  ///   - reviewCount: How many reviews it is the sum of: what the term's own gradient has to be multiplied by.
+  ///   - step: How many steps were done before.
+  func addRegularizationGradient(
+    to gradients: UnsafeMutablePointer<Float>, of parameters: ParameterStore, reviewCount: Int, step: Int)
 }
 
 /// A matrix of the base and its bias, for a method to fold its update into.
@@ -63,6 +72,10 @@ extension FineTuningMethod {
   package func completeInitialization(of names: Set<String>, in store: ParameterStore) {}
   /// A method without branches is a plain BERT already.
   package var canMerge: Bool { true }
+  /// No such term unless a method has one.
+  package func addRegularizationGradient(
+    to gradients: UnsafeMutablePointer<Float>, of parameters: ParameterStore, reviewCount: Int, step: Int
+  ) {}
   /// No options unless a method has some.
   package var settings: [String: String] { [:] }
 

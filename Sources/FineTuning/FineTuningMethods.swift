@@ -23,6 +23,15 @@ package struct FineTuningOptions: Sendable, Equatable {
   /// The inner width of the network that makes the prefix.
   package var prefixBottleneck = 512
 
+  /// The configuration of an adapter, by name.
+  package var adapterConfiguration = "pfeiffer"
+  /// The hidden size divided by the bottleneck's; the configuration's own when nil.
+  package var adapterReductionFactor: Double?
+  /// An adapter's non-linearity; the configuration's own when nil.
+  package var adapterActivation: String?
+  /// Layers without an adapter.
+  package var adapterLeaveOut: [Int] = []
+
   /// The defaults.
   package init() {}
 }
@@ -49,6 +58,7 @@ package enum FineTuningMethods {
       "prefix-tuning",
       { try PrefixTuning(length: $0.prefixLength, bottleneckSize: $0.prefixBottleneck) }
     ),
+    ("adapter", { try BottleneckAdapters($0.adapter()) }),
   ]
 
   /// The names that `--method` takes.

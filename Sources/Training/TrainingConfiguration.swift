@@ -160,6 +160,8 @@ extension FineTuningOptions: Codable {
     case loraTargets = "lora_targets", loraBias = "lora_bias"
     case loraVariant = "lora_variant", loraPlusRatio = "lora_plus_ratio", loraLayers = "lora_layers"
     case prefixLength = "prefix_length", prefixBottleneck = "prefix_bottleneck"
+    case adapterConfiguration = "adapter_config", adapterReductionFactor = "adapter_reduction_factor"
+    case adapterActivation = "adapter_activation", adapterLeaveOut = "adapter_leave_out"
   }
 
   /// Reads the options; missing ones have their defaults.
@@ -178,6 +180,11 @@ extension FineTuningOptions: Codable {
     loraLayers = try container.decodeIfPresent([Int].self, forKey: .loraLayers)
     prefixLength = try container.decodeIfPresent(Int.self, forKey: .prefixLength) ?? prefixLength
     prefixBottleneck = try container.decodeIfPresent(Int.self, forKey: .prefixBottleneck) ?? prefixBottleneck
+    adapterConfiguration =
+      try container.decodeIfPresent(String.self, forKey: .adapterConfiguration) ?? adapterConfiguration
+    adapterReductionFactor = try container.decodeIfPresent(Double.self, forKey: .adapterReductionFactor)
+    adapterActivation = try container.decodeIfPresent(String.self, forKey: .adapterActivation)
+    adapterLeaveOut = try container.decodeIfPresent([Int].self, forKey: .adapterLeaveOut) ?? adapterLeaveOut
   }
 
   /// Writes the options.
@@ -193,5 +200,9 @@ extension FineTuningOptions: Codable {
     try container.encodeIfPresent(loraLayers, forKey: .loraLayers)
     try container.encode(prefixLength, forKey: .prefixLength)
     try container.encode(prefixBottleneck, forKey: .prefixBottleneck)
+    try container.encode(adapterConfiguration, forKey: .adapterConfiguration)
+    try container.encodeIfPresent(adapterReductionFactor, forKey: .adapterReductionFactor)
+    try container.encodeIfPresent(adapterActivation, forKey: .adapterActivation)
+    try container.encode(adapterLeaveOut, forKey: .adapterLeaveOut)
   }
 }

@@ -192,6 +192,8 @@ package final class TrainingRun {
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
     precondition(Int(sums[1]) == reviews.count, "every review of a step is computed exactly once")
     guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
+    model.method.addRegularizationGradient(
+      to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
     let norm = optimizer.norm(of: gradients, count: reviews.count)
     guard sums[0].isFinite, norm.isFinite else { throw notFinite(loss: sums[0], norm: norm) }
     let rate = schedule.rate(at: state.step)

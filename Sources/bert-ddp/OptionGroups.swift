@@ -1,5 +1,6 @@
 import ArgumentParser
 import BERT
+import Failures
 import FineTuning
 import Training
 
@@ -87,6 +88,14 @@ struct MethodOptions: ParsableArguments {
   var prefixLength = 30
   @Option(help: "Inner width of the network that makes the prefix.")
   var prefixBottleneck = 512
+  @Option(help: "An adapter's configuration: pfeiffer, houlsby, parallel or scaled_parallel.")
+  var adapterConfig = "pfeiffer"
+  @Option(help: "Hidden size divided by an adapter's bottleneck (default: the configuration's own).")
+  var adapterReductionFactor: Double?
+  @Option(help: "An adapter's non-linearity: relu, gelu, gelu_new, swish or tanh (default: the configuration's own).")
+  var adapterActivation: String?
+  @Option(help: "Layers without an adapter, counted from 0, such as 0-3,7 (default: none).")
+  var adapterLeaveOut: LayerList?
 
   var fineTuning: FineTuningOptions {
     var options = FineTuningOptions()
@@ -100,6 +109,10 @@ struct MethodOptions: ParsableArguments {
     options.loraLayers = loraLayers?.layers
     options.prefixLength = prefixLength
     options.prefixBottleneck = prefixBottleneck
+    options.adapterConfiguration = adapterConfig
+    options.adapterReductionFactor = adapterReductionFactor
+    options.adapterActivation = adapterActivation
+    options.adapterLeaveOut = adapterLeaveOut?.layers ?? []
     return options
   }
 }

@@ -24,7 +24,7 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configuration = resolved()
+    let configuration = try resolved()
     try configuration.validate()
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
@@ -36,7 +36,7 @@ struct Train: ParsableCommand {
     }
   }
 
-  private func resolved() -> TrainingConfiguration {
+  private func resolved() throws -> TrainingConfiguration {
     var c = TrainingConfiguration()
     (c.base, c.trainFile, c.validationFile, c.testFile) = (
       data.base, data.trainFile, data.validationFile, data.testFile

@@ -19,14 +19,16 @@ final class GoldenModel {
 
   /// - Parameters:
   ///   - method: How to fine-tune `fixtures/ckpt/seqcls`.
-  ///   - adapter: A folder of added tensors, and how their names there map to ours.
+  ///   - adapter: A file of added tensors.
+  ///   - further: More such files; the last one that has a tensor counts.
   ///   - types: The name of the token types among the inputs.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
   convenience init(
-    _ method: any FineTuningMethod, adapter: String? = nil, types: String = "token_type_ids",
-    readsAll: Bool = false
+    _ method: any FineTuningMethod, adapter: String? = nil, further: [String] = [],
+    types: String = "token_type_ids", readsAll: Bool = false
   ) throws {
-    try self.init(method, files: adapter.map { [$0] } ?? [], types: types, readsAll: readsAll)
+    try self.init(
+      method, files: [adapter].compactMap { $0 } + further, types: types, readsAll: readsAll)
   }
 
   /// - Parameters:
@@ -76,10 +78,20 @@ final class GoldenModel {
   }
 
   private static func name(_ name: String, in archive: TensorArchive) -> String {
-    guard archive.entries.contains(where: { $0.name.hasPrefix("base_model.model.") }) else { return name }
+    guard archive.entries.contains(where: { $0.name.hasPrefix("base_model.model.") }) else {
+      return archive.entry(named: name) == nil ? oldAdapterName(name) : name
+    }
     let plain = "base_model.model." + name
     guard name.hasSuffix(".bias"), archive.entry(named: plain) == nil else { return plain }
     return "base_model.model." + name.dropLast(5) + ".base_layer.bias"
+  }
+
+  /// What the adapter library of 2020 called a tensor of a language adapter.
+  private static func oldAdapterName(_ name: String) -> String {
+    var parts = name.split(separator: ".").map(String.init)
+    if let index = parts.firstIndex(of: "adapters") { parts[index] = "layer_text_lang_adapters" }
+    if let index = parts.firstIndex(of: "invertible_adapters") { parts[index] = "invertible_lang_adapters" }
+    return parts.joined(separator: ".")
   }
 
   private func fillBatch(_ types: String, _ readsAll: Bool) throws {
