@@ -105,12 +105,11 @@ package final class Communicator {
   /// - Parameters:
   ///   - count: Elements of the buffer.
   ///   - stride: Bytes of an element.
-  ///   - bytes: Bytes of a piece, `chunkBytes` when not given.
   ///   - body: Gets the first element of the piece and how many there are.
   func forEachChunk(
-    of count: Int, stride: Int, bytes: Int? = nil, _ body: (_ start: Int, _ count: Int) throws -> Void
+    of count: Int, stride: Int, _ body: (_ start: Int, _ count: Int) throws -> Void
   ) rethrows {
-    let step = max(1, min(bytes ?? chunkBytes, Int(CInt.max)) / stride)
+    let step = max(1, min(chunkBytes, Int(CInt.max)) / stride)
     var start = 0
     while start < count {
       try body(start, min(step, count - start))

@@ -30,8 +30,7 @@ extension Communicator {
     let first = requestsDone + requests.count
     try counted(.allReduceFloats, bytes: buffer.count * 4) {
       guard let world, let base = buffer.baseAddress else { return }
-      // Smaller pieces than where one follows the other: many are under way at once and share the caches.
-      try forEachChunk(of: buffer.count, stride: 4, bytes: chunkBytes / 8) { start, count in
+      try forEachChunk(of: buffer.count, stride: 4) { start, count in
         var request: MPI_Request? = CMPI_requestNull()
         try check(
           MPI_Iallreduce(
