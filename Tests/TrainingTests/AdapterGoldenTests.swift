@@ -98,7 +98,8 @@ struct AdapterGoldenTests {
     let golden = try Fixtures.golden(test.name)
     let model = try test.model()
     expectClose(model.logits(), try golden.floats("logits"), absolute: 5e-6, "logits")
-    expectClose(model.pooled, try golden.floats("pooled"), absolute: 5e-6, "pooled")
+    // The pooled output is a row of the last hidden state through one more layer, with the noise of hidden states.
+    expectClose(model.pooled, try golden.floats("pooled"), absolute: test.hidden, "pooled")
     expectClose(model.addGradients(), Double(try golden.floats("loss")[0]), absolute: 5e-6, "loss")
   }
 
