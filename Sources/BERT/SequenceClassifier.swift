@@ -61,7 +61,8 @@ package final class SequenceClassifier {
     let masks = (3 * (c.hiddenSize + 128) + 16 * c.hiddenSize) / 4
     let attention = c.attentionHeadCount * (longest + 128) * 5 / 4 + 2 * 128
     let backward = 10 * c.hiddenSize + 2 * c.intermediateSize + longest
-    let branches = encoder.layers.flatMap(\.blockOutputs).reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) {
+    let ends = encoder.layers.flatMap(\.blockOutputs)
+    let branches = ends.reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) {
       $0 + ($1.branch?.floatsPerRow ?? 0)
     }
     let floats = (tokens + 64) * ((perToken + masks + attention) * (c.layerCount + 2) + backward + branches)

@@ -55,7 +55,9 @@ package final class ModelState {
       guard let base, let start = memory.baseAddress else { return }
       let store = ParameterStore(table: table, frozen: start, trainable: trainableStart)
       try ModelState.load(store, trainable: false, base, seed, overlay, ownNames)
-      if let merged = method as? Merged, let overlay { try ModelState.fold(merged, configuration, into: store, overlay) }
+      if let merged = method as? Merged, let overlay {
+        try ModelState.fold(merged, configuration, into: store, overlay)
+      }
     }
     try communicator.collectively(where: communicator.isFirst) {
       if let base { try ModelState.load(store, trainable: true, base, seed, overlay, ownNames) }
@@ -94,7 +96,7 @@ package final class ModelState {
     _ name: String, in base: Base, _ shape: [Int], ownNames: Set<String>
   ) -> Bool {
     if base.isRandom { return true }
-    if name.hasPrefix("classifier.") { return base.shape(name) != shape }
+    if HeadDesign.owns(name) { return base.shape(name) != shape }
     if base.shape(name) != nil { return false }
     return !ownNames.contains(name) || name.hasPrefix("bert.pooler.")
   }

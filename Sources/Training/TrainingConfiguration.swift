@@ -178,8 +178,8 @@ extension FineTuningOptions: Codable {
     try container.encode(loraTargets, forKey: .loraTargets)
     try container.encode(loraBias.rawValue, forKey: .loraBias)
     try container.encode(adapterConfiguration, forKey: .adapterConfiguration)
-    try container.encodeIfPresent(adapterReductionFactor, forKey: .adapterReductionFactor)
-    try container.encodeIfPresent(adapterActivation, forKey: .adapterActivation)
+    try container.encode(adapterReductionFactor, forKey: .adapterReductionFactor)
+    try container.encode(adapterActivation, forKey: .adapterActivation)
     try container.encode(adapterLeaveOut, forKey: .adapterLeaveOut)
   }
 }
