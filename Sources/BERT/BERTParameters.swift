@@ -39,8 +39,8 @@ extension BERTConfiguration {
       addLinear("\(prefix).output.dense", h, intermediateSize)
       addNorm("\(prefix).output")
     }
-    addLinear("bert.pooler.dense", h, h)
-    addLinear("classifier", labelCount, h)
+    addLinear(head.dense, h, h)
+    addLinear(head.classifier, labelCount, h)
     return list
   }
 }

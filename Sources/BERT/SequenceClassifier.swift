@@ -63,7 +63,8 @@ package final class SequenceClassifier {
     let prefix = encoder.layers.map { $0.attentionPrefix?.length ?? 0 }.max() ?? 0
     let attention = c.attentionHeadCount * (longest + prefix + 128) * 5 / 4 + 2 * 128
     let backward = 10 * c.hiddenSize + 2 * c.intermediateSize + longest
-    let branches = encoder.layers.flatMap(\.blockOutputs).reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) {
+    let ends = encoder.layers.flatMap(\.blockOutputs)
+    let branches = ends.reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) {
       $0 + ($1.branch?.floatsPerRow ?? 0)
     }
     let floats = (tokens + 64) * ((perToken + masks + attention) * (c.layerCount + 2) + backward + branches)

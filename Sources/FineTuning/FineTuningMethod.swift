@@ -83,7 +83,7 @@ extension FineTuningMethod {
   /// - Throws: `Failure` when the method's options do not fit the base.
   package func table(for configuration: BERTConfiguration) throws -> ParameterTable {
     let base = configuration.parameters(isTrainable: trains)
-    let isHead = { (specification: ParameterSpecification) in specification.name.hasPrefix("classifier.") }
+    let isHead = { (specification: ParameterSpecification) in HeadDesign.owns(specification.name) }
     return ParameterTable(
       base.filter { !isHead($0) } + (try addedParameters(configuration)) + base.filter(isHead))
   }

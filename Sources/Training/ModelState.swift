@@ -127,7 +127,7 @@ package final class ModelState {
   /// base that is made up. A base without one of its encoder's tensors is damaged.
   private static func mayStartAtRandom(_ name: String, in base: Base, _ shape: [Int], isAdded: Bool) -> Bool {
     if base.isRandom || isAdded { return true }
-    if name.hasPrefix("classifier.") { return base.shape(name) != shape }
+    if HeadDesign.owns(name) { return base.shape(name) != shape }
     if base.shape(name) != nil { return false }
     return !(name.hasPrefix("bert.embeddings.") || name.hasPrefix("bert.encoder."))
   }

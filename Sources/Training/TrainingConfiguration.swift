@@ -201,8 +201,8 @@ extension FineTuningOptions: Codable {
     try container.encode(prefixLength, forKey: .prefixLength)
     try container.encode(prefixBottleneck, forKey: .prefixBottleneck)
     try container.encode(adapterConfiguration, forKey: .adapterConfiguration)
-    try container.encodeIfPresent(adapterReductionFactor, forKey: .adapterReductionFactor)
-    try container.encodeIfPresent(adapterActivation, forKey: .adapterActivation)
+    try container.encode(adapterReductionFactor, forKey: .adapterReductionFactor)
+    try container.encode(adapterActivation, forKey: .adapterActivation)
     try container.encode(adapterLeaveOut, forKey: .adapterLeaveOut)
   }
 }

@@ -103,7 +103,8 @@ struct AdapterGoldenTests {
     expectClose(model.addGradients(), Double(try golden.floats("loss")[0]), absolute: 5e-6, "loss")
   }
 
-  @Test(arguments: cases.filter { $0.fusion != "fusion_static" && $0.trained != [] || $0.fusion == "fusion_ab" })
+  @Test(
+    arguments: cases.filter { $0.fusion != "fusion_static" && $0.trained != [] || $0.fusion == "fusion_ab" })
   func everyGradient(_ test: Case) throws {
     let golden = try Fixtures.golden(test.name)
     let model = try test.model()
@@ -192,6 +193,23 @@ struct AdapterGoldenTests {
           UnsafeBufferPointer(start: x.row(row), count: width), tensor.floats[start..<start + width],
           absolute: tolerance, "\(name), review \(review), position \(position)")
       }
+    }
+  }
+
+  /// AdapterHub's flexible head: two maps of its own on the raw first token.
+  @Test
+  func flexibleHead() throws {
+    let golden = try Fixtures.golden("ah_flex_head")
+    let model = try GoldenModel(
+      BottleneckAdapters(Self.configuration("flex_task")),
+      further: ["adapterhub/flex_task/pytorch_adapter.bin", "adapterhub/flex_task/pytorch_model_head.bin"],
+      head: .flexible("task"))
+    expectClose(model.logits(), try golden.floats("logits"), absolute: 5e-6, "logits")
+    expectClose(model.addGradients(), Double(try golden.floats("loss")[0]), absolute: 5e-6, "loss")
+    let names = golden.names(under: "grad/")
+    #expect(Set(names) == Set(model.store.table.trainableEntries.map(\.specification.name)))
+    for name in names {
+      expectClose(model.gradient(name), try golden.floats("grad/" + name), absolute: 5e-6, name)
     }
   }
 

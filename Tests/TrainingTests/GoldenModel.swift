@@ -22,10 +22,11 @@ final class GoldenModel {
   ///   - adapter: A file of added tensors.
   ///   - further: More such files; the last one that has a tensor counts.
   ///   - types: The name of the token types among the inputs.
+  ///   - head: Which head.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
   convenience init(
     _ method: any FineTuningMethod, adapter: String? = nil, further: [String] = [],
-    types: String = "token_type_ids", readsAll: Bool = false
+    types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled
   ) throws {
     try self.init(
       method, files: [adapter].compactMap { $0 } + further, types: types, readsAll: readsAll)
@@ -42,8 +43,10 @@ final class GoldenModel {
     types: String = "token_type_ids", readsAll: Bool = false
   ) throws {
     let folder = try Fixtures.path("fixtures/ckpt/seqcls")
-    configuration = try BERTConfiguration(
+    var configuration = try BERTConfiguration(
       json: Data(Fixtures.bytes("fixtures/ckpt/seqcls/config.json")), source: folder)
+    configuration.head = head
+    self.configuration = configuration
     let table = try method.table(for: configuration)
     let frozen = UnsafeMutablePointer<Float>.allocate(capacity: max(1, table.frozenCount))
     let trainable = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)

@@ -20,7 +20,10 @@ extension AdapterConfiguration: Codable {
   package init(from decoder: any Decoder) throws {
     if let name = try? decoder.singleValueContainer().decode(String.self) {
       guard let preset = AdapterConfiguration(preset: name) else {
-        throw Failure(.badContent, "the adapter configuration \"\(name)\" is not one of those we have: \(AdapterConfiguration.presetNames).")
+        throw Failure(
+          .badContent,
+          "the adapter configuration \"\(name)\" is not one of those we have: \(AdapterConfiguration.presetNames)."
+        )
       }
       self = preset
       return
@@ -51,7 +54,8 @@ extension AdapterConfiguration: Codable {
   private mutating func decodeNames(_ keys: KeyedDecodingContainer<CodingKeys>) throws {
     if let name = try keys.decodeIfPresent(String.self, forKey: .activation) {
       guard let known = Activation(configurationName: name == "gelu_orig" ? "gelu" : name) else {
-        throw Failure(.badContent, "non_linearity is \"\(name)\", expected relu, gelu, gelu_new, swish or tanh.")
+        throw Failure(
+          .badContent, "non_linearity is \"\(name)\", expected relu, gelu, gelu_new, swish or tanh.")
       }
       activation = known
     }
@@ -63,20 +67,26 @@ extension AdapterConfiguration: Codable {
     }
     guard let block = try keys.decodeIfPresent(String.self, forKey: .invertible) else { return }
     guard block == "nice" else {
-      throw Failure(.badContent, "inv_adapter is \"\(block)\", and of the invertible blocks we have only \"nice\".")
+      throw Failure(
+        .badContent, "inv_adapter is \"\(block)\", and of the invertible blocks we have only \"nice\".")
     }
     invertibleReduction = try keys.decodeIfPresent(Double.self, forKey: .invertibleReduction) ?? 2
   }
 
   private static func refuseUnsupported(_ keys: KeyedDecodingContainer<CodingKeys>) throws {
-    for key in [CodingKeys.gating, .hypercomplex, .cross] where try keys.decodeIfPresent(Bool.self, forKey: key) == true {
-      throw Failure(.badContent, "the adapter has \(key.rawValue), which we do not compute; train one without it.")
+    for key in [CodingKeys.gating, .hypercomplex, .cross]
+    where try keys.decodeIfPresent(Bool.self, forKey: key) == true {
+      throw Failure(
+        .badContent, "the adapter has \(key.rawValue), which we do not compute; train one without it.")
     }
     if let depth = try keys.decodeIfPresent(Double.self, forKey: .stochasticDepth), depth > 0 {
-      throw Failure(.badContent, "the adapter has stochastic_depth \(depth), which we do not compute; train one without it.")
+      throw Failure(
+        .badContent,
+        "the adapter has stochastic_depth \(depth), which we do not compute; train one without it.")
     }
     if let architecture = try keys.decodeIfPresent(String.self, forKey: .architecture) {
-      throw Failure(.badContent, "the architecture is \"\(architecture)\", and this is not a bottleneck adapter.")
+      throw Failure(
+        .badContent, "the architecture is \"\(architecture)\", and this is not a bottleneck adapter.")
     }
   }
 
@@ -141,7 +151,8 @@ extension AdapterConfiguration.Scaling: Codable {
     } else if (try? value.decode(String.self)) == "learned" {
       self = .learned
     } else {
-      throw Failure(.badContent, "scaling is neither a number nor \"learned\"; other kinds we do not compute.")
+      throw Failure(
+        .badContent, "scaling is neither a number nor \"learned\"; other kinds we do not compute.")
     }
   }
 
@@ -169,7 +180,8 @@ extension AdapterConfiguration.Reduction: Codable {
     self.init(map["default"])
     for (key, factor) in map where key != "default" {
       guard let layer = Int(key), layer >= 0 else {
-        throw Failure(.badContent, "reduction_factor has the key \"\(key)\", expected a layer's number or \"default\".")
+        throw Failure(
+          .badContent, "reduction_factor has the key \"\(key)\", expected a layer's number or \"default\".")
       }
       byLayer[layer] = factor
     }

@@ -130,7 +130,9 @@ package struct AdapterConfiguration: Sendable, Equatable {
 
   /// The configuration of a name, the library's or the literature's; nil for others.
   package init?(preset name: String) {
-    guard let preset = AdapterConfiguration.presets.first(where: { $0.names.contains(name) }) else { return nil }
+    guard let preset = AdapterConfiguration.presets.first(where: { $0.names.contains(name) }) else {
+      return nil
+    }
     self = preset.configuration
   }
 

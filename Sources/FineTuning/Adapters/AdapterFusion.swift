@@ -38,7 +38,7 @@ package struct AdapterFusion: FineTuningMethod {
   private var trained: Set<String> { trainsAdapters ? Set(setup.composition.fusions.joined()) : [] }
 
   /// The head.
-  package func trains(_ name: String) -> Bool { name.hasPrefix("classifier.") || name.hasPrefix("heads.") }
+  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// The tensors of adapters and fusion.
   package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] {
     try setup.parameters(configuration, trained: trained, trainsFusion: true)

@@ -8,11 +8,13 @@ extension FineTuningOptions {
     guard var configuration = AdapterConfiguration(preset: adapterConfiguration) else {
       throw Failure(
         .usage,
-        "--adapter-config is \"\(adapterConfiguration)\", expected one of \(AdapterConfiguration.presetNames).")
+        "--adapter-config is \"\(adapterConfiguration)\", expected one of \(AdapterConfiguration.presetNames)."
+      )
     }
     if let factor = adapterReductionFactor {
       guard factor.isFinite, factor > 0 else {
-        throw Failure(.usage, "--adapter-reduction-factor is \(factor), expected a number above 0, such as 16.")
+        throw Failure(
+          .usage, "--adapter-reduction-factor is \(factor), expected a number above 0, such as 16.")
       }
       configuration.reduction = AdapterConfiguration.Reduction(factor)
     }

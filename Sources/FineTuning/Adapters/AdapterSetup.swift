@@ -40,7 +40,8 @@ package struct AdapterSetup: Sendable, Equatable {
 
   private func requireSamePlaces(_ names: [String]) throws {
     guard let last = names.last, names.count >= 2 else {
-      throw Failure(.usage, "a fusion needs two adapters or more, and \(composition) has one with \(names.count).")
+      throw Failure(
+        .usage, "a fusion needs two adapters or more, and \(composition) has one with \(names.count).")
     }
     for name in names {
       let (a, b) = (self[name], self[last])
@@ -90,6 +91,7 @@ package struct AdapterSetup: Sendable, Equatable {
   ///   - shape: The base's shape.
   ///   - trained: The adapters that are trained, with their invertible blocks.
   ///   - trainsFusion: Whether the fusion is.
+  /// - Returns: Adapters, their fusion and the invertible block in use.
   /// - Throws: `Failure` when a configuration does not fit the base.
   package func parameters(
     _ shape: BERTConfiguration, trained: Set<String>, trainsFusion: Bool
@@ -117,7 +119,9 @@ package struct AdapterSetup: Sendable, Equatable {
     for name in composition.names {
       if let layer = self[name].leaveOut.first(where: { !(0..<shape.layerCount).contains($0) }) {
         throw Failure(
-          .usage, "leave_out of the adapter \(name) names layer \(layer), and the base has layers 0 to \(shape.layerCount - 1).")
+          .usage,
+          "leave_out of the adapter \(name) names layer \(layer), and the base has layers 0 to \(shape.layerCount - 1)."
+        )
       }
     }
     return list
@@ -155,7 +159,8 @@ package struct AdapterSetup: Sendable, Equatable {
   ) throws -> [ParameterSpecification] {
     guard let width = try self[name].invertibleWidth(hiddenSize: shape.hiddenSize) else { return [] }
     guard shape.hiddenSize % 2 == 0 else {
-      throw Failure(.badContent, "an invertible block needs an even hidden size, and the base's is \(shape.hiddenSize).")
+      throw Failure(
+        .badContent, "an invertible block needs an even hidden size, and the base's is \(shape.hiddenSize).")
     }
     let half = shape.hiddenSize / 2
     return ["F", "G"].flatMap { map -> [ParameterSpecification] in

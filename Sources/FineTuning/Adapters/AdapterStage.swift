@@ -21,6 +21,8 @@ protocol AdapterStage: AnyObject {
   ///   - x: The output of the stage before, or of the block, `[rows, H]`.
   ///   - residual: The block's input.
   ///   - norm: The block's own normalisation.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Parameters, memory, dropout.
   /// - Returns: `[rows, H]`.
   func forward(
     _ x: Matrix, residual: Matrix, _ norm: LayerNorm, _ rows: Rows, _ workspace: Workspace
@@ -69,6 +71,7 @@ struct StageEntry {
   ///   - dz: The gradient of what the core read; overwritten.
   ///   - g: The gradient of the residual that was added; becomes that of `x`.
   ///   - dResidual: Where the gradient of the block's input is added.
+  ///   - workspace: Where gradients go, memory.
   func readBackward(_ dz: Matrix, _ g: Matrix, dResidual: Matrix, _ workspace: Workspace) {
     guard let norm = input?.norm else { return add(dz, to: g) }
     if configuration.residual == .coreInput {

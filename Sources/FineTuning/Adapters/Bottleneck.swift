@@ -47,6 +47,8 @@ final class Bottleneck {
   /// - Parameters:
   ///   - z: `[rows, H]`; read again by backward.
   ///   - out: `[rows, H]`.
+  ///   - accumulate: Whether `out` is added to; otherwise it is overwritten.
+  ///   - workspace: Parameters, memory.
   func forward(_ z: Matrix, into out: Matrix, accumulate: Bool, _ workspace: Workspace) {
     let arena = workspace.arena
     let width = places.down.weight.rows
@@ -92,6 +94,8 @@ final class Bottleneck {
   /// - Parameters:
   ///   - dOut: The gradient of the output, `[rows, H]`; left as it is.
   ///   - dz: `[rows, H]`, not `dOut` itself.
+  ///   - accumulate: Whether `dz` is added to; otherwise it is overwritten.
+  ///   - workspace: Where gradients go, memory.
   func backward(_ dOut: Matrix, into dz: Matrix, accumulate: Bool, _ workspace: Workspace) {
     guard let saved else { preconditionFailure("backward of an adapter without its forward") }
     let arena = workspace.arena
@@ -127,7 +131,8 @@ final class Bottleneck {
       sumRows(dOut, addingTo: total.base)
       addScaled(total, scale, to: dBias)
     }
-    if let scaling = places.scaling, let dScaling = workspace.gradient(of: scaling), let raw = saved.unscaled {
+    if let scaling = places.scaling, let dScaling = workspace.gradient(of: scaling), let raw = saved.unscaled
+    {
       var total = 0.0
       for r in 0..<dOut.rows { total += Double(dot(dOut.row(r), raw.row(r), dOut.columns)) }
       dScaling.base[0] += Float(total)

@@ -37,7 +37,7 @@ package struct BottleneckAdapters: FineTuningMethod {
     setup.settings.merging(["adapters_trained": trained.sorted().joined(separator: ",")]) { $1 }
   }
   /// The head.
-  package func trains(_ name: String) -> Bool { name.hasPrefix("classifier.") || name.hasPrefix("heads.") }
+  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// The adapters' tensors.
   package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] {
     try setup.parameters(configuration, trained: trained, trainsFusion: false)

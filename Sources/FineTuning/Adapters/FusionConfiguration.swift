@@ -49,7 +49,8 @@ extension FusionConfiguration: Codable {
     }
     for key in [CodingKeys.temperature, .residualBefore]
     where try keys.decodeIfPresent(Bool.self, forKey: key) == true {
-      throw Failure(.badContent, "the fusion has \(key.rawValue), which we do not compute; train one without it.")
+      throw Failure(
+        .badContent, "the fusion has \(key.rawValue), which we do not compute; train one without it.")
     }
     hasValue = try keys.decodeIfPresent(Bool.self, forKey: .hasValue) ?? hasValue
     startsAtIdentity = try keys.decodeIfPresent(Bool.self, forKey: .startsAtIdentity) ?? startsAtIdentity
