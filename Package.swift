@@ -121,7 +121,8 @@ let package = Package(
     tests(
       "Training",
       [
-        "FineTuning", "BERT", "Tensors", "Datasets", "Tokenization", "Collectives", "Interchange", "Failures",
+        "FineTuning", "BERT", "Kernels", "Tensors", "Datasets", "Tokenization", "Collectives", "Interchange",
+        "Failures",
       ]),
   ]
 )

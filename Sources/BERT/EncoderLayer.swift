@@ -88,7 +88,8 @@ package final class EncoderLayer {
   }
   /// Whether anything in the layer is trained.
   var isTrainable: Bool {
-    projections.contains { $0.isTrainable } || attention.prefix?.isTrainable == true || blockOutputs.contains { $0.isTrainable }
+    projections.contains { $0.isTrainable } || attention.prefix?.isTrainable == true
+      || blockOutputs.contains { $0.isTrainable }
   }
 
   /// - Parameters:

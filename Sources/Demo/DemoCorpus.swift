@@ -36,8 +36,7 @@ package enum DemoCorpus {
   ///   - count: How many.
   ///   - excluded: Reviews whose texts must not be among them: those of the test part.
   /// - Returns: The texts.
-  package static func unlabelled(seed: UInt32 = 1, count: Int, excluding excluded: [Review] = []) -> [String]
-  {
+  package static func unlabelled(seed: UInt32 = 1, count: Int, excluding excluded: [Review] = []) -> [String] {
     let generator = Philox(seed: seed, purpose: .demo, site: 2)
     var seen = Set(excluded.map(\.text))
     return (0..<count).map { index in

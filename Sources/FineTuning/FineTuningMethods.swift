@@ -66,8 +66,7 @@ package enum FineTuningMethods {
 
   /// The method of a name.
   /// - Throws: `Failure` when there is none, or its options make no sense.
-  package static func method(named name: String, _ options: FineTuningOptions) throws -> any FineTuningMethod
-  {
+  package static func method(named name: String, _ options: FineTuningOptions) throws -> any FineTuningMethod {
     guard let entry = registry.first(where: { $0.name == name }) else {
       throw Failure(
         .usage, "--method is \"\(name)\", expected one of \(names.joined(separator: ", ")).")

@@ -84,8 +84,7 @@ package func tanhBackward(_ dy: Matrix, y: Matrix) {
 }
 
 /// `onto += from`, then `from = 0`, over `count` floats.
-package func moveSum(_ from: UnsafeMutablePointer<Float>, to onto: UnsafeMutablePointer<Float>, _ count: Int)
-{
+package func moveSum(_ from: UnsafeMutablePointer<Float>, to onto: UnsafeMutablePointer<Float>, _ count: Int) {
   for i in 0..<count {
     onto[i] += from[i]
     from[i] = 0

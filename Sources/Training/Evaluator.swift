@@ -37,8 +37,7 @@ package struct Evaluator {
   ///   - isInTraining: Which of them have a text that occurs in training.
   /// - Returns: The result on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk.
-  package func evaluate(_ data: EncodedReviews, name: String, isInTraining: [Bool] = []) throws -> Evaluation?
-  {
+  package func evaluate(_ data: EncodedReviews, name: String, isInTraining: [Bool] = []) throws -> Evaluation? {
     let start = monotonicSeconds()
     let bar = screen.progress("evaluating \(name)", total: data.count)
     defer { bar.finish() }

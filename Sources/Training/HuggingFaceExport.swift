@@ -45,7 +45,8 @@ package struct HuggingFaceExport {
     defer { try? trained.model.free() }
     guard trained.model.method.canMerge else {
       throw Failure(
-        .usage, "what \(trained.configuration.method) adds cannot be folded into a plain BERT; choose another --format.")
+        .usage, "what \(trained.configuration.method) adds cannot be folded into a plain BERT; choose another --format."
+      )
     }
     let expected = try probe(trained.model, trained.shape)
     let merged = try TrainedModel(checkpoint: checkpoint, base: base, merged: true, communicator)

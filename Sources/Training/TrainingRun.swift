@@ -47,8 +47,7 @@ package final class TrainingRun {
   ///   - communicator: All ranks.
   ///   - screen: What rank 0 shows; silent on others.
   /// - Throws: The same `Failure` on all ranks.
-  package init(_ configuration: TrainingConfiguration, _ communicator: Communicator, _ screen: Screen) throws
-  {
+  package init(_ configuration: TrainingConfiguration, _ communicator: Communicator, _ screen: Screen) throws {
     var run = configuration
     try run.validate()
     let method = try run.fineTuningMethod()

@@ -74,7 +74,9 @@ import Testing
     ("adapter_names", .array([.string("a"), .string("a")]), "with commas between"), ("config", nil, "'config'"),
     ("config", .string("fancy"), "a JSON object"), ("config", .members(["value": .boolean(false)]), "value.weight"),
     ("config", .members(["novelty": .integer(1)]), "'novelty'"), ("hidden_size", .integer(9), "has the shape"),
-    ("config", .members(["query": .boolean(false), "key": .boolean(false), "value": .boolean(false)]), "without query"),
+    (
+      "config", .members(["query": .boolean(false), "key": .boolean(false), "value": .boolean(false)]), "without query"
+    ),
   ])
   func fusionConfigurationsAreRefused(key: String, value: JSONValue?, words: String) throws {
     try withTemporaryDirectory { directory in
@@ -161,7 +163,8 @@ import Testing
   @Test func headConfigurationsAreRefused() throws {
     let cases: [(String, JSONValue?, String)] = [
       ("label2id", .members(["a": .integer(0), "b": .integer(0)]), "each once"),
-      ("label2id", .members(["a": .integer(0), "b": .integer(2)]), "each once"), ("num_labels", .integer(3), "3 labels"),
+      ("label2id", .members(["a": .integer(0), "b": .integer(2)]), "each once"),
+      ("num_labels", .integer(3), "3 labels"),
       ("label2id", .members(["a": .string("0")]), "label2id"), ("model_class", nil, "'model_class'"),
     ]
     for (key, value, words) in cases {
@@ -195,7 +198,8 @@ import Testing
       smallShape.parameters
       + [TensorEntry(name: "classifier.weight", shape: [2, 8]), TensorEntry(name: "classifier.bias", shape: [2])]
     let base = Array(
-      #"{"_name_or_path": "x", "hidden_size": 8, "layer_norm_eps": 1e-12, "torch_dtype": "float16", "num_labels": 5}"#.utf8)
+      #"{"_name_or_path": "x", "hidden_size": 8, "layer_norm_eps": 1e-12, "torch_dtype": "float16", "num_labels": 5}"#
+        .utf8)
     try withTemporaryDirectory { directory in
       let path = directory.path("m")
       try CheckpointDirectory.write(

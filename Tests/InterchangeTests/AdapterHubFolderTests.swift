@@ -122,7 +122,8 @@ import Testing
         let archive = try TensorArchive(opening: path)
         let copy = try #require(
           archive.entries.first { $0.name.contains("adapter_down.0.bias") || $0.name.contains("pool.") })
-        let numbers = try Dictionary(uniqueKeysWithValues: archive.entries.map { ($0.name, try archive.floats($0.name)) })
+        let numbers = try Dictionary(
+          uniqueKeysWithValues: archive.entries.map { ($0.name, try archive.floats($0.name)) })
         try SafeTensors.write(archive.entries, to: path) { entry, buffer in
           _ = buffer.update(from: numbers[entry.name] ?? [])
           if entry == copy { buffer[0] += 1 }

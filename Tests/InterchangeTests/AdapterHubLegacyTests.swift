@@ -46,7 +46,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("gelu", nil, "gelu_new"), ("gelu_orig", nil, "gelu"), ("gelu", "adapters.1.3.0", "gelu"), ("GELU", "3.2.1", "gelu"),
+    ("gelu", nil, "gelu_new"), ("gelu_orig", nil, "gelu"), ("gelu", "adapters.1.3.0", "gelu"),
+    ("GELU", "3.2.1", "gelu"),
     ("swish", nil, "swish"),
   ])
   func geluWithoutVersionIsByTanh(written: String, version: String?, meant: String) throws {
@@ -121,7 +122,9 @@ import Testing
     #expect(adapter.notices.isEmpty == (alpha == 8))
   }
 
-  @Test(arguments: ["pfeiffer", "seq_bn", "houlsby", "par_bn", "scaled_parallel", "lora", "dora", "ia3", "pfeiffer+inv"])
+  @Test(arguments: [
+    "pfeiffer", "seq_bn", "houlsby", "par_bn", "scaled_parallel", "lora", "dora", "ia3", "pfeiffer+inv",
+  ])
   func presetsAreRead(name: String) throws {
     // Enough tensors for any: what does not belong is named, what belongs is there.
     let document = JSONValue.members(["config": .string(name), "name": .string("ko"), "hidden_size": .integer(8)])

@@ -117,7 +117,8 @@ import Testing
   /// What PEFT passes over with a warning or less.
   @Test func missingAndExtraTensorsAreRefused() throws {
     let plain = PEFTFolderTests.plain
-    try expectRefusal("lacks the tensor", tensors: plain.filter { !$0.name.hasSuffix("0.attention.self.query.lora_B.weight") })
+    try expectRefusal(
+      "lacks the tensor", tensors: plain.filter { !$0.name.hasSuffix("0.attention.self.query.lora_B.weight") })
     try expectRefusal("lacks the tensor", tensors: plain.filter { !$0.name.contains("layer.1.attention.self.value") })
     try expectRefusal("lacks the tensor 'classifier.weight'", tensors: PEFTFolderTests.updates(["query", "value"]))
     try expectRefusal("lacks the tensor 'classifier.bias'", tensors: plain.filter { $0.name != "classifier.bias" })

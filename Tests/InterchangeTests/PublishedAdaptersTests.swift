@@ -62,7 +62,8 @@ import Testing
     let base = try CheckpointDirectory(opening: Fixtures.path("fixtures/ckpt/seqcls"))
     var shape = PublishedAdaptersTests.shape
     shape.vocabularySize = try #require(
-      base.weights.entry(named: "bert.embeddings.word_embeddings.weight")).shape[0]
+      base.weights.entry(named: "bert.embeddings.word_embeddings.weight")
+    ).shape[0]
     try folder.check(against: shape)
     #expect(folder.labelCount == 2 && !folder.isBare)
     let file = name == "lora_bin" ? "adapter_model.bin" : "adapter_model.safetensors"
@@ -133,7 +134,8 @@ import Testing
         if original == safe {
           // The library writes no "format" into its header, the only difference.
           let (ours, theirs) = (
-            try InputFile.contents(of: "\(copy)/\(safe)"), try InputFile.contents(of: "\(path)/\(safe)"))
+            try InputFile.contents(of: "\(copy)/\(safe)"), try InputFile.contents(of: "\(path)/\(safe)")
+          )
           let dataCount = written.reduce(0) { $0 + $1.byteCount }
           #expect(ours.suffix(dataCount) == theirs.suffix(dataCount))
         }
@@ -141,7 +143,8 @@ import Testing
       for file in ["adapter_config.json", "head_config.json"] {
         guard FileManager.default.fileExists(atPath: "\(path)/\(file)") else { continue }
         let (ours, theirs) = (
-          try JSONValue(contentsOf: "\(copy)/\(file)"), try JSONValue(contentsOf: "\(path)/\(file)"))
+          try JSONValue(contentsOf: "\(copy)/\(file)"), try JSONValue(contentsOf: "\(path)/\(file)")
+        )
         for (key, value) in membersByKey(theirs) where key != "config" {
           #expect(membersByKey(ours)[key] == value, "\(file): \(key)")
         }
@@ -201,7 +204,8 @@ import Testing
       try expectSameTensors("\(copy)/\(safe)", "\(path)/\(original)")
       let config = "adapter_fusion_config.json"
       let (ours, theirs) = (
-        try JSONValue(contentsOf: "\(copy)/\(config)"), try JSONValue(contentsOf: "\(path)/\(config)"))
+        try JSONValue(contentsOf: "\(copy)/\(config)"), try JSONValue(contentsOf: "\(path)/\(config)")
+      )
       for (key, value) in membersByKey(theirs) where key != "config" { #expect(membersByKey(ours)[key] == value) }
       #expect(membersByKey(ours["config"]) == membersByKey(theirs["config"]))
     }
@@ -220,7 +224,8 @@ import Testing
   /// Kinds of folders are told apart.
   @Test func librariesAreToldApart() throws {
     let (peft, hub) = (
-      try Fixtures.path("fixtures/peft/lora"), try Fixtures.path("fixtures/adapterhub/task"))
+      try Fixtures.path("fixtures/peft/lora"), try Fixtures.path("fixtures/adapterhub/task")
+    )
     #expect(try AdapterFolderKind(at: peft) == .peft)
     #expect(try AdapterFolderKind(at: hub) == .adapterHub)
     expectFailure(.badContent, "of PEFT") { try AdapterHubFolder(opening: peft) }

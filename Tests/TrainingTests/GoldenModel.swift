@@ -22,14 +22,14 @@ final class GoldenModel {
   ///   - adapter: A file of added tensors.
   ///   - further: More such files; the last one that has a tensor counts.
   ///   - types: The name of the token types among the inputs.
-  ///   - head: Which head.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
+  ///   - head: Which head.
   convenience init(
     _ method: any FineTuningMethod, adapter: String? = nil, further: [String] = [],
     types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled
   ) throws {
     try self.init(
-      method, files: [adapter].compactMap { $0 } + further, types: types, readsAll: readsAll)
+      method, files: [adapter].compactMap { $0 } + further, types: types, readsAll: readsAll, head: head)
   }
 
   /// - Parameters:
@@ -38,9 +38,10 @@ final class GoldenModel {
   ///   - published: The name of one of our parameters in those files; found out from PEFT's names when nil.
   ///   - types: The name of the token types among the inputs.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
+  ///   - head: Which head.
   init(
     _ method: any FineTuningMethod, files: [String], published: ((String) -> String)? = nil,
-    types: String = "token_type_ids", readsAll: Bool = false
+    types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled
   ) throws {
     let folder = try Fixtures.path("fixtures/ckpt/seqcls")
     var configuration = try BERTConfiguration(

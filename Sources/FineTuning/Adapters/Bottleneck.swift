@@ -131,8 +131,7 @@ final class Bottleneck {
       sumRows(dOut, addingTo: total.base)
       addScaled(total, scale, to: dBias)
     }
-    if let scaling = places.scaling, let dScaling = workspace.gradient(of: scaling), let raw = saved.unscaled
-    {
+    if let scaling = places.scaling, let dScaling = workspace.gradient(of: scaling), let raw = saved.unscaled {
       var total = 0.0
       for r in 0..<dOut.rows { total += Double(dot(dOut.row(r), raw.row(r), dOut.columns)) }
       dScaling.base[0] += Float(total)

@@ -62,12 +62,14 @@ extension LoRA {
     }
     if variant.hasMagnitude, targets(LoRA.wordEmbeddings) {
       throw Failure(
-        .usage, "--lora-targets names word_embeddings, which --lora-variant \(variant.rawValue) has no form for; leave it out, or take standard or rslora."
+        .usage,
+        "--lora-targets names word_embeddings, which --lora-variant \(variant.rawValue) has no form for; leave it out, or take standard or rslora."
       )
     }
     if !modules.contains(where: targets) {
       throw Failure(
-        .usage, "--lora-layers leaves none of --lora-targets \(targets.joined(separator: ",")); name modules of those layers.")
+        .usage,
+        "--lora-layers leaves none of --lora-targets \(targets.joined(separator: ",")); name modules of those layers.")
     }
   }
 

@@ -61,7 +61,8 @@ extension PEFTConfiguration {
         layersPatterns = try reader.strings("layers_pattern") ?? []
       }
     }
-    if case .named = targets {} else if layers != nil || !layersPatterns.isEmpty {
+    if case .named = targets {
+    } else if layers != nil || !layersPatterns.isEmpty {
       throw Failure(
         .badContent,
         "\(reader.source): layers_to_transform needs a list of target_modules, but they are a string")
