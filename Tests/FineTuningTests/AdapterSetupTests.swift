@@ -120,6 +120,24 @@ import Testing
     }
   }
 
+  @Test func compositionsInTheLibrarysForm() throws {
+    let (a, b) = (#"{"type":"single","children":["a"]}"#, #"{"type":"single","children":["b"]}"#)
+    let fusion = "{\"type\":\"Fuse\",\"children\":[\(a),\(b)]}"
+    let json = #"{"type":"Stack","children":[{"type":"single","children":["ko"]},"# + fusion + "]}"
+    let read = try JSONDecoder().decode(Composition.self, from: Data(json.utf8))
+    #expect(read == .stack([.single("ko"), .fuse(["a", "b"])]))
+    #expect(try JSONDecoder().decode(Composition.self, from: JSONEncoder().encode(read)) == read)
+    for (json, part) in [
+      (#"{"type":"Parallel","children":[]}"#, "Parallel"), (#"{"type":"single","children":[]}"#, "single"),
+      (#"{"type":"Fuse","children":[{"type":"Stack","children":[]}]}"#, "Stack()"),
+    ] {
+      let error = #expect(throws: Failure.self) {
+        try JSONDecoder().decode(Composition.self, from: Data(json.utf8))
+      }
+      #expect(error?.message.contains(part) == true)
+    }
+  }
+
   @Test func namesOfCopies() {
     let prefix = "bert.encoder.layer.0.output.adapters.task"
     #expect(
