@@ -11,8 +11,10 @@ import Testing
     hiddenSize: 64, intermediateSize: 128, layerCount: 3, vocabularySize: 0, positionCount: 0)
 
   static let current = [
-    "ah_dora", "ah_lora", "flex_task", "houlsby", "ia3", "lang_ko", "parallel", "pfeiffer", "pfeiffer_safetensors",
-    "prefix_tuning", "scaled_parallel", "seq_bn_lnafter", "seq_bn_noresid", "setup_stack/ko", "setup_stack/task",
+    "ah_dora", "ah_lora", "flex_task", "houlsby", "ia3", "lang_ko", "parallel", "pfeiffer",
+    "pfeiffer_safetensors",
+    "prefix_tuning", "scaled_parallel", "seq_bn_lnafter", "seq_bn_noresid", "setup_stack/ko",
+    "setup_stack/task",
     "task", "task_a", "task_b",
   ]
   static let peft = ["lora", "dora", "rslora", "lora_all_linear", "lora_bin"]
@@ -62,7 +64,8 @@ import Testing
     let base = try CheckpointDirectory(opening: Fixtures.path("fixtures/ckpt/seqcls"))
     var shape = PublishedAdaptersTests.shape
     shape.vocabularySize = try #require(
-      base.weights.entry(named: "bert.embeddings.word_embeddings.weight")).shape[0]
+      base.weights.entry(named: "bert.embeddings.word_embeddings.weight")
+    ).shape[0]
     try folder.check(against: shape)
     #expect(folder.labelCount == 2 && !folder.isBare)
     let file = name == "lora_bin" ? "adapter_model.bin" : "adapter_model.safetensors"
@@ -133,7 +136,8 @@ import Testing
         if original == safe {
           // The library writes no "format" into its header, the only difference.
           let (ours, theirs) = (
-            try InputFile.contents(of: "\(copy)/\(safe)"), try InputFile.contents(of: "\(path)/\(safe)"))
+            try InputFile.contents(of: "\(copy)/\(safe)"), try InputFile.contents(of: "\(path)/\(safe)")
+          )
           let dataCount = written.reduce(0) { $0 + $1.byteCount }
           #expect(ours.suffix(dataCount) == theirs.suffix(dataCount))
         }
@@ -141,7 +145,8 @@ import Testing
       for file in ["adapter_config.json", "head_config.json"] {
         guard FileManager.default.fileExists(atPath: "\(path)/\(file)") else { continue }
         let (ours, theirs) = (
-          try JSONValue(contentsOf: "\(copy)/\(file)"), try JSONValue(contentsOf: "\(path)/\(file)"))
+          try JSONValue(contentsOf: "\(copy)/\(file)"), try JSONValue(contentsOf: "\(path)/\(file)")
+        )
         for (key, value) in membersByKey(theirs) where key != "config" {
           #expect(membersByKey(ours)[key] == value, "\(file): \(key)")
         }
@@ -161,7 +166,8 @@ import Testing
     // What the current library makes of them is in index.json under ah_legacy_lang.
     #expect(bottleneck.nonLinearity == "gelu_new")
     #expect(bottleneck.invertible == AdapterHubInvertible(reductionFactor: 2, nonLinearity: "gelu_new"))
-    #expect(adapter.name == "ko" && adapter.model.name == "bert-base-multilingual-cased" && adapter.version == nil)
+    #expect(
+      adapter.name == "ko" && adapter.model.name == "bert-base-multilingual-cased" && adapter.version == nil)
     #expect(adapter.notices.count == 1 && adapter.head == nil)
     let current = try AdapterHubAdapter(opening: Fixtures.path("fixtures/adapterhub/lang_ko"))
     #expect(
@@ -201,8 +207,11 @@ import Testing
       try expectSameTensors("\(copy)/\(safe)", "\(path)/\(original)")
       let config = "adapter_fusion_config.json"
       let (ours, theirs) = (
-        try JSONValue(contentsOf: "\(copy)/\(config)"), try JSONValue(contentsOf: "\(path)/\(config)"))
-      for (key, value) in membersByKey(theirs) where key != "config" { #expect(membersByKey(ours)[key] == value) }
+        try JSONValue(contentsOf: "\(copy)/\(config)"), try JSONValue(contentsOf: "\(path)/\(config)")
+      )
+      for (key, value) in membersByKey(theirs) where key != "config" {
+        #expect(membersByKey(ours)[key] == value)
+      }
       #expect(membersByKey(ours["config"]) == membersByKey(theirs["config"]))
     }
   }
@@ -220,7 +229,8 @@ import Testing
   /// Kinds of folders are told apart.
   @Test func librariesAreToldApart() throws {
     let (peft, hub) = (
-      try Fixtures.path("fixtures/peft/lora"), try Fixtures.path("fixtures/adapterhub/task"))
+      try Fixtures.path("fixtures/peft/lora"), try Fixtures.path("fixtures/adapterhub/task")
+    )
     #expect(try AdapterFolderKind(at: peft) == .peft)
     #expect(try AdapterFolderKind(at: hub) == .adapterHub)
     expectFailure(.badContent, "of PEFT") { try AdapterHubFolder(opening: peft) }
