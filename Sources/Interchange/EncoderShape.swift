@@ -46,7 +46,8 @@ package struct EncoderShape: Equatable, Sendable {
       ("attention.output.dense", h, h), ("intermediate.dense", h, f), ("output.dense", f, h),
     ]
     return sizes.map {
-      Module(name: "bert.encoder.layer.\(layer).\($0.0)", isEmbedding: false, inputSize: $0.1, outputSize: $0.2)
+      Module(
+        name: "bert.encoder.layer.\(layer).\($0.0)", isEmbedding: false, inputSize: $0.1, outputSize: $0.2)
     }
   }
 

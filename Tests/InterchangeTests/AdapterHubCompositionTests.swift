@@ -11,7 +11,8 @@ import Testing
   func write(_ setup: AdapterSetup = setup, directory: TemporaryDirectory) throws {
     try AdapterHubSetup.write(setup, to: directory.path("s")) { name, path in
       try AdapterHubAdapter.write(
-        AdapterHubCompositionTests.pfeiffer, named: name, model: AdapterHubFolderTests.model, shape: smallShape,
+        AdapterHubCompositionTests.pfeiffer, named: name, model: AdapterHubFolderTests.model,
+        shape: smallShape,
         to: path, source: sampleSource)
     } fusion: { names, path in
       try AdapterHubFusion.write(
@@ -35,7 +36,9 @@ import Testing
       #expect(read.fusions.count == 1 && fusion.configuration.name == "a,b")
       #expect(fusion.configuration == AdapterHubFusionConfiguration(adapters: ["a", "b"]))
       #expect(fusion.sites.map(\.layer) == [0, 1, 2])
-      for entry in fusion.tensors.entries { #expect(try fusion.tensors.floats(entry.name) == sampleNumbers(entry)) }
+      for entry in fusion.tensors.entries {
+        #expect(try fusion.tensors.floats(entry.name) == sampleNumbers(entry))
+      }
       try fusion.check(against: smallShape, adapters: read.adapters.map(\.configuration))
       #expect(try AdapterFolderKind(at: directory.path("s")) == .adapterHub)
       var houlsby = AdapterHubFolderTests.pfeiffer
@@ -46,7 +49,8 @@ import Testing
       var dropped = AdapterHubFolderTests.pfeiffer
       dropped.leaveOut = [1]
       expectFailure(.badContent, "bert.encoder.layer.1.output") {
-        try fusion.check(against: smallShape, adapters: [.bottleneck(dropped), AdapterHubCompositionTests.pfeiffer])
+        try fusion.check(
+          against: smallShape, adapters: [.bottleneck(dropped), AdapterHubCompositionTests.pfeiffer])
       }
       try directory.remove("s/b")
       expectFailure(.noInput, "s/b'") { try AdapterHubFolder(opening: directory.path("s")) }
@@ -55,12 +59,22 @@ import Testing
 
   @Test(arguments: [
     (#"{"type":"Parallel","children":[{"type":"single","children":["a"]}]}"#, "'Parallel'"),
-    (#"{"type":"single","children":["../../etc"]}"#, "one name"), (#"{"type":"single","children":[3]}"#, "one name"),
+    (#"{"type":"single","children":["../../etc"]}"#, "one name"),
+    (#"{"type":"single","children":[3]}"#, "one name"),
     (#"{"type":"single","children":["/etc"]}"#, "one name"), (#"{"type":"Stack","children":[]}"#, "1 to 64"),
     (#"{"type":"Stack","children":["a"]}"#, "a JSON object"), (#"{"children":[]}"#, "lacks the key 'type'"),
-    (#"{"type":"Fuse","children":[{"type":"Fuse","children":[{"type":"single","children":["a"]}]}]}"#, "not allowed"),
-    (#"{"type":"Stack","children":[{"type":"Stack","children":[{"type":"single","children":["a"]}]}]}"#, "not allowed"),
-    (#"{"type":"Average","children":[{"type":"single","children":["a"]}],"kwargs":{"weights":[1]}}"#, "options"),
+    (
+      #"{"type":"Fuse","children":[{"type":"Fuse","children":[{"type":"single","children":["a"]}]}]}"#,
+      "not allowed"
+    ),
+    (
+      #"{"type":"Stack","children":[{"type":"Stack","children":[{"type":"single","children":["a"]}]}]}"#,
+      "not allowed"
+    ),
+    (
+      #"{"type":"Average","children":[{"type":"single","children":["a"]}],"kwargs":{"weights":[1]}}"#,
+      "options"
+    ),
   ])
   func compositionsAreRefused(text: String, words: String) throws {
     try withTemporaryDirectory { directory in
@@ -70,12 +84,17 @@ import Testing
   }
 
   @Test(arguments: [
-    ("name", JSONValue.string("b,a"), "with commas between"), ("adapter_names", .array([]), "with commas between"),
-    ("adapter_names", .array([.string("a"), .string("a")]), "with commas between"), ("config", nil, "'config'"),
-    ("config", .string("fancy"), "a JSON object"), ("config", .members(["value": .boolean(false)]), "value.weight"),
-    ("config", .members(["novelty": .integer(1)]), "'novelty'"), ("hidden_size", .integer(9), "has the shape"),
+    ("name", JSONValue.string("b,a"), "with commas between"),
+    ("adapter_names", .array([]), "with commas between"),
+    ("adapter_names", .array([.string("a"), .string("a")]), "with commas between"),
+    ("config", nil, "'config'"),
+    ("config", .string("fancy"), "a JSON object"),
+    ("config", .members(["value": .boolean(false)]), "value.weight"),
+    ("config", .members(["novelty": .integer(1)]), "'novelty'"),
+    ("hidden_size", .integer(9), "has the shape"),
     (
-      "config", .members(["query": .boolean(false), "key": .boolean(false), "value": .boolean(false)]), "without query"
+      "config", .members(["query": .boolean(false), "key": .boolean(false), "value": .boolean(false)]),
+      "without query"
     ),
   ])
   func fusionConfigurationsAreRefused(key: String, value: JSONValue?, words: String) throws {
@@ -109,7 +128,9 @@ import Testing
       let name = "s/a,b/model_adapter_fusion.safetensors"
       for missing in all {
         try directory.write(tensors: all.filter { $0 != missing }, to: name)
-        expectFailure(.badContent, "'\(missing.name)'") { try AdapterHubFusion(opening: directory.path("s/a,b")) }
+        expectFailure(.badContent, "'\(missing.name)'") {
+          try AdapterHubFusion(opening: directory.path("s/a,b"))
+        }
       }
       try directory.write(tensors: [], to: name)
       expectFailure(.badContent, "no tensors of the fusion") {
@@ -123,9 +144,11 @@ import Testing
   @Test(arguments: [
     AdapterHubHeadConfiguration.classifier(labels: ["부정", "긍정", "x"]),
     AdapterHubHeadConfiguration(
-      kind: .flexible(AdapterHubFlexibleHead()), name: "task", modelClass: "BertAdapterModel", labels: ["n", "p"]),
+      kind: .flexible(AdapterHubFlexibleHead()), name: "task", modelClass: "BertAdapterModel",
+      labels: ["n", "p"]),
     AdapterHubHeadConfiguration(
-      kind: .flexible(AdapterHubFlexibleHead(layerCount: 1, activation: "relu", usesPooler: true, dropout: 0.2)),
+      kind: .flexible(
+        AdapterHubFlexibleHead(layerCount: 1, activation: "relu", usesPooler: true, dropout: 0.2)),
       name: "task", modelClass: "BertAdapterModel", labels: ["n", "p"]),
   ])
   func headsAreReadAsWritten(configuration: AdapterHubHeadConfiguration) throws {
@@ -140,7 +163,8 @@ import Testing
         try directory.write(tensors: expected.filter { $0 != missing }, to: "a/model_head.safetensors")
         expectFailure(.badContent, missing.name) { try AdapterHubAdapter(opening: directory.path("a")) }
       }
-      try directory.write(tensors: [TensorEntry(name: "x", shape: [1])] + expected, to: "a/model_head.safetensors")
+      try directory.write(
+        tensors: [TensorEntry(name: "x", shape: [1])] + expected, to: "a/model_head.safetensors")
       expectFailure(.badContent, "'x'") { try AdapterHubAdapter(opening: directory.path("a")) }
       // No numbers, but a size that would overflow any product.
       let giant = expected.map { TensorEntry(name: $0.name, shape: [0, 1 << 59]) }
@@ -157,7 +181,8 @@ import Testing
   func writeHead(_ configuration: AdapterHubHeadConfiguration, _ directory: TemporaryDirectory) throws {
     try AdapterHubAdapter.write(
       AdapterHubCompositionTests.pfeiffer, named: "a", model: AdapterHubFolderTests.model, shape: smallShape,
-      head: AdapterHubHeadDraft(configuration, source: sampleSource), to: directory.path("a"), source: sampleSource)
+      head: AdapterHubHeadDraft(configuration, source: sampleSource), to: directory.path("a"),
+      source: sampleSource)
   }
 
   @Test func headConfigurationsAreRefused() throws {
@@ -196,7 +221,10 @@ import Testing
   @Test func mergedModelsAreReadBack() throws {
     let tensors =
       smallShape.parameters
-      + [TensorEntry(name: "classifier.weight", shape: [2, 8]), TensorEntry(name: "classifier.bias", shape: [2])]
+      + [
+        TensorEntry(name: "classifier.weight", shape: [2, 8]),
+        TensorEntry(name: "classifier.bias", shape: [2]),
+      ]
     let base = Array(
       #"{"_name_or_path": "x", "hidden_size": 8, "layer_norm_eps": 1e-12, "torch_dtype": "float16", "num_labels": 5}"#
         .utf8)
@@ -215,7 +243,9 @@ import Testing
       #expect(members["label2id"] == .members(["부정": .integer(0), "긍정": .integer(1)]))
       #expect(members["architectures"] == .array([.string("BertForSequenceClassification")]))
       #expect(members["dtype"] == .string("float32") && members["layer_norm_eps"] == .decimal(1e-12))
-      #expect(members["torch_dtype"] == nil && members["num_labels"] == nil && members["hidden_size"] == .integer(8))
+      #expect(
+        members["torch_dtype"] == nil && members["num_labels"] == nil && members["hidden_size"] == .integer(8)
+      )
       expectFailure(.badContent, "3 rows") {
         try CheckpointDirectory.write(
           configuration: base, labels: ["a", "b", "c"], tensors: tensors, sideFiles: [.vocabulary: []],

@@ -7,7 +7,8 @@ import Testing
 @Suite struct AdapterHubFolderTests {
   static var pfeiffer: AdapterHubBottleneck {
     var configuration = AdapterHubBottleneck(
-      hasAttentionAdapter: false, hasOutputAdapter: true, reduction: AdapterHubReduction(2), nonLinearity: "relu")
+      hasAttentionAdapter: false, hasOutputAdapter: true, reduction: AdapterHubReduction(2),
+      nonLinearity: "relu")
     configuration.appliesNormBefore = true
     return configuration
   }
@@ -36,7 +37,9 @@ import Testing
 
   static let model = AdapterHubModel(name: "base", hiddenSize: 8)
 
-  func write(_ configuration: AdapterHubConfiguration, _ directory: TemporaryDirectory, _ name: String = "a") throws {
+  func write(_ configuration: AdapterHubConfiguration, _ directory: TemporaryDirectory, _ name: String = "a")
+    throws
+  {
     let head = AdapterHubHeadDraft(.classifier(labels: ["bad", "good"]), source: sampleSource)
     try AdapterHubAdapter.write(
       configuration, named: name, model: AdapterHubFolderTests.model, shape: smallShape, head: head,
@@ -89,7 +92,9 @@ import Testing
     }
   }
 
-  @Test(arguments: configurations) func eachMissingTensorIsNamed(configuration: AdapterHubConfiguration) throws {
+  @Test(arguments: configurations) func eachMissingTensorIsNamed(configuration: AdapterHubConfiguration)
+    throws
+  {
     let all = try configuration.tensors(named: "a", shape: smallShape)
     try withTemporaryDirectory { directory in
       try directory.write(document(configuration.json), to: "a/adapter_config.json")
@@ -101,7 +106,8 @@ import Testing
         expectFailure(.badContent, "bert.") {
           try AdapterHubAdapter(opening: directory.path("a")).check(against: smallShape)
         }
-        let longer = TensorEntry(name: missing.name, shape: missing.shape.dropLast() + [(missing.shape.last ?? 0) + 1])
+        let longer = TensorEntry(
+          name: missing.name, shape: missing.shape.dropLast() + [(missing.shape.last ?? 0) + 1])
         try directory.write(
           tensors: all.map { $0 == missing ? longer : $0 }, to: "a/adapter.safetensors")
         expectFailure(.badContent, "a") {
@@ -137,8 +143,10 @@ import Testing
     ("phm_layer", JSONValue.boolean(true), "Compacter"), ("use_gating", .boolean(true), "gating"),
     ("inv_adapter", .string("glow"), "'glow'"), ("stochastic_depth", .decimal(0.1), "stochastic_depth"),
     ("architecture", .string("reft"), "'reft'"), ("architecture", .string("union"), "union"),
-    ("mh_adapter", nil, "lacks the key 'mh_adapter'"), ("non_linearity", nil, "lacks the key 'non_linearity'"),
-    ("reduction_factor", .integer(0), "reduction_factor"), ("reduction_factor", .decimal(-2), "reduction_factor"),
+    ("mh_adapter", nil, "lacks the key 'mh_adapter'"),
+    ("non_linearity", nil, "lacks the key 'non_linearity'"),
+    ("reduction_factor", .integer(0), "reduction_factor"),
+    ("reduction_factor", .decimal(-2), "reduction_factor"),
     ("reduction_factor", .members(["x": .integer(2)]), "layer numbers"),
     ("reduction_factor", .members(["1": .integer(2)]), "no usable reduction_factor for layer 0"),
     ("reduction_factor", .decimal(1e-300), "no usable reduction_factor"),
@@ -154,8 +162,10 @@ import Testing
 
   @Test(arguments: [
     ("r", JSONValue.integer(0), "r is"), ("r", .integer(.max), "r is"), ("vera_d", .decimal(0.1), "VeRA"),
-    ("attn_matrices", .array([.string("o")]), "q, k or v"), ("composition_mode", .string("mul"), "add or scale"),
-    ("composition_mode", .string("scale"), "1 with composition_mode scale"), ("r", .integer(4), "has the shape"),
+    ("attn_matrices", .array([.string("o")]), "q, k or v"),
+    ("composition_mode", .string("mul"), "add or scale"),
+    ("composition_mode", .string("scale"), "1 with composition_mode scale"),
+    ("r", .integer(4), "has the shape"),
     ("use_gating", .boolean(true), "gating"), ("selfattn_lora", .boolean(false), "switched off"),
     ("use_dora", .boolean(true), "m.weight"),
   ])
@@ -169,7 +179,8 @@ import Testing
     ("name", nil, "lacks the key 'name'"), ("name", JSONValue.string("../up"), "name is"),
     ("name", .string(""), "name is"), ("model_type", .string("roberta"), "'roberta'"),
     ("config", nil, "lacks the key 'config'"), ("config", .string("compacter"), "'compacter'"),
-    ("config", .string("pfeiffer|prefix_tuning"), "not one of the supported"), ("config", .array([]), "a JSON object"),
+    ("config", .string("pfeiffer|prefix_tuning"), "not one of the supported"),
+    ("config", .array([]), "a JSON object"),
     ("hidden_size", .integer(1 << 24), "hidden size"), ("hidden_size", .integer(16), "has the shape"),
     ("version", .integer(1), "version"), ("peft_type", .string("LORA"), "PEFT"),
   ])
@@ -196,7 +207,9 @@ import Testing
   @Test func truncatedFilesAreRefused() throws {
     try withTemporaryDirectory { directory in
       try write(AdapterHubFolderTests.configurations[2], directory)
-      for name in ["adapter_config.json", "adapter.safetensors", "head_config.json", "model_head.safetensors"] {
+      for name in [
+        "adapter_config.json", "adapter.safetensors", "head_config.json", "model_head.safetensors",
+      ] {
         let bytes = try InputFile.contents(of: directory.path("a/" + name))
         for count in stride(from: 0, to: bytes.count - 2, by: 1 + bytes.count / 200) {
           try directory.write(Array(bytes[..<count]), to: "a/" + name)
@@ -214,7 +227,9 @@ import Testing
     try withTemporaryDirectory { directory in
       expectFailure(.noInput, "there is no directory") { try AdapterHubFolder(opening: directory.path("a")) }
       try directory.write("x", to: "a/other")
-      expectFailure(.noInput, "neither adapter_config.json") { try AdapterHubFolder(opening: directory.path("a")) }
+      expectFailure(.noInput, "neither adapter_config.json") {
+        try AdapterHubFolder(opening: directory.path("a"))
+      }
       try directory.write(
         document(AdapterHubConfiguration.bottleneck(AdapterHubFolderTests.pfeiffer).json),
         to: "a/adapter_config.json")

@@ -12,9 +12,11 @@ import Testing
       "block_type": .string("nice"), "non_linearity": .string("relu"), "reduction_factor": .integer(2),
     ]),
     "ln_after": .boolean(false), "ln_before": .boolean(false), "mh_adapter": .boolean(false),
-    "non_linearity": .string("gelu"), "original_ln_after": .boolean(true), "original_ln_before": .boolean(true),
+    "non_linearity": .string("gelu"), "original_ln_after": .boolean(true),
+    "original_ln_before": .boolean(true),
     "output_adapter": .boolean(true), "reduction_factor": .integer(2), "residual_before_ln": .boolean(true),
-    "LN_after": .boolean(true), "attention_type": .string("sent-lvl-dynamic"), "new_attention_norm": .boolean(true),
+    "LN_after": .boolean(true), "attention_type": .string("sent-lvl-dynamic"),
+    "new_attention_norm": .boolean(true),
   ])
 
   static let outer = JSONValue.members([
@@ -66,12 +68,14 @@ import Testing
     let adapter = try read(
       AdapterHubLegacyTests.outer, tensors(), .init(usesNestedNonLinearity: true))
     #expect(try bottleneck(adapter).nonLinearity == "gelu_new")
-    #expect(try bottleneck(adapter).invertible == AdapterHubInvertible(reductionFactor: 2, nonLinearity: "relu"))
+    #expect(
+      try bottleneck(adapter).invertible == AdapterHubInvertible(reductionFactor: 2, nonLinearity: "relu"))
     #expect(adapter.notices.contains { $0.contains("the block uses relu, as you asked") })
     try withTemporaryDirectory { directory in
       expectFailure(.badContent, "the library has one for both") {
         try AdapterHubAdapter.write(
-          adapter.configuration, named: "ko", model: adapter.model, shape: smallShape, to: directory.path("o"),
+          adapter.configuration, named: "ko", model: adapter.model, shape: smallShape,
+          to: directory.path("o"),
           source: sampleSource)
       }
     }
@@ -127,7 +131,9 @@ import Testing
   ])
   func presetsAreRead(name: String) throws {
     // Enough tensors for any: what does not belong is named, what belongs is there.
-    let document = JSONValue.members(["config": .string(name), "name": .string("ko"), "hidden_size": .integer(8)])
+    let document = JSONValue.members([
+      "config": .string(name), "name": .string("ko"), "hidden_size": .integer(8),
+    ])
     var presets: [String: AdapterHubConfiguration] = [:]
     var pfeiffer = AdapterHubFolderTests.pfeiffer
     pfeiffer.reduction = AdapterHubReduction(16)

@@ -19,7 +19,8 @@ import Testing
 
   /// The updates of modules whose names end in some words.
   static func updates(_ ends: [String], rank: Int = 2, dora: Bool = false) -> [TensorEntry] {
-    smallShape.modules.filter { module in ends.contains { module.name.hasSuffix("." + $0) } }.flatMap { module in
+    smallShape.modules.filter { module in ends.contains { module.name.hasSuffix("." + $0) } }.flatMap {
+      module in
       let (a, b) =
         module.isEmbedding ? (".lora_embedding_A", ".lora_embedding_B") : (".lora_A.weight", ".lora_B.weight")
       let update = [
@@ -35,7 +36,8 @@ import Testing
 
   /// Writes a folder as a stranger would: any configuration beside any tensors.
   func folder(
-    _ directory: TemporaryDirectory, _ document: JSONValue = configuration.json, _ tensors: [TensorEntry] = plain,
+    _ directory: TemporaryDirectory, _ document: JSONValue = configuration.json,
+    _ tensors: [TensorEntry] = plain,
     prefix: String = "base_model.model."
   ) throws -> PEFTFolder {
     try directory.write(document, to: "f/adapter_config.json")
@@ -108,7 +110,8 @@ import Testing
     let keys = membersByKey(PEFTFolderTests.configuration.json).keys.sorted()
     #expect(
       keys == [
-        "base_model_name_or_path", "bias", "fan_in_fan_out", "inference_mode", "init_lora_weights", "lora_alpha",
+        "base_model_name_or_path", "bias", "fan_in_fan_out", "inference_mode", "init_lora_weights",
+        "lora_alpha",
         "lora_dropout", "modules_to_save", "peft_type", "r", "target_modules", "task_type", "use_dora",
         "use_rslora",
       ])
@@ -118,10 +121,14 @@ import Testing
   @Test func missingAndExtraTensorsAreRefused() throws {
     let plain = PEFTFolderTests.plain
     try expectRefusal(
-      "lacks the tensor", tensors: plain.filter { !$0.name.hasSuffix("0.attention.self.query.lora_B.weight") })
-    try expectRefusal("lacks the tensor", tensors: plain.filter { !$0.name.contains("layer.1.attention.self.value") })
-    try expectRefusal("lacks the tensor 'classifier.weight'", tensors: PEFTFolderTests.updates(["query", "value"]))
-    try expectRefusal("lacks the tensor 'classifier.bias'", tensors: plain.filter { $0.name != "classifier.bias" })
+      "lacks the tensor", tensors: plain.filter { !$0.name.hasSuffix("0.attention.self.query.lora_B.weight") }
+    )
+    try expectRefusal(
+      "lacks the tensor", tensors: plain.filter { !$0.name.contains("layer.1.attention.self.value") })
+    try expectRefusal(
+      "lacks the tensor 'classifier.weight'", tensors: PEFTFolderTests.updates(["query", "value"]))
+    try expectRefusal(
+      "lacks the tensor 'classifier.bias'", tensors: plain.filter { $0.name != "classifier.bias" })
     let extras = [
       "score.weight", "bert.encoder.layer.0.attention.self.key.lora_A.weight", "bert.pooler.dense.bias",
       "bert.encoder.layer.0.attention.self.query.lora_magnitude_vector", "classifier.original_module.weight",
@@ -159,7 +166,8 @@ import Testing
 
   @Test(arguments: [
     ("peft_type", JSONValue.string("IA3"), "only LORA"), ("peft_type", nil, "lacks the key 'peft_type'"),
-    ("r", .integer(0), "r is"), ("r", .string("8"), "a whole number"), ("r", .decimal(1e300), "a whole number"),
+    ("r", .integer(0), "r is"), ("r", .string("8"), "a whole number"),
+    ("r", .decimal(1e300), "a whole number"),
     ("lora_bias", .boolean(true), "lora_bias"), ("use_qalora", .boolean(true), "QA-LoRA"),
     ("target_parameters", .array([.string("x")]), "target_parameters"),
     ("layer_replication", .array([.array([.integer(0), .integer(1)])]), "layer_replication"),
@@ -167,8 +175,10 @@ import Testing
     ("task_type", .string("CAUSAL_LM"), "task_type"), ("new_key", .integer(3), "unknown key 'new_key'"),
     ("target_modules", .string("(("), "pattern"), ("target_modules", .string("(?=a)b"), "look-around"),
     ("target_modules", .array([.string("nothing")]), "no module"), ("use_dora", .boolean(true), "magnitude"),
-    ("rank_pattern", .members(["query": .integer(4)]), "has the shape"), ("lora_dropout", .decimal(1.5), "probability"),
-    ("layers_pattern", .array([.string("a.*")]), "plain names"), ("exclude_modules", .integer(1), "exclude_modules"),
+    ("rank_pattern", .members(["query": .integer(4)]), "has the shape"),
+    ("lora_dropout", .decimal(1.5), "probability"),
+    ("layers_pattern", .array([.string("a.*")]), "plain names"),
+    ("exclude_modules", .integer(1), "exclude_modules"),
   ])
   func configurationsAreRefused(key: String, value: JSONValue?, words: String) throws {
     try expectRefusal(words, document: replacing(key, value, in: PEFTFolderTests.configuration.json))
@@ -189,7 +199,9 @@ import Testing
   }
 
   @Test func selectedLayersAreRead() throws {
-    let tensors = PEFTFolderTests.plain.filter { !$0.name.contains("layer.0.") && !$0.name.contains("layer.2.") }
+    let tensors = PEFTFolderTests.plain.filter {
+      !$0.name.contains("layer.0.") && !$0.name.contains("layer.2.")
+    }
     let document = replacing("layers_to_transform", .integer(1), in: PEFTFolderTests.configuration.json)
     try withTemporaryDirectory { directory in
       try folder(directory, document, tensors).check(against: smallShape)

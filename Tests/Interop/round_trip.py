@@ -76,8 +76,14 @@ def tensors(path):
     return load_file(path)
 
 
+# Originals of old versions have other names of tensors; of originals, only the logits count.
+is_strict = True
+
+
 def require_loaded(model, path, rename=lambda name: name):
     """Every tensor of a file must be in the model, and equal."""
+    if not is_strict:
+        return
     state = model.state_dict()
     for name, value in tensors(path).items():
         key = rename(name)
@@ -89,7 +95,7 @@ def require_loaded(model, path, rename=lambda name: name):
 
 def require_from(model, parts, loaded):
     """Every tensor of the model whose name has one of some parts must come from a file."""
-    for name in model.state_dict():
+    for name in model.state_dict() if is_strict else ():
         if any(part in name for part in parts) and name not in loaded:
             raise AssertionError(f"{name} is not in the files")
 
@@ -253,6 +259,7 @@ WORDS = ("not be loaded", "missing", "not initialized", "unexpected", "newly ini
 
 
 def check(base, case):
+    global is_strict
     collector.messages.clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -266,7 +273,11 @@ def check(base, case):
     worst = 0.0
     expected = [result for _, result in results]
     if case.get("original"):
-        expected = [load(base, case["kind"], case["original"], case)[0][1]]
+        is_strict = False
+        try:
+            expected = [load(base, case["kind"], case["original"], case)[0][1]]
+        finally:
+            is_strict = True
     for form, result in results:
         difference = (result - expected[0]).abs().max().item()
         worst = max(worst, difference)

@@ -104,22 +104,27 @@ package struct AdapterHubAdapter: Sendable {
       entries.first { $0.name.hasSuffix(suffix) && $0.shape.count > axis }?.shape[axis]
     }
     let hiddenSize =
-      model.hiddenSize ?? size(".adapter_up.weight", 0) ?? size(".attention.self.query.loras.\(name).lora_B", 0)
+      model.hiddenSize ?? size(".adapter_up.weight", 0) ?? size(
+        ".attention.self.query.loras.\(name).lora_B", 0)
       ?? size(".loras.\(name).lora_B", 0) ?? size(".wte.weight", 1) ?? 0
     guard hiddenSize > 0, hiddenSize < 1 << 20 else {
-      throw Failure(.badContent, "\(path.quoted): the hidden size is neither given nor clear from the tensors")
+      throw Failure(
+        .badContent, "\(path.quoted): the hidden size is neither given nor clear from the tensors")
     }
-    var layerCount = (entries.compactMap { EncoderShape.layer(of: $0.name) } + configuration.leaveOut).max() ?? -1
+    var layerCount =
+      (entries.compactMap { EncoderShape.layer(of: $0.name) } + configuration.leaveOut).max() ?? -1
     layerCount = min(layerCount + 1, EncoderShape.maximumLayerCount)
     if case .prefixTuning(let prefix) = configuration {
-      let rows = size(".control_trans.2.weight", 0) ?? size(".control_trans", 0).map { $0 / prefix.length } ?? 0
+      let rows =
+        size(".control_trans.2.weight", 0) ?? size(".control_trans", 0).map { $0 / prefix.length } ?? 0
       layerCount = min(rows / (2 * hiddenSize) + Set(prefix.leaveOut).count, EncoderShape.maximumLayerCount)
     }
     let intermediateSize =
       size(".intermediate.dense.loras.\(name).lora_B", 0) ?? size(".output.dense.loras.\(name).lora_A", 1)
       ?? 4 * hiddenSize
     guard intermediateSize < 1 << 24 else {
-      throw Failure(.badContent, "\(path.quoted): the feed-forward width \(intermediateSize) is not plausible")
+      throw Failure(
+        .badContent, "\(path.quoted): the feed-forward width \(intermediateSize) is not plausible")
     }
     return EncoderShape(
       hiddenSize: hiddenSize, intermediateSize: intermediateSize, layerCount: layerCount, vocabularySize: 0)

@@ -82,7 +82,8 @@ extension AdapterHubBottleneck {
     }
     guard let kind else { return }
     guard kind == "nice" else {
-      throw Failure(.badContent, "\(reader.source): the invertible block \(kind.quoted) is not supported; nice is")
+      throw Failure(
+        .badContent, "\(reader.source): the invertible block \(kind.quoted) is not supported; nice is")
     }
     let known = try reader.required("inv_adapter_reduction_factor", factor)
     guard known > 0, known.isFinite else {

@@ -9,6 +9,7 @@ extension AdapterHubConfiguration {
   ///     library of 2020 did, instead of the adapter's.
   ///   - source: The file, for messages, quoted.
   ///   - notices: Sentences for the person, appended to.
+  /// - Returns: The configuration with every default filled in.
   /// - Throws: `Failure(.badContent)` naming what is missing, malformed or not supported.
   static func read(
     _ value: JSONValue, isVersioned: Bool, usesNestedNonLinearity: Bool, source: String,
@@ -24,12 +25,14 @@ extension AdapterHubConfiguration {
     case nil:
       return .bottleneck(
         try AdapterHubBottleneck(
-          &reader, isVersioned: isVersioned, usesNestedNonLinearity: usesNestedNonLinearity, notices: &notices))
+          &reader, isVersioned: isVersioned, usesNestedNonLinearity: usesNestedNonLinearity, notices: &notices
+        ))
     case "lora": return try lowRank(&reader)
     case "prefix_tuning": return .prefixTuning(try AdapterHubPrefix(&reader, isVersioned: isVersioned))
     case "union":
       let parts = value["configs"].map { AdapterHubConfiguration.architectures($0) } ?? "?"
-      throw Failure(.badContent, "\(source): a union of methods (\(parts)) is not supported; export one of them")
+      throw Failure(
+        .badContent, "\(source): a union of methods (\(parts)) is not supported; export one of them")
     case .some(let other):
       throw Failure(
         .badContent,

@@ -5,7 +5,8 @@ extension AdapterHubConfiguration {
     case .bottleneck(let configuration): configuration.json
     case .lora(let configuration):
       AdapterHubConfiguration.lowRank(
-        configuration.sites, rank: configuration.rank, alpha: configuration.alpha, dropout: configuration.dropout,
+        configuration.sites, rank: configuration.rank, alpha: configuration.alpha,
+        dropout: configuration.dropout,
         usesDoRA: configuration.usesDoRA, isScale: false)
     case .ia3(let configuration):
       AdapterHubConfiguration.lowRank(
@@ -43,7 +44,8 @@ extension AdapterHubBottleneck {
   fileprivate var json: JSONValue {
     .members([
       "adapter_residual_before_ln": .boolean(addsResidualBeforeNorm), "cross_adapter": .boolean(false),
-      "dropout": .decimal(dropout), "factorized_phm_W": .boolean(true), "factorized_phm_rule": .boolean(false),
+      "dropout": .decimal(dropout), "factorized_phm_W": .boolean(true),
+      "factorized_phm_rule": .boolean(false),
       "hypercomplex_nonlinearity": .string("glorot-uniform"), "init_weights": .string(initialization),
       "init_weights_seed": .null, "inv_adapter": invertible == nil ? .null : .string("nice"),
       "inv_adapter_reduction_factor": invertible.map { JSONValue(number: $0.reductionFactor) } ?? .null,
@@ -51,7 +53,8 @@ extension AdapterHubBottleneck {
       "ln_after": .boolean(hasNormAfter), "ln_before": .boolean(hasNormBefore),
       "mh_adapter": .boolean(hasAttentionAdapter), "non_linearity": .string(nonLinearity),
       "original_ln_after": .boolean(appliesNormAfter), "original_ln_before": .boolean(appliesNormBefore),
-      "output_adapter": .boolean(hasOutputAdapter), "phm_bias": .boolean(true), "phm_c_init": .string("normal"),
+      "output_adapter": .boolean(hasOutputAdapter), "phm_bias": .boolean(true),
+      "phm_c_init": .string("normal"),
       "phm_dim": .integer(4), "phm_init_range": .decimal(0.0001), "phm_layer": .boolean(false),
       "phm_rank": .integer(1), "reduction_factor": reduction.json, "residual_before_ln": residual.json,
       "scaling": scaling.json, "shared_W_phm": .boolean(false), "shared_phm_rule": .boolean(true),

@@ -83,7 +83,8 @@ package enum AdapterFolderKind: Sendable {
     let path = try Folder.existing(path, holding: "an adapter of PEFT or AdapterHub")
     let config = path + "/adapter_config.json"
     guard InputFile.exists(config), !InputFile.exists(path + "/adapter_setup.json") else {
-      for name in ["adapter_setup.json", "adapter_fusion_config.json"] where InputFile.exists(path + "/" + name) {
+      for name in ["adapter_setup.json", "adapter_fusion_config.json"]
+      where InputFile.exists(path + "/" + name) {
         self = .adapterHub
         return
       }

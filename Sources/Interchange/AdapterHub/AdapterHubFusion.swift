@@ -98,11 +98,13 @@ package struct AdapterHubFusion: Sendable {
     if let extra = sites.first(where: { !common.contains($0) }) {
       throw Failure(
         .badContent,
-        "\(path.quoted) has a fusion at \(extra.name.quoted), where not all of \(configuration.name) have an adapter")
+        "\(path.quoted) has a fusion at \(extra.name.quoted), where not all of \(configuration.name) have an adapter"
+      )
     }
     if let missing = first.filter({ common.contains($0) && !present.contains($0) }).map(\.name).min() {
       throw Failure(
-        .badContent, "\(path.quoted) has no fusion at \(missing.quoted), where all of \(configuration.name) meet")
+        .badContent,
+        "\(path.quoted) has no fusion at \(missing.quoted), where all of \(configuration.name) meet")
     }
   }
 

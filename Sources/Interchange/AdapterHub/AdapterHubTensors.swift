@@ -72,8 +72,10 @@ extension AdapterHubConfiguration {
   func published(_ tensors: [TensorEntry], named name: String, layerCount: Int) -> [(String, TensorEntry)] {
     tensors.flatMap { tensor -> [(String, TensorEntry)] in
       var names = [tensor.name]
-      for kind in ["weight", "bias"] where tensor.name.hasSuffix(".adapters.\(name).adapter_norm_before.\(kind)") {
-        names.append(String(tensor.name.dropLast("adapter_norm_before.\(kind)".count)) + "adapter_down.0.\(kind)")
+      for kind in ["weight", "bias"]
+      where tensor.name.hasSuffix(".adapters.\(name).adapter_norm_before.\(kind)") {
+        names.append(
+          String(tensor.name.dropLast("adapter_norm_before.\(kind)".count)) + "adapter_down.0.\(kind)")
       }
       let root = "bert.prefix_tuning.prefix_tunings.\(name)."
       if tensor.name.hasPrefix(root) {
@@ -94,7 +96,8 @@ extension AdapterHubBottleneck {
     guard let width = reduction.width(ofLayer: site.layer, hiddenSize: hiddenSize) else {
       throw Failure(
         .badContent,
-        "the adapter \(name.quoted) has no usable reduction_factor for layer \(site.layer); give it a default")
+        "the adapter \(name.quoted) has no usable reduction_factor for layer \(site.layer); give it a default"
+      )
     }
     let base = "\(site.name).adapters.\(name)."
     func pair(_ part: String, _ weight: [Int], _ bias: Int) -> [TensorEntry] {
@@ -149,7 +152,9 @@ extension AdapterHubSites {
     if output { names.insert("output.dense") }
     return (0..<shape.layerCount).filter { !leaveOut.contains($0) }.flatMap { layer in
       let prefix = "bert.encoder.layer.\(layer)."
-      return shape.projections(ofLayer: layer).filter { names.contains(String($0.name.dropFirst(prefix.count))) }
+      return shape.projections(ofLayer: layer).filter {
+        names.contains(String($0.name.dropFirst(prefix.count)))
+      }
     }
   }
 }

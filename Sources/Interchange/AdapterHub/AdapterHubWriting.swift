@@ -40,7 +40,8 @@ extension AdapterHubAdapter {
       throw Failure(
         .badContent,
         "the adapter \(name.quoted) cannot be written for AdapterHub: its invertible block has "
-          + "\(block.nonLinearity) and its bottlenecks \(bottleneck.nonLinearity), but the library has one for both")
+          + "\(block.nonLinearity) and its bottlenecks \(bottleneck.nonLinearity), but the library has one for both"
+      )
     }
     let tensors = try configuration.tensors(named: name, shape: shape)
     let published = configuration.published(tensors, named: name, layerCount: shape.layerCount)
@@ -82,7 +83,9 @@ extension AdapterHubFusion {
     _ configuration: AdapterHubFusionConfiguration, sites: [AdapterHubSite], model: AdapterHubModel,
     hiddenSize: Int, to path: String, source: TensorSource
   ) throws {
-    let tensors = sites.flatMap { configuration.tensors(at: $0, hiddenSize: hiddenSize) }.map { ($0.name, $0) }
+    let tensors = sites.flatMap { configuration.tensors(at: $0, hiddenSize: hiddenSize) }.map {
+      ($0.name, $0)
+    }
     var model = model
     model.hiddenSize = hiddenSize
     try Folder.create(path)

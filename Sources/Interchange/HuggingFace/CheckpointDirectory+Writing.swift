@@ -18,12 +18,15 @@ extension CheckpointDirectory {
     guard case .object(let members) = try JSONValue(configuration, source: "the base's config.json") else {
       throw Failure(.badContent, "the base's config.json is not a JSON object")
     }
-    guard let head = tensors.first(where: { $0.name == "classifier.weight" }), head.shape.first == labels.count
+    guard let head = tensors.first(where: { $0.name == "classifier.weight" }),
+      head.shape.first == labels.count
     else { throw Failure(.badContent, "the model to write has no classifier with \(labels.count) rows") }
     try Folder.checkLabels(labels)
     precondition(sideFiles[.vocabulary] != nil, "a model is useless without its vocabulary")
     // `torch_dtype` is what versions before 4.56 call `dtype`; without either, float32 is meant.
-    let replaced = ["architectures", "id2label", "label2id", "num_labels", "dtype", "torch_dtype", "_name_or_path"]
+    let replaced = [
+      "architectures", "id2label", "label2id", "num_labels", "dtype", "torch_dtype", "_name_or_path",
+    ]
     let types = Set(tensors.map(\.element))
     let type = types == [.float16] ? "float16" : types == [.bfloat16] ? "bfloat16" : "float32"
     let added: KeyValuePairs<String, JSONValue> = [

@@ -5,7 +5,7 @@ internal import Failures
 /// PEFT's configurations may select modules by Python regular expressions, and files come from anybody: a matcher
 /// that backtracks could be kept busy for years by twenty characters. This one follows all alternatives at once
 /// (Thompson, 1968). It has what such files use: literals, `.`, classes, groups, `|`, `* + ? {n,m}`, `^`, `$`, `\d \w
-/// \s` and their opposites, `\b`-free; look-around and back-references are refused.
+/// \s` and their opposites; look-around and back-references are refused.
 struct ModulePattern {
   /// One step of the compiled pattern.
   private enum Step {

@@ -120,7 +120,8 @@ struct PEFTCheck {
   /// A tensor that has to be there; without known sizes only the dimension `fixed` is compared.
   private func require(_ name: String, _ sizes: [Int], fixed: Int?) throws {
     guard let entry = entries[name] else {
-      throw Failure(.badContent, "\(source) lacks the tensor \(name.quoted), which its configuration asks for")
+      throw Failure(
+        .badContent, "\(source) lacks the tensor \(name.quoted), which its configuration asks for")
     }
     let fits =
       knowsSizes

@@ -10,7 +10,8 @@ extension PEFTConfiguration {
     var reader = try ConfigurationReader(value, source: source)
     let kind = try reader.required("peft_type", reader.string("peft_type"))
     guard kind == "LORA" else {
-      throw Failure(.badContent, "\(source): peft_type is \(kind.quoted); only LORA is read from PEFT folders")
+      throw Failure(
+        .badContent, "\(source): peft_type is \(kind.quoted); only LORA is read from PEFT folders")
     }
     // Absent keys have PEFT's defaults, r = 8 and lora_alpha = 8.
     self.init(

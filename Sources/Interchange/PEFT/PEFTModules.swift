@@ -31,7 +31,8 @@ package struct PEFTModules {
       (try ModulePattern("(.*\\.)?(\($0.pattern))", source: source), $0.value)
     }
     for name in configuration.layersPatterns {
-      guard name.utf8.allSatisfy({ $0 == UInt8(ascii: "_") || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) }) else {
+      guard name.utf8.allSatisfy({ $0 == UInt8(ascii: "_") || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) })
+      else {
         throw Failure(
           .badContent, "\(source): layers_pattern has \(name.quoted); only plain names are supported there")
       }
@@ -42,6 +43,7 @@ package struct PEFTModules {
   /// - Parameters:
   ///   - name: Its full name in the model that was trained.
   ///   - isEmbedding: Whether it is an embedding, which `all-linear` leaves out.
+  /// - Returns: Whether it is selected and neither excluded nor saved whole.
   package func isTarget(_ name: String, isEmbedding: Bool) -> Bool {
     if isExcluded(name) || isSaved(name) { return false }
     switch configuration.targets {

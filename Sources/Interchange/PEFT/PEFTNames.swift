@@ -37,6 +37,7 @@ enum PEFTNames {
   /// - Parameters:
   ///   - name: Its name here.
   ///   - updated: The modules that have an update; their own weights lie one level deeper.
+  /// - Returns: The name in PEFT's files.
   static func published(_ name: String, updated: Set<String>) -> String {
     for kind in [".bias", ".weight"] where name.hasSuffix(kind) {
       let module = String(name.dropLast(kind.count))

@@ -64,7 +64,9 @@ struct PatternParser {
     // Whether a repetition is lazy changes what a group captures, not whether a name matches.
     _ = accept("?")
     if let byte, "*+{".utf8.contains(byte) { throw failure("repeats a repetition, which is not supported") }
-    if let maximum = range.1, maximum < range.0 { throw failure("has a repetition that ends before it starts") }
+    if let maximum = range.1, maximum < range.0 {
+      throw failure("has a repetition that ends before it starts")
+    }
     return .repeated(node, minimum: range.0, maximum: range.1)
   }
 
@@ -84,7 +86,9 @@ struct PatternParser {
 
   private mutating func number() -> Int? {
     let start = position
-    while let byte, byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9"), position - start < 4 { position += 1 }
+    while let byte, byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9"), position - start < 4 {
+      position += 1
+    }
     return Int(String(decoding: bytes[start..<position], as: UTF8.self))
   }
 
@@ -162,7 +166,9 @@ struct PatternParser {
       {
         let high = bytes[position + 1]
         position += 2
-        guard low <= high, high != UInt8(ascii: "\\") else { throw failure("has a range that is not supported") }
+        guard low <= high, high != UInt8(ascii: "\\") else {
+          throw failure("has a range that is not supported")
+        }
         tests.append { low <= $0 && $0 <= high }
       } else {
         tests.append { $0 == low }
@@ -177,7 +183,8 @@ struct PatternParser {
 extension UInt8 {
   fileprivate var isDigit: Bool { self >= UInt8(ascii: "0") && self <= UInt8(ascii: "9") }
   fileprivate var isWord: Bool {
-    isDigit || self == UInt8(ascii: "_") || (self | 0x20 >= UInt8(ascii: "a") && self | 0x20 <= UInt8(ascii: "z"))
+    isDigit || self == UInt8(ascii: "_")
+      || (self | 0x20 >= UInt8(ascii: "a") && self | 0x20 <= UInt8(ascii: "z"))
   }
   fileprivate var isSpace: Bool { self == 0x20 || (self >= 0x09 && self <= 0x0D) }
 }
