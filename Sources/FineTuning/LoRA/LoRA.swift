@@ -130,7 +130,7 @@ package struct LoRA: FineTuningMethod {
 
   /// Whether a module gets an update.
   package func targets(_ module: String) -> Bool {
-    guard module != "classifier", isInLayers(module) else { return false }
+    guard module != "classifier", !module.hasSuffix(".LayerNorm"), isInLayers(module) else { return false }
     return targets.contains { target in
       target == "all-linear"
         ? module.hasPrefix("bert.") && !module.hasPrefix("bert.embeddings.") : LoRA.isNamed(module, target)
