@@ -36,6 +36,8 @@ package struct BERTConfiguration: Sendable, Equatable {
   package var padTokenID = 0
   /// How many classes; the number of `id2label` entries.
   package var labelCount = 2
+  /// Which head reads the last layer.
+  package var head = HeadDesign.pooled
 
   /// The defaults of the reference.
   package init() {}

@@ -112,8 +112,15 @@ struct JSONLineScanner {
   }
 
   private mutating func expect(_ byte: UInt8, _ expected: String) throws(JSONFault) {
-    guard peek() == byte else { throw fault("expected \(expected)") }
+    let found = peek()
+    guard found == byte else { throw fault("\(JSONLineScanner.describe(found)), expected \(expected)") }
     position += 1
+  }
+
+  private static func describe(_ byte: UInt8?) -> String {
+    guard let byte else { return "the end of the line" }
+    guard byte > 0x20, byte < 0x7F else { return "byte 0x\(String(byte, radix: 16))" }
+    return "\(Character(Unicode.Scalar(byte)))"
   }
 
   private func fault(_ message: String) -> JSONFault { JSONFault(message: message, position: position) }

@@ -3,9 +3,9 @@ internal import Glibc
 
 /// A regular file opened for reading at any position, closed with its last owner.
 ///
-/// Reads go through `pread`, not through a memory map: a file that shrinks or a disk that fails while it is read is
-/// then an error with a sentence instead of a SIGBUS, numbers land in their destination without a second copy, and
-/// the file's pages do not count as memory of the process.
+/// Reads go through `pread`, not through a memory map: a file that shrinks or a disk that fails while it is
+/// read is then an error with a sentence instead of a SIGBUS, numbers land in their destination without a
+/// second copy, and the file's pages do not count as memory of the process.
 package final class InputFile: Sendable {
   /// The path it was opened by.
   package let path: String
@@ -88,7 +88,10 @@ package final class InputFile: Sendable {
     guard offset >= 0, count >= 0, !overflow, end <= byteCount else {
       throw Failure(
         .badContent,
-        "\(path.quoted) is cut short or damaged: \(count) bytes are expected at byte \(offset) but it has \(byteCount)"
+        """
+        \(path.quoted) is cut short or damaged: \(count) bytes are expected at byte \(offset), \
+        but it has \(byteCount) in all
+        """
       )
     }
   }

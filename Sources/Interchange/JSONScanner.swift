@@ -1,10 +1,10 @@
 internal import Failures
 
-/// A strict pull parser for JSON that nobody vouches for: no recursion, no tree, nothing allocated beyond the strings
-/// that are asked for.
+/// A strict pull parser for JSON that nobody vouches for: no recursion, no tree, nothing allocated beyond the
+/// strings that are asked for.
 ///
-/// Foundation's decoder accepts an object that names a key twice; here that is an error, since the two halves of a
-/// program could then read different things from one file.
+/// Foundation's decoder accepts an object that names a key twice; here that is an error, since the two halves
+/// of a program could then read different things from one file.
 package struct JSONScanner {
   private let bytes: ArraySlice<UInt8>
   private var position: Int
@@ -68,6 +68,21 @@ package struct JSONScanner {
     let goesOn = byte == UInt8(ascii: ".") || byte == UInt8(ascii: "e") || byte == UInt8(ascii: "E")
     guard position > start, !hasLeadingZero, !goesOn else { throw failure("a whole number is expected") }
     return value
+  }
+
+  /// The first byte of what comes next, which says of which kind it is; nil at the end.
+  mutating func peek() -> UInt8? {
+    skipWhitespace()
+    return byte
+  }
+
+  /// Scans a number of any form and returns how it is written.
+  /// - Throws: `Failure(.badContent)` at anything else.
+  mutating func numberText() throws -> String {
+    skipWhitespace()
+    let start = position
+    try skipNumber()
+    return String(decoding: bytes[start..<position], as: UTF8.self)
   }
 
   /// Scans `true` or `false`.
@@ -203,7 +218,8 @@ extension JSONScanner {
 
 extension JSONScanner {
   /// Scans a string and resolves its escapes.
-  /// - Throws: `Failure(.badContent)` at anything else, a bad escape, a control character and text that is not UTF-8.
+  /// - Throws: `Failure(.badContent)` at anything else, a bad escape, a control character and text that is
+  ///   not UTF-8.
   package mutating func string() throws -> String {
     try expect("\"")
     let start = position
@@ -265,7 +281,7 @@ extension JSONScanner {
     var value: UInt32 = 0
     for _ in 0..<4 {
       guard let byte, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-        throw failure("four hexadecimal digits are expected")
+        throw failure("a string needs four hexadecimal digits after \\u")
       }
       value = value << 4 | UInt32(digit)
       position += 1

@@ -1,5 +1,6 @@
 extension [UInt8] {
-  /// The unsigned little-endian number of some bytes; nil when they are not all there or the number is no `Int`.
+  /// The unsigned little-endian number of some bytes; nil when they are not all there or the number is no
+  /// `Int`.
   func unsigned(at offset: Int, byteCount: Int) -> Int? {
     let (end, overflow) = offset.addingReportingOverflow(byteCount)
     guard offset >= 0, !overflow, end <= count else { return nil }

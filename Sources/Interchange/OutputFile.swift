@@ -1,8 +1,8 @@
 internal import Failures
 internal import Glibc
 
-/// A file being written beside its final place: it takes the place of what stood there only when it is complete and
-/// on the disk, and is removed when it never gets that far.
+/// A file being written beside its final place: it takes the place of what stood there only when it is
+/// complete and on the disk, and is removed when it never gets that far.
 struct OutputFile: ~Copyable {
   private let path: String
   private let temporaryPath: String

@@ -1,8 +1,9 @@
 extension String {
-  /// The string in quotes for a message: without control characters, which could drive a terminal, and not too long.
+  /// The string in quotes for a message: without control characters, which could drive a terminal, and not
+  /// too long.
   ///
   /// Names come from files that nobody vouches for.
-  package var quoted: String {
+  var quoted: String {
     var text = "'"
     var count = 0
     for scalar in unicodeScalars {

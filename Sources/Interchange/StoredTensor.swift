@@ -23,7 +23,8 @@ struct StoredTensor: Sendable {
     return (last + 1) * entry.element.byteCount
   }
 
-  /// Calls `body` with the raw numbers in row-major order, piece by piece, and the index of each piece's first number.
+  /// Calls `body` with the raw numbers in row-major order, piece by piece, and the index of each piece's
+  /// first number.
   func forEachPiece(_ body: (UnsafeRawBufferPointer, Int) throws -> Void) throws {
     let size = entry.element.byteCount
     let pieceCount = min(entry.elementCount, (1 << 20) / size)

@@ -1,13 +1,14 @@
 internal import Failures
 
 extension TensorArchive {
-  /// Opens a file of tensors: safetensors, or what `torch.save` writes, whatever its name; its first bytes say which.
+  /// Opens a file of tensors: safetensors, or what `torch.save` writes, whatever its name; its first bytes
+  /// say which.
   /// - Parameters:
   ///   - path: The file.
-  ///   - wrappers: Keys such as `state_dict` and `model`: where a PyTorch file has a dictionary of tensors under one
-  ///     of them, that is what is opened.
-  /// - Throws: `Failure(.noInput)` when the file is missing or unreadable, `Failure(.badContent)` when it is damaged,
-  ///   of another kind, or holds anything but tensors.
+  ///   - wrappers: Keys such as `state_dict` and `model`: where a PyTorch file has a dictionary of tensors
+  ///     under one of them, that is what is opened.
+  /// - Throws: `Failure(.noInput)` when the file is missing or unreadable, `Failure(.badContent)` when it is
+  ///   damaged, of another kind, or holds anything but tensors.
   package init(opening path: String, unwrapping wrappers: [String] = []) throws {
     let file = try InputFile(path)
     let start = try file.bytes(at: 0, count: min(file.byteCount, 512))

@@ -2,8 +2,8 @@ internal import Failures
 
 /// Named tensors in one or several files, open for reading.
 ///
-/// Nothing but names and shapes is held in memory: each tensor is read, converted and checked when it is asked for,
-/// so that a checkpoint is never in memory twice.
+/// Nothing but names and shapes is held in memory: each tensor is read, converted and checked when it is
+/// asked for, so that a checkpoint is never in memory twice.
 package struct TensorArchive: Sendable {
   /// The file or directory it was opened from.
   package let path: String
@@ -79,8 +79,8 @@ extension TensorArchive {
   /// - Parameters:
   ///   - name: A tensor of the archive.
   ///   - destination: As many numbers as the tensor has, in row-major order.
-  /// - Throws: `Failure(.badContent)` when there is no such tensor, when it holds whole numbers, and when the file is
-  ///   damaged.
+  /// - Throws: `Failure(.badContent)` when there is no such tensor, when it holds whole numbers, and when the
+  ///   file is damaged.
   package func read(_ name: String, into destination: UnsafeMutableBufferPointer<Float>) throws {
     let tensor = try weight(name)
     precondition(
@@ -118,9 +118,10 @@ extension TensorArchive {
     return numbers
   }
 
-  /// A tensor of whole numbers or truth values, in row-major order; eight bytes a number, so for small tensors.
-  /// - Throws: `Failure(.badContent)` when there is no such tensor, when it holds no whole numbers or one beyond
-  ///   `Int64`, and when the file is damaged.
+  /// A tensor of whole numbers or truth values, in row-major order; eight bytes a number, so for small
+  /// tensors.
+  /// - Throws: `Failure(.badContent)` when there is no such tensor, when it holds no whole numbers or one
+  ///   beyond `Int64`, and when the file is damaged.
   package func integers(_ name: String) throws -> [Int64] {
     let tensor = try tensor(name)
     guard tensor.entry.element.isInteger else {

@@ -12,7 +12,8 @@ package struct TensorEntry: Equatable, Sendable {
   /// Most dimensions that are accepted; BERT has two, the odd adapter three.
   static let maximumDimensions = 16
 
-  /// An entry whose size fits in memory's address range; nil when a size is negative or the product overflows.
+  /// An entry whose size fits in memory's address range; nil when a size is negative or the product
+  /// overflows.
   package init?(checking name: String, element: TensorElement, shape: [Int]) {
     guard let count = TensorEntry.product(shape),
       !count.multipliedReportingOverflow(by: 8).overflow

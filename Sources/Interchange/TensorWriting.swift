@@ -6,6 +6,7 @@ extension TensorEntry {
   /// - Parameters:
   ///   - source: Gives all of the tensor's numbers at once; they are in memory only during the call.
   ///   - body: Takes the raw bytes.
+  /// - Throws: What `source` and `body` throw.
   func encode(_ source: TensorSource, _ body: (UnsafeRawBufferPointer) throws -> Void) throws {
     let numbers = UnsafeMutableBufferPointer<Float>.allocate(capacity: elementCount)
     defer { numbers.deallocate() }

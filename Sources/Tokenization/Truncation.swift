@@ -39,7 +39,7 @@ package enum Truncation: String, Codable, Sendable, CaseIterable {
 
   /// Shares room between two texts that do not both fit.
   private static func share(shorter: Int, room: Int) -> (shorter: Int, longer: Int) {
-    let longer = shorter > room ? shorter : max(shorter, room - shorter)
+    let longer = max(shorter, room - shorter)
     return shorter + longer > room ? (room / 2, room / 2 + room % 2) : (shorter, longer)
   }
 }

@@ -99,9 +99,8 @@ package struct WordSplitter: Sendable {
       word.append(syllable: scalar)
     case .expansion:
       let first = Int(entry.payload)
-      for part in table.expansions[first..<(first + 3)] where part != 0 {
-        if table[part].action == .mark { word.insert(mark: part) } else { word.append(part) }
-      }
+      // Decompositions begin with a letter and are in canonical order already.
+      for part in table.expansions[first..<(first + 3)] where part != 0 { word.append(part) }
     }
     return true
   }

@@ -29,6 +29,10 @@ package final class Base {
   /// Opens an HDF5 base or a Hugging Face directory.
   /// - Throws: `Failure` when it is missing, damaged, or not a BERT encoder.
   package convenience init(opening path: String) throws {
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw Failure(
+        .noInput, "the base \(path) does not exist; name an HDF5 base or a Hugging Face directory (--base).")
+    }
     if isDirectory(path) {
       try self.init(directory: CheckpointDirectory(opening: path))
     } else {
@@ -59,8 +63,10 @@ package final class Base {
     configurationJSON = try open.file.json("configuration")
     configuration = try BERTConfiguration(json: configurationJSON, source: path + ", configuration")
     vocabulary = try open.file.bytes("vocab.txt")
-    guard let settings = try? JSONDecoder().decode(TokenizerSettings.self, from: open.file.json("tokenizer")) else {
-      throw Failure(.badContent, "\(path): the attribute tokenizer is not what import writes; import the base again.")
+    guard let settings = try? JSONDecoder().decode(TokenizerSettings.self, from: open.file.json("tokenizer"))
+    else {
+      throw Failure(
+        .badContent, "\(path): the attribute tokenizer is not what import writes; import the base again.")
     }
     tokenizerSettings = settings
     let entries = try open.file.entries()
@@ -73,7 +79,8 @@ package final class Base {
 
   /// A base that is made up: no tensors, every parameter starts at random.
   package init(
-    random configuration: BERTConfiguration, json: Data, vocabulary: [UInt8], tokenizerSettings: TokenizerSettings
+    random configuration: BERTConfiguration, json: Data, vocabulary: [UInt8],
+    tokenizerSettings: TokenizerSettings
   ) {
     path = "the embedded demo"
     self.configuration = configuration
@@ -91,9 +98,9 @@ package final class Base {
   /// The shape of a tensor; nil when the base does not have it.
   package func shape(_ name: String) -> [Int]? { shapes[name] }
 
-  /// Reads a tensor.
-  /// - Throws: `Failure` when it is missing, damaged, or of another shape.
-  package func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
+  /// Makes sure that the base has a tensor, in a shape.
+  /// - Throws: `Failure` when it does not.
+  package func require(_ name: String, shape: [Int]) throws {
     guard let found = shapes[name] else {
       throw Failure(.badContent, "\(path) has no tensor \(name); expected one of shape \(shape).")
     }
@@ -103,6 +110,12 @@ package final class Base {
         "\(path): tensor \(name) has shape \(found), expected \(shape) from its configuration; the two do not belong together."
       )
     }
+  }
+
+  /// Reads a tensor.
+  /// - Throws: `Failure` when it is missing, damaged, or of another shape.
+  package func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
+    try require(name, shape: shape)
     if let directory { try directory.weights.read(name, into: values) }
     if let file { try file.file.read(name, shape: shape, into: values) }
   }

@@ -14,16 +14,23 @@ func fields(of value: some Encodable) throws -> [String: String] {
   return try decoded.mapValues { try jsonText($0, pretty: false) }
 }
 
-/// Any JSON value, for comparing fields.
-enum JSONValue: Codable, Equatable {
+/// Any JSON value.
+package enum JSONValue: Codable, Equatable {
+  /// Nothing.
   case null
+  /// A truth value.
   case bool(Bool)
+  /// A number.
   case number(Double)
+  /// A text.
   case string(String)
+  /// Values in order.
   case array([JSONValue])
+  /// Values under names.
   case object([String: JSONValue])
 
-  init(from decoder: any Decoder) throws {
+  /// Reads a value of any kind.
+  package init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if container.decodeNil() {
       self = .null
@@ -40,7 +47,8 @@ enum JSONValue: Codable, Equatable {
     }
   }
 
-  func encode(to encoder: any Encoder) throws {
+  /// Writes the value.
+  package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
     case .null: try container.encodeNil()

@@ -56,6 +56,7 @@ package final class Replica {
   ///   - step: The optimiser step, for dropout.
   ///   - rank: This rank.
   ///   - size: How many ranks share the reviews.
+  /// - Returns: What this rank computed.
   package func addGradients(
     _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, rank: Int, size: Int
   ) -> Worker.Tally {
@@ -87,14 +88,15 @@ package final class Replica {
     }
   }
 
-  /// The logits of every review, `[count, C]`, on rank 0; nil elsewhere.
+  /// The logits of every review.
   ///
   /// Reviews are cut into passes that depend on the data alone, and ranks take whole passes, so the numbers are the
   /// same, bit for bit, at any number of ranks.
   /// - Parameters:
   ///   - data: The reviews.
   ///   - communicator: The ranks that share the passes.
-  ///   - progress: Told how many of this rank's reviews are done.
+  ///   - progress: Told how many of this rank's tokens are done, and how many it has.
+  /// - Returns: `[count, C]` on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk.
   package func logits(
     _ data: EncodedReviews, _ communicator: Communicator, progress: (Int, Int) -> Void = { _, _ in }
@@ -108,13 +110,14 @@ package final class Replica {
       nonisolated(unsafe) let target = start
       nonisolated(unsafe) let workers = workers
       var done = 0
-      let total = own.reduce(0) { $0 + passes[$1].count }
+      let tokens = own.map { passes[$0].reduce(0) { $0 + data.tokenCount($1) } }
+      let total = tokens.reduce(0, +)
       for first in stride(from: 0, to: own.count, by: workers.count) {
         pool.run { worker in
           guard first + worker < own.count else { return }
           workers[worker].predict(passes[own[first + worker]], of: data, into: target)
         }
-        for index in first..<min(first + workers.count, own.count) { done += passes[own[index]].count }
+        for index in first..<min(first + workers.count, own.count) { done += tokens[index] }
         progress(done, total)
       }
     }

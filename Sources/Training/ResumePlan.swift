@@ -11,7 +11,8 @@ struct ResumePlan {
   private let screen: Screen
 
   init(
-    _ run: TrainingConfiguration, _ checkpoint: TrainingCheckpoint, _ communicator: Communicator, _ screen: Screen
+    _ run: TrainingConfiguration, _ checkpoint: TrainingCheckpoint, _ communicator: Communicator,
+    _ screen: Screen
   ) {
     self.run = run
     self.checkpoint = checkpoint
@@ -51,8 +52,15 @@ struct ResumePlan {
     let files = RunFiles(directory: run.output)
     if let stored = files.read(StoredConfiguration.self, from: "config.json") {
       try requireSame(stored.run, stored.baseSHA256, stored.dataSHA256, "the run directory \(run.output)")
+    } else if files.has("config.json") {
+      throw Failure(
+        .disagreement,
+        "\(run.output)/config.json is not of a run that this version knows, perhaps of a model, and would be written over; choose another --output."
+      )
     }
-    guard run.resume == "never", let found = try CheckpointFiles(in: run.output).newestValid().found else { return }
+    guard run.resume == "never", let found = try CheckpointFiles(in: run.output).newestValid().found else {
+      return
+    }
     throw Failure(
       .disagreement,
       "the run directory \(run.output) holds this run at step \(found.step); go on with --resume auto, or choose another --output."
@@ -77,7 +85,7 @@ struct ResumePlan {
     guard differing.isEmpty else {
       throw Failure(
         .disagreement,
-        "\(source) belongs to another configuration: \(differing.joined(separator: ", ")) differ; use the same options, or choose another --output."
+        "\(source) belongs to a configuration that differs in \(differing.joined(separator: ", ")); use the same options, or choose another --output."
       )
     }
   }

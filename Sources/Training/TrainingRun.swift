@@ -29,7 +29,8 @@ package final class TrainingRun {
   private let order: SampleOrder
   private let schedule: LearningRateSchedule
   private let checkpoint: TrainingCheckpoint
-  private let lock: HeldLock?
+  /// Held by rank 0.
+  private let directory: RunDirectory?
   private var state = RunState()
   private var reviews: [Int] = []
   /// What was evaluated last, on every rank.
@@ -53,12 +54,8 @@ package final class TrainingRun {
     run.learningRate = run.learningRate ?? method.defaultLearningRate
     self.communicator = communicator
     self.screen = screen
-    let runFiles = RunFiles(directory: run.output)
-    files = runFiles
-    lock = try communicator.collectively(where: communicator.isFirst) {
-      try runFiles.makeDirectory()
-      return try HeldLock(directory: run.output)
-    }
+    files = RunFiles(directory: run.output)
+    directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
     if !blasIsCorrect() {
       throw Failure(
         .other,
@@ -79,7 +76,8 @@ package final class TrainingRun {
     let steps = run.epochs * order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     totalSteps = min(steps, run.maxSteps ?? steps)
     schedule = LearningRateSchedule(
-      shape: run.lrSchedule, peak: run.learningRate ?? 0, warmupSteps: Int(run.warmupRatio * Double(totalSteps)),
+      shape: run.lrSchedule, peak: run.learningRate ?? 0,
+      warmupSteps: Int(run.warmupRatio * Double(totalSteps)),
       totalSteps: totalSteps)
     checkpoint = TrainingCheckpoint(
       configuration: run, baseSHA256: inputs.baseSHA256, dataSHA256: inputs.dataSHA256)
@@ -89,7 +87,8 @@ package final class TrainingRun {
     let from = try resume.checkpointPath()
     try TrainingRun.agree(run, inputs, from, communicator)
     model = try ModelState(
-      base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed, overlay: from,
+      base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
+      overlay: from,
       communicator)
     replica = Replica(
       method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength)
@@ -130,6 +129,7 @@ package final class TrainingRun {
     defer { pool.close() }
     RunReport(screen).opening(run, inputs, report, model, training, totalSteps, communicator)
     try communicator.collectively(where: communicator.isFirst) {
+      directory?.use()
       try files.write(json: StoredConfiguration(run, inputs, communicator), to: "config.json")
       try files.startMetrics(keepingStepsTo: state.step > 0 ? state.step : nil)
     }
@@ -191,6 +191,8 @@ package final class TrainingRun {
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
     precondition(Int(sums[1]) == reviews.count, "every review of a step is computed exactly once")
     guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
+    model.method.addRegularizationGradient(
+      to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
     let norm = optimizer.norm(of: gradients, count: reviews.count)
     guard sums[0].isFinite, norm.isFinite else { throw notFinite(loss: sums[0], norm: norm) }
     let rate = schedule.rate(at: state.step)
@@ -237,7 +239,8 @@ package final class TrainingRun {
   private func log(_ window: inout Window) throws {
     let perEpoch = Double(order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep))
     let event = StepEvent(
-      step: state.step, epoch: Double(state.step) / perEpoch, loss: state.windowLoss / Double(max(1, state.windowReviews)),
+      step: state.step, epoch: Double(state.step) / perEpoch,
+      loss: state.windowLoss / Double(max(1, state.windowReviews)),
       learningRate: window.rate, gradientNorm: window.norm,
       reviewsPerSecond: Double(window.reviews) / max(window.seconds, 1e-9),
       tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9))
@@ -260,7 +263,8 @@ package final class TrainingRun {
     state.epochs.append(event)
     (state.epochLoss, state.epochReviews, state.epochTokens, state.epochSeconds) = (0, 0, 0, 0)
     try save()
-    let evaluated = try validation.map { try evaluate($0, "validation") } ?? test.map { try evaluate($0, "test") }
+    let evaluated =
+      try validation.map { try evaluate($0, "validation") } ?? test.map { try evaluate($0, "test") }
     RunReport(screen).epoch(event, of: run.epochs, evaluated ?? nil)
   }
 
@@ -295,7 +299,8 @@ package final class TrainingRun {
       let results = RunResults(
         run, state, lastEvaluation, inputs, model, worldSize: communicator.size,
         // What the collective layer counted; nothing was sent when there was nothing left to train.
-        allReduceBytesPerStep: sent.calls > 0 ? sent.bytes / sent.calls : 4 * model.store.table.trainableCount,
+        allReduceBytesPerStep: sent.calls > 0
+          ? sent.bytes / sent.calls : 4 * model.store.table.trainableCount,
         peakResidentBytes: peaks, totalSteps: totalSteps)
       try files.write(json: results, to: "results.json")
       return results
@@ -303,11 +308,4 @@ package final class TrainingRun {
     if let results { RunReport(screen).closing(run, results) }
     return results
   }
-}
-
-/// A lock of the run directory that lives as long as the run.
-private final class HeldLock {
-  private let lock: RunLock
-
-  init(directory: String) throws { lock = try RunLock.take(in: directory) }
 }

@@ -15,28 +15,50 @@ struct BertDDP: ParsableCommand {
       Without arguments it trains on an embedded demo:
         mpirun -np 4 bert-ddp
       On your own base and data:
-        mpirun -np 4 bert-ddp train --base bert-base-multilingual-cased --method lora \\
-          --train-file ratings_train.txt --test-file ratings_test.txt --output runs/lora
+        mpirun -np 4 bert-ddp train --base bert-base-multilingual-cased \\
+          --train-file train.tsv --test-file test.tsv --method lora
       """,
     version: producer,
-    subcommands: [Train.self, Import.self, Evaluate.self, Predict.self, Inspect.self],
+    subcommands: [Train.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self],
     defaultSubcommand: Train.self)
 
+  /// What the first argument may be.
+  static var commandNames: [String] { configuration.subcommands.map { $0._commandName } }
+
   static func main() {
+    // A reader that goes away ends what it was told, not a training run; who must write finds out by himself.
+    signal(SIGPIPE, SIG_IGN)
     do {
-      var command = try parseAsRoot(ConfigurationFile.expand(Array(CommandLine.arguments.dropFirst())))
+      var command = try ConfigurationFile.parse(Array(CommandLine.arguments.dropFirst()))
       try command.run()
     } catch let failure as Failure {
       leave(failure)
     } catch {
-      // Of several ranks with the same options only the first one speaks.
-      guard (Launcher.current?.rank ?? 0) == 0 else { Glibc.exit(exitCode(for: error).rawValue) }
-      exit(withError: error)
+      switch exitCode(for: error) {
+      case .success:
+        // Help or the version: of several ranks the first one shows it.
+        guard (Launcher.current?.rank ?? 0) == 0 else { return }
+        exit(withError: error)
+      case .validationFailure: leave(Failure(.usage, sentence(on: error)))
+      default: leave(Failure(.other, message(for: error)), isWithinMPI: true)
+      }
     }
   }
 
-  private static func leave(_ failure: Failure) -> Never {
-    if (Launcher.current?.rank ?? 0) == 0 { Screen().error(failure.message) }
+  /// What is wrong with the options, and where to read more.
+  static func sentence(on error: any Error) -> String {
+    let lines = fullMessage(for: error).split(separator: "\n").map(String.init)
+    let what = message(for: error).prefix { $0 != "\n" }
+    let hint = lines.compactMap { $0.split(separator: "'").dropFirst().first.map(String.init) }
+      .last { $0.hasSuffix("--help") }
+    return "\(what)\(what.last == "." || what.last == "?" ? "" : ".") See \(hint ?? "bert-ddp --help")."
+  }
+
+  /// Says why the program ends and ends it. Under a launcher MPI does both: a rank that merely leaves would be
+  /// reported by mpirun, in many lines, before rank 0 has spoken.
+  private static func leave(_ failure: Failure, isWithinMPI: Bool = false) -> Never {
+    if !isWithinMPI { try? MPISession.run { _ in throw failure } }
+    Screen().error(failure.message)
     Glibc.exit(failure.exitStatus)
   }
 }

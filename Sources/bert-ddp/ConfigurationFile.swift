@@ -1,57 +1,121 @@
+import ArgumentParser
 import Datasets
 import Failures
 import Yams
 
-/// `--config FILE`: options in YAML, written out before those of the command line, so that the latter win.
-enum ConfigurationFile {
-  /// The arguments with the options of a `--config` file in front.
-  /// - Throws: `Failure` when the file is missing or not a flat map of options.
-  static func expand(_ arguments: [String]) throws -> [String] {
-    guard let (path, rest) = take(arguments) else { return arguments }
+/// `--config FILE`: options in YAML, put before those of the command line, so that the latter win.
+struct ConfigurationFile {
+  /// The arguments that a line of the file stands for.
+  private struct Option {
+    let line: Int
+    let argument: String?
+  }
+
+  private let path: String
+  private var options: [Option] = []
+
+  /// The command that the arguments name, with the options of a `--config` file where they ask for one.
+  /// - Throws: `Failure` when the file is missing, not a flat map, or has an option that the command does not take;
+  ///   the argument parser's error when the command line is to blame, or asks for help.
+  static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+    let names = BertDDP.commandNames
+    if let first = arguments.first, !first.hasPrefix("-"), first != "help", !names.contains(first) {
+      throw Failure(.usage, "there is no command \(first); expected \(names.joined(separator: ", ")).")
+    }
+    guard let (path, rest) = take(arguments) else { return try BertDDP.parseAsRoot(arguments) }
+    let file = try ConfigurationFile(path)
+    do {
+      return try BertDDP.parseAsRoot(file.joined(to: rest))
+    } catch  where BertDDP.exitCode(for: error) != .success {
+      throw file.fault(error, rest) ?? error
+    }
+  }
+
+  private init(_ path: String) throws {
+    self.path = path
     let text = String(decoding: try fileContents(of: path), as: UTF8.self)
     let node: Node?
     do {
       node = try Yams.compose(yaml: text)
     } catch {
-      throw Failure(.badContent, "\(path) is not YAML (\(error)); expected lines such as \"method: lora\".")
+      throw Failure(
+        .badContent, "\(path)\(ConfigurationFile.describe(error)); \(ConfigurationFile.expected).")
     }
     guard let mapping = node?.mapping else {
-      throw Failure(.badContent, "\(path) is not a map of options; expected lines such as \"method: lora\".")
+      throw Failure(.badContent, "\(path) is not a map of options; \(ConfigurationFile.expected).")
     }
-    var options: [String] = []
-    for (key, value) in mapping { options += try option(key, value, path) }
-    // A subcommand's name stays in front of its options.
-    let names: Set<String> = ["train", "import", "evaluate", "predict", "inspect"]
-    if let first = rest.first, names.contains(first) { return [first] + options + rest.dropFirst() }
-    return options + rest
+    for (key, value) in mapping { options.append(try option(key, value)) }
   }
 
+  private static let expected = "expected lines such as \"method: lora\""
+
+  /// `--config PATH` or `--config=PATH`, and what is left without it.
   private static func take(_ arguments: [String]) -> (path: String, rest: [String])? {
+    var rest = arguments
     if let index = arguments.firstIndex(of: "--config"), index + 1 < arguments.count {
-      var rest = arguments
       rest.removeSubrange(index...index + 1)
       return (arguments[index + 1], rest)
     }
     if let index = arguments.firstIndex(where: { $0.hasPrefix("--config=") }) {
-      var rest = arguments
       rest.remove(at: index)
       return (String(arguments[index].dropFirst("--config=".count)), rest)
     }
     return nil
   }
 
-  private static func option(_ key: Node, _ value: Node, _ path: String) throws -> [String] {
-    guard let name = key.string?.replacing("_", with: "-") else {
-      throw Failure(.badContent, "\(path): a key is not a name; expected lines such as \"method: lora\".")
+  /// The arguments with the file's in front of them, but for one line; a command's name stays first.
+  private func joined(to rest: [String], without line: Int? = nil) -> [String] {
+    let own = options.filter { $0.line != line }.compactMap(\.argument)
+    guard let first = rest.first, BertDDP.commandNames.contains(first) else { return own + rest }
+    return [first] + own + rest.dropFirst()
+  }
+
+  /// The line without which the error would not be, if there is one.
+  private func fault(_ error: any Error, _ rest: [String]) -> Failure? {
+    let message = BertDDP.message(for: error)
+    for line in options.map(\.line) {
+      do {
+        _ = try BertDDP.parseAsRoot(joined(to: rest, without: line))
+      } catch  where BertDDP.message(for: error) == message {
+        continue
+      } catch {}
+      return Failure(.badContent, "\(path):\(line): \(BertDDP.sentence(on: error))")
+    }
+    return nil
+  }
+
+  private func option(_ key: Node, _ value: Node) throws -> Option {
+    let line = key.mark?.line ?? 1
+    func failure(_ what: String) -> Failure { Failure(.badContent, "\(path):\(line): \(what).") }
+    guard let name = key.string?.replacing("_", with: "-"), !name.isEmpty, name != "config" else {
+      throw failure("this is not the name of an option; \(ConfigurationFile.expected)")
     }
     if let values = value.sequence {
-      return ["--\(name)", values.compactMap(\.string).joined(separator: ",")]
+      let words = values.compactMap(\.scalar?.string)
+      guard words.count == values.count else {
+        throw failure("\(name) is a list of more than words and numbers")
+      }
+      return Option(line: line, argument: "--\(name)=\(words.joined(separator: ","))")
     }
+    guard let text = value.scalar?.string else { throw failure("\(name) is not a single value or a list") }
+    if value.tag == Tag(.null) { return Option(line: line, argument: nil) }
     // A flag is there or not; `true` and `false` are only that for a bare word.
-    if value.tag == Tag(.bool), let flag = value.bool { return flag ? ["--\(name)"] : [] }
-    guard let text = value.scalar?.string else {
-      throw Failure(.badContent, "\(path): \(name) is not a single value or a list.")
+    if value.tag == Tag(.bool), let isSet = value.bool {
+      return Option(line: line, argument: isSet ? "--\(name)" : nil)
     }
-    return ["--\(name)", text]
+    return Option(line: line, argument: "--\(name)=\(text)")
+  }
+
+  /// Where the parser stopped, and why.
+  private static func describe(_ error: any Error) -> String {
+    switch error as? YamlError {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+      .composer(_, let problem, let mark, _):
+      ":\(mark.line): this is not YAML: \(problem)"
+    case .duplicatedKeysInMapping(let duplicates, let context):
+      ":\(context.mark.line): \(duplicates.joined(separator: ", ")) is there twice"
+    case .reader(let problem, _, _, _): " is not YAML: \(problem)"
+    default: " is not YAML"
+    }
   }
 }

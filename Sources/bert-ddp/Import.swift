@@ -9,7 +9,8 @@ struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Turn a Hugging Face directory into one HDF5 base.",
     discussion: """
-      Configuration, vocabulary, tokenizer settings and every tensor under its published name go into one verified file.
+      Configuration, vocabulary, tokenizer settings and every tensor under its
+      published name go into one verified file.
       Example:
         bert-ddp import bert-base-multilingual-cased --output mbert.h5
       """)
@@ -32,7 +33,11 @@ struct Import: ParsableCommand {
           "\(output): \(Format.count(base.tensorNames.count)) tensors, \(Format.bytes(bytes)), base \(base.contentSHA256.prefix(12))…"
         )
         if self.screen.json {
-          screen.json(try jsonText(Summary(output: output, tensors: base.tensorNames.count, bytes: bytes, base_sha256: base.contentSHA256)))
+          screen.json(
+            try jsonText(
+              Summary(
+                output: output, tensors: base.tensorNames.count, bytes: bytes, base_sha256: base.contentSHA256
+              )))
         }
       }
     }

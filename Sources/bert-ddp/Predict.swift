@@ -11,9 +11,11 @@ struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Label and probability of each line of a file.",
     discussion: """
-      Writes a TSV with the header "label probability", a line for each line of the input, in order.
+      Writes a TSV with the header "label probability", a line for each line of
+      the input, in order.
       Example:
-        bert-ddp predict --checkpoint runs/lora/model.h5 --base korean-mini --input reviews.txt --output labels.tsv
+        bert-ddp predict --checkpoint runs/lora/model.h5 \\
+          --input reviews.txt --output labels.tsv
       """)
 
   @OptionGroup var trained: TrainedOptions
@@ -28,6 +30,8 @@ struct Predict: ParsableCommand {
     try MPISession.run { communicator in
       // Standard output may be the labels', so people's output goes to standard error.
       let screen = communicator.isFirst ? Screen(quiet: quiet, json: true) : Screen.silent()
+      // Now rather than when everything is computed.
+      try communicator.collectively(where: communicator.isFirst) { try Output(output).check() }
       let model = try trained.load(communicator, screen)
       let bytes = try communicator.shared { try fileContents(of: input) }
       let dataset = try communicator.collectively {
@@ -45,17 +49,6 @@ struct Predict: ParsableCommand {
     for prediction in predictions {
       text += "\(prediction.label)\t\(Format.fixed(prediction.probability, digits: 6))\n"
     }
-    let data = Data(text.utf8)
-    guard output != "-" else {
-      guard writeToStandardOutput(data) else {
-        throw Failure(.cannotWrite, "standard output cannot be written; nothing reads it any more.")
-      }
-      return
-    }
-    do {
-      try data.write(to: URL(filePath: output), options: .atomic)
-    } catch {
-      throw Failure(.cannotWrite, "\(output) cannot be written: check the directory, its permissions and free space.")
-    }
+    try Output(output).write(Data(text.utf8))
   }
 }

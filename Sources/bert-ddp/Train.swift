@@ -10,34 +10,33 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Fine-tune a base on labelled reviews and evaluate it (the default).",
     discussion: """
-      Each rank holds a replica; only the trainable gradients are all-reduced. With neither --base nor --train-file an
-      embedded demo runs.
+      Each rank holds a replica; only the trainable gradients are all-reduced.
+      With neither --base nor --train-file an embedded demo runs.
       Example:
-        mpirun -np 4 bert-ddp train --base korean-mini --train-file ratings_train.txt \\
-          --test-file ratings_test.txt --method lora --lora-rank 16 --epochs 1 --output runs/lora
-      --config FILE reads options from YAML; one on the command line wins.
+        mpirun -np 4 bert-ddp train --base korean-mini --method lora \\
+          --train-file train.tsv --test-file test.tsv --output runs/lora
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
   @OptionGroup(title: "Method") var method: MethodOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
-  @OptionGroup(title: "Run") var run_: RunOptions
+  @OptionGroup(title: "Run") var place: RunOptions
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configuration = resolved()
+    let configuration = try resolved()
     try configuration.validate()
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration
-      let output = try communicator.shared { Array((run_.output ?? Train.newDirectory(method.method)).utf8) }
+      let output = try communicator.shared { Array((place.output ?? Train.newDirectory(method.method)).utf8) }
       configuration.output = String(decoding: output, as: UTF8.self)
       let run = try TrainingRun(configuration, communicator, screen)
       if let results = try run.train(), self.screen.json { screen.json(try jsonText(results)) }
     }
   }
 
-  private func resolved() -> TrainingConfiguration {
+  private func resolved() throws -> TrainingConfiguration {
     var c = TrainingConfiguration()
     (c.base, c.trainFile, c.validationFile, c.testFile) = (
       data.base, data.trainFile, data.validationFile, data.testFile
@@ -45,9 +44,7 @@ struct Train: ParsableCommand {
     (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
     (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
     (c.method, c.methodOptions) = (method.method, method.fineTuning)
-    (c.epochs, c.learningRate, c.adamEpsilon) = (
-      optimizer.epochs, optimizer.learningRate, optimizer.adamEpsilon
-    )
+    (c.learningRate, c.adamEpsilon) = (optimizer.learningRate, optimizer.adamEpsilon)
     (c.adamBeta1, c.adamBeta2, c.weightDecay) = (
       optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay
     )
@@ -59,11 +56,12 @@ struct Train: ParsableCommand {
     )
     (c.seed, c.dropout) = (optimizer.seed, optimizer.dropout)
     (c.resume, c.checkpointEvery, c.keepCheckpoints) = (
-      run_.resume, run_.checkpointEvery, run_.keepCheckpoints
+      place.resume, place.checkpointEvery, place.keepCheckpoints
     )
-    (c.threads, c.logEvery) = (run_.threads, run_.logEvery)
+    (c.threads, c.logEvery) = (place.threads, place.logEvery)
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
     c.maxLength = data.maxLength ?? c.maxLength
+    c.epochs = optimizer.epochs ?? c.epochs
     return c
   }
 

@@ -16,8 +16,7 @@ struct ArenaTests {
     ("one long among short ones", [128] + [Int](repeating: 2, count: 500)),
   ]
 
-  static func model(_ dropout: Float, heads: Int, tokens: Int, reviews: Int, longest: Int) -> (TinyModel, Int)
-  {
+  static func model(_ dropout: Float, heads: Int, tokens: Int, reviews: Int, longest: Int) -> (TinyModel, Int) {
     var configuration = TinyModel.configuration(dropout: dropout)
     configuration.hiddenSize = 16
     configuration.intermediateSize = 16

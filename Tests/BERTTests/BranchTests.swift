@@ -21,6 +21,7 @@ struct BranchTests {
   /// Multiplies a projection's output, bias included, by trained factors.
   final class Scaling: ProjectionBranch {
     let factors: Parameter
+    var floatsPerRow: Int { 2 * factors.count }
     let needsBias = true
     var isTrainable: Bool { factors.isTrainable }
     private var output: Matrix?
@@ -82,6 +83,7 @@ struct BranchTests {
   /// What the end of a block does of its own accord, as a branch: with a factor of one before the residual.
   final class ScaledEnd: BlockOutputBranch {
     let factors: Parameter
+    var floatsPerRow: Int { 2 * factors.count }
     var isTrainable: Bool { factors.isTrainable }
     private var saved: (d: Matrix, normalized: Matrix, deviations: UnsafeMutablePointer<Float>)?
 
@@ -140,6 +142,7 @@ struct BranchTests {
   /// Multiplies the embeddings by trained factors.
   final class ScaledEmbeddings: EmbeddingBranch {
     let factors: Parameter
+    var floatsPerRow: Int { 2 * factors.count }
     var isTrainable: Bool { factors.isTrainable }
     private var input: Matrix?
 

@@ -47,8 +47,7 @@ struct DoubleBERT {
   }
 
   /// What each number of a row is multiplied by at a dropout site.
-  private func factors(_ count: Int, _ probability: Float, site: UInt32, review: UInt32, row: Int) -> [Double]
-  {
+  private func factors(_ count: Int, _ probability: Float, site: UInt32, review: UInt32, row: Int) -> [Double] {
     guard let dropout,
       let site = Dropout(probability: probability, seed: dropout.seed, site: site, step: dropout.step)
     else { return [Double](repeating: 1, count: count) }

@@ -4,7 +4,8 @@ import Interchange
 import TestSupport
 import Testing
 
-/// Files cut short anywhere or with any bit flipped: read as they are or refused with a sentence, never a crash.
+/// Files cut short anywhere or with any bit flipped: read as they are or refused with a sentence, never a
+/// crash.
 @Suite struct DamagedFilesTests {
   /// A small generator of its own, so that a failure can be repeated.
   private struct Generator: RandomNumberGenerator {
@@ -15,12 +16,19 @@ import Testing
     }
   }
 
-  static let plain: [(String, [UInt8])] = [
-    ("safetensors", Samples.plainSafetensors),
-    ("zip", Samples.torchZip(PyTorchTests.plain, storages: [PyTorchTests.storage])),
-    ("wide zip", Samples.torchZip(PyTorchTests.plain, storages: [PyTorchTests.storage], isWide: true)),
-    ("stream", Samples.torchStream(PyTorchTests.plain, storages: [("0", 8, PyTorchTests.storage)])),
-  ]
+  enum Sample: CaseIterable {
+    case safetensors, zip, wideZip, stream
+
+    var bytes: [UInt8] {
+      switch self {
+      case .safetensors: Samples.plainSafetensors
+      case .zip: Samples.torchZip(PyTorchTests.plain, storages: [PyTorchTests.storage])
+      case .wideZip: Samples.torchZip(PyTorchTests.plain, storages: [PyTorchTests.storage], isWide: true)
+      case .stream: Samples.torchStream(PyTorchTests.plain, storages: [("0", 8, PyTorchTests.storage)])
+      }
+    }
+  }
+
   static let published = [
     "odd_zip.bin", "odd_legacy.bin", "odd_nested_zip.bin", "evil_zip.bin", "odd_expected.safetensors",
   ]
@@ -62,13 +70,14 @@ import Testing
     }
   }
 
-  @Test(arguments: plain) func truncationIsRefused(name: String, bytes: [UInt8]) throws {
+  @Test(arguments: Sample.allCases) func truncationIsRefused(sample: Sample) throws {
     let file = try InPlaceFile()
-    #expect(try !isRefused(bytes, file))
-    try truncate(bytes, name)
+    #expect(try !isRefused(sample.bytes, file))
+    try truncate(sample.bytes, "\(sample)")
   }
 
-  @Test(arguments: plain) func damageIsSurvived(name: String, bytes: [UInt8]) throws {
+  @Test(arguments: Sample.allCases) func damageIsSurvived(sample: Sample) throws {
+    let bytes = sample.bytes
     try flip(bytes, times: 2000)
     // Every bit of the file, one at a time.
     let file = try InPlaceFile()
@@ -146,7 +155,8 @@ private final class InPlaceFile {
   deinit { close(descriptor) }
 
   func replace(with bytes: [UInt8]) {
-    #expect(ftruncate(descriptor, 0) == 0)
     bytes.withUnsafeBytes { #expect(pwrite(descriptor, $0.baseAddress, $0.count, 0) == $0.count) }
+    // Last, and not to nothing first: some file systems then write every version to the disk.
+    #expect(ftruncate(descriptor, bytes.count) == 0)
   }
 }

@@ -2,9 +2,9 @@ package import Testing
 
 /// Expects `|actual − expected| ≤ absolute + relative · |expected|` at every index, and equal counts.
 ///
-/// A failure reports the index where the tolerance is exceeded most, both numbers, the error, what was allowed, and
-/// how many numbers are outside. A NaN is always outside. Only in tests of Swift Testing does a failure count:
-/// programs such as `mpi-check` ask ``differenceReport(_:_:relative:absolute:)`` instead.
+/// A failure reports the index where the tolerance is exceeded most, both numbers, the error, what was
+/// allowed, and how many numbers are outside. A NaN is always outside. Only in tests of Swift Testing does a
+/// failure count: programs such as `mpi-check` ask ``differenceReport(_:_:relative:absolute:)`` instead.
 /// - Parameters:
 ///   - actual: What was computed.
 ///   - expected: What it should be.
@@ -57,8 +57,8 @@ package func differenceReport<Actual: Collection, Expected: Collection>(
   return worst.map { "\($0.report); \(outsideCount) of \(expected.count) are outside" }
 }
 
-/// The relative L2 distance `‖actual − expected‖ / ‖expected‖`; the plain distance when `expected` is all zero, and
-/// infinity when the counts differ.
+/// The relative L2 distance `‖actual − expected‖ / ‖expected‖`; the plain distance when `expected` is all
+/// zero, and infinity when the counts differ.
 package func relativeL2<Actual: Collection, Expected: Collection>(
   _ actual: Actual, _ expected: Expected
 ) -> Double where Actual.Element: BinaryFloatingPoint, Expected.Element: BinaryFloatingPoint {

@@ -168,6 +168,14 @@ import Tokenization
     }
   }
 
+  /// The library would make up an id that the model has no row for.
+  @Test func aSpecialTokenThatIsNowhereGetsNoID() throws {
+    let config = #"{"mask_token": "<mask>"}"#
+    let (settings, words) = try read(["vocab.txt": Self.lines, "tokenizer_config.json": config])
+    #expect(words.bytes == Array(Self.lines.utf8))
+    #expect(try WordPieceTokenizer(words, settings).maskID == nil)
+  }
+
   @Test func addedTokensThatAreElsewhere() throws {
     for id in ["6", "8"] {
       let config = #"{"added_tokens_decoder": {"\#(id)": {"content": "[E]", "special": true}}}"#

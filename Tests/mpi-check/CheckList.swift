@@ -1,3 +1,4 @@
 /// Every check, in the order of the rooms. Checks of training join here from files of their own.
 let allChecks: [Check] =
   placeChecks + sumChecks + pendingChecks + gatherChecks + agreementChecks + windowChecks + countingChecks
+  + trainingChecks

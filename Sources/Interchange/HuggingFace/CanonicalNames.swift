@@ -1,5 +1,5 @@
-/// The one name that each tensor of a BERT has here, whatever model class and library version wrote the file: that of
-/// a head model of Transformers, such as `bert.embeddings.LayerNorm.weight` and `classifier.weight`.
+/// The one name that each tensor of a BERT has here, whatever model class and library version wrote the file:
+/// that of a head model of Transformers, such as `bert.embeddings.LayerNorm.weight` and `classifier.weight`.
 enum CanonicalNames {
   /// The canonical name of a tensor, or nil for a buffer that is no weight.
   static func name(for name: String) -> String? {
@@ -17,11 +17,12 @@ enum CanonicalNames {
 
   /// The tensors of an archive under their canonical names.
   ///
-  /// The masked-LM decoder of a tied model is the word embedding and its bias is `cls.predictions.bias`: copies under
-  /// `cls.predictions.decoder` are left out, as Transformers lets the other two win.
+  /// The masked-LM decoder of a tied model is the word embedding and its bias is `cls.predictions.bias`:
+  /// copies under `cls.predictions.decoder` are left out, as Transformers lets the other two win.
   /// - Parameters:
   ///   - archive: An archive with names as published.
   ///   - isTied: Whether the configuration ties the decoder to the embedding.
+  /// - Returns: The archive with canonical names.
   /// - Throws: `Failure(.badContent)` when two tensors have the same canonical name.
   static func apply(to archive: TensorArchive, isTied: Bool) throws -> TensorArchive {
     let names = Set(archive.entries.compactMap { name(for: $0.name) })

@@ -15,8 +15,8 @@ package struct CheckpointDirectory: Sendable {
   package let path: String
   /// The bytes of `config.json`; well-formed JSON, an object.
   package let configuration: [UInt8]
-  /// The tensors under their canonical names: with the prefix `bert.`, with `LayerNorm.weight` and `.bias`, without
-  /// buffers and without copies of the tied decoder.
+  /// The tensors under their canonical names: with the prefix `bert.`, with `LayerNorm.weight` and `.bias`,
+  /// without buffers and without copies of the tied decoder.
   package let weights: TensorArchive
   /// The file that the weights come from: the index where there are several.
   package let weightsFile: String
@@ -80,7 +80,7 @@ extension CheckpointDirectory {
   }
 
   private static let advice =
-    "pass a Hugging Face directory that holds config.json, vocab.txt and model.safetensors or pytorch_model.bin"
+    "pass a Hugging Face directory with config.json, vocab.txt and model.safetensors or pytorch_model.bin"
 
   private static func chooseWeights(in path: String) throws -> String {
     if let file = weightsFiles.first(where: { InputFile.exists(path + "/" + $0) }) { return file }

@@ -6,8 +6,9 @@ enum ShardedWeights {
   /// - Parameters:
   ///   - index: The name of the index, `model.safetensors.index.json` or its `.bin` twin.
   ///   - directory: The directory that holds the index and the files.
-  /// - Throws: `Failure(.noInput)` naming a file that is missing; `Failure(.badContent)` when the index is malformed,
-  ///   names a file outside the directory, or a tensor is not in the file that it names.
+  /// - Returns: The tensors of all files.
+  /// - Throws: `Failure(.noInput)` naming a file that is missing; `Failure(.badContent)` when the index is
+  ///   malformed, names a file outside the directory, or a tensor is not in the file that it names.
   static func open(index: String, in directory: String) throws -> TensorArchive {
     let indexPath = directory + "/" + index
     let files = try fileNames(in: indexPath)

@@ -17,8 +17,8 @@ extension PickleMachine {
     }
   }
 
-  /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata])`; the oldest form
-  /// has the first four only.
+  /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata])`; the
+  /// oldest form has the first four only.
   private mutating func rebuildTensor(_ arguments: [PickleValue]) throws -> PickleValue {
     guard arguments.count >= 4, case .storage(let storage) = arguments[0],
       case .int(let offset) = arguments[1],
@@ -36,8 +36,8 @@ extension PickleMachine {
     return sizes.count == elements.count ? sizes : nil
   }
 
-  /// The storage that a persistent identifier names: `("storage", type, key, location, count)`, and in old files
-  /// a sixth part, nil or `(view key, offset, count)`.
+  /// The storage that a persistent identifier names: `("storage", type, key, location, count)`, and in old
+  /// files a sixth part, nil or `(view key, offset, count)`.
   mutating func storage(_ identifier: PickleValue) throws -> PickleValue {
     guard let parts = elements(identifier), parts.count == 5 || parts.count == 6,
       case .string("storage") = parts[0], case .global(.storageType(let element)) = parts[1],

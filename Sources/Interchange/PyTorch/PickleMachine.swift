@@ -1,10 +1,10 @@
 internal import Failures
 
-/// A stack machine for the opcodes of pickle protocol 2 that PyTorch's files of tensors use. It runs nothing: a file
-/// that mentions any other Python name, or any other opcode, is refused.
+/// A stack machine for the opcodes of pickle protocol 2 that PyTorch's files of tensors use. It runs nothing:
+/// a file that mentions any other Python name, or any other opcode, is refused.
 ///
-/// - SeeAlso: CPython's `Lib/pickletools.py` for the opcodes; PyTorch's `torch/_weights_only_unpickler.py` for the
-///   choice of them.
+/// - SeeAlso: CPython's `Lib/pickletools.py` for the opcodes; PyTorch's `torch/_weights_only_unpickler.py`
+///   for the choice of them.
 struct PickleMachine {
   /// Longest pickle; that of a BERT takes some 40 kB.
   static let maximumByteCount = 1 << 25
@@ -292,7 +292,7 @@ extension PickleMachine {
     let (module, name) = (try line(), try line())
     guard let global = PickleGlobal(module: module, name: name) else {
       throw failure(
-        "it mentions \("\(module) \(name)".quoted), which has no place in a file of tensors: refused")
+        "it mentions \("\(module) \(name)".quoted), which has no place in a state dictionary: refused")
     }
     return global
   }

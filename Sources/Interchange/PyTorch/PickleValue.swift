@@ -1,7 +1,7 @@
 /// What a pickle of tensors may be made of.
 ///
-/// Tuples, lists, dictionaries, storages and tensors live in arrays of the machine and are named by their index, so
-/// that a value nested a million deep, or inside itself, is neither recursed into nor leaked.
+/// Tuples, lists, dictionaries, storages and tensors live in arrays of the machine and are named by their
+/// index, so that a value nested a million deep, or inside itself, is neither recursed into nor leaked.
 enum PickleValue {
   case none
   case bool(Bool)

@@ -39,8 +39,8 @@ extension PyTorchFile {
     }
   }
 
-  /// Opens the form from before PyTorch 1.6: five pickles (a number, a version, facts about the machine, the object,
-  /// the keys of its storages), then for each key a count and that many numbers.
+  /// Opens the form from before PyTorch 1.6: five pickles (a number, a version, facts about the machine, the
+  /// object, the keys of its storages), then for each key a count and that many numbers.
   /// - Throws: `Failure(.badContent)` when the file is damaged or holds anything but tensors.
   static func openStream(_ file: InputFile, wrappers: [String]) throws -> TensorArchive {
     let bytes = try file.bytes(at: 0, count: min(file.byteCount, PickleMachine.maximumByteCount))

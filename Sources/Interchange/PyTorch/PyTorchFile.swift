@@ -10,6 +10,7 @@ package enum PyTorchFile {
   ///   - file: The file, for size and messages.
   ///   - wrappers: Keys under which the state dictionary may lie.
   ///   - locate: Where the bytes of a storage lie.
+  /// - Returns: The tensors by name.
   /// - Throws: `Failure(.badContent)` when there are no tensors or one does not lie inside its storage.
   static func archive(
     _ machine: PickleMachine, file: InputFile, wrappers: [String],
@@ -110,7 +111,10 @@ package enum PyTorchFile {
       guard total >= 0, total <= 2 * file.byteCount + 1 << 24 else {
         throw Failure(
           .badContent,
-          "\(file.path.quoted) has \(file.byteCount) bytes, but its tensors are views that would take more than twice that"
+          """
+          \(file.path.quoted) has \(file.byteCount) bytes, \
+          but its tensors are views that would take more than twice that
+          """
         )
       }
     }

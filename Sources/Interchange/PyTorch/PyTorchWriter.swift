@@ -3,17 +3,19 @@ internal import Failures
 extension PyTorchFile {
   /// Writes what `torch.save(dictionary)` writes: a zip file that `torch.load(weights_only=True)` reads.
   /// - Parameters:
-  ///   - tensors: What to write: names, element types (floating point) and shapes, in the order of the dictionary.
+  ///   - tensors: What to write: names, element types (floating point) and shapes, in the order of the
+  ///     dictionary.
   ///   - path: Where to; what stands there stays until the new file is complete.
   ///   - source: Gives the numbers of one tensor at a time.
-  /// - Throws: `Failure(.cannotWrite)` when writing fails or the file would take 4 GiB, and what `source` throws.
+  /// - Throws: `Failure(.cannotWrite)` when writing fails or the file would take 4 GiB, and what `source`
+  ///   throws.
   package static func write(_ tensors: [TensorEntry], to path: String, source: TensorSource) throws {
     precondition(Set(tensors.map(\.name)).count == tensors.count, "two tensors have the same name")
     let byteCount = tensors.reduce(1 << 16) { $0 + $1.byteCount + 1024 + 3 * $1.name.utf8.count }
     guard byteCount < 1 << 32, tensors.count < 65_000 else {
       throw Failure(
         .cannotWrite,
-        "\(path.quoted) would take 4 GiB or have 65,000 tensors, more than a plain zip file can; write safetensors"
+        "\(path.quoted) would take 4 GiB or have 65,000 tensors, too many for a zip file; write safetensors"
       )
     }
     var zip = try ZipWriter(path)

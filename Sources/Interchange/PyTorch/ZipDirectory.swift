@@ -1,6 +1,7 @@
 internal import Failures
 
-/// The entries of a zip file whose entries are stored, not compressed, as PyTorch writes it; with Zip64 sizes.
+/// The entries of a zip file whose entries are stored, not compressed, as PyTorch writes it; with Zip64
+/// sizes.
 ///
 /// - SeeAlso: PKWARE's *APPNOTE.TXT*, §4.3 (central directory) and §4.5.3 (Zip64 extra field).
 struct ZipDirectory {

@@ -1,4 +1,5 @@
-/// Writes a zip file of stored entries, below 4 GiB, each starting at a multiple of 64 so that it can be mapped.
+/// Writes a zip file of stored entries, below 4 GiB, each starting at a multiple of 64 so that it can be
+/// mapped.
 struct ZipWriter: ~Copyable {
   private var file: OutputFile
   private var directory: [UInt8] = []
@@ -78,7 +79,8 @@ struct ZipWriter: ~Copyable {
     try file.finish()
   }
 
-  /// The fields that a local header and the directory share, from the version needed to the length of the extra field.
+  /// The fields that a local header and the directory share, from the version needed to the length of the
+  /// extra field.
   private func fields(checksum: UInt32, byteCount: Int, nameCount: Int, extraCount: Int) -> [UInt8] {
     // Version 2.0; UTF-8 names; stored; 1 January 1980, so that equal content gives equal files.
     var bytes: [UInt8] = [20, 0, 0, 8, 0, 0, 0, 0, 0x21, 0]

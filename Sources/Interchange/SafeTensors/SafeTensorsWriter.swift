@@ -1,9 +1,9 @@
 extension SafeTensors {
   /// Writes a safetensors file laid out as the reference implementation does, byte for byte.
   ///
-  /// Tensors are ordered by the size of their elements, largest first, then by name; the data has no gaps; the header
-  /// is padded so that the data starts at a multiple of 8 and says `{"format":"pt"}`, without which Transformers
-  /// refuses a file that has metadata.
+  /// Tensors are ordered by the size of their elements, largest first, then by name; the data has no gaps;
+  /// the header is padded so that the data starts at a multiple of 8 and says `{"format":"pt"}`, without
+  /// which Transformers refuses a file that has metadata.
   /// - Parameters:
   ///   - tensors: What to write: names, element types (floating point) and shapes, in any order.
   ///   - path: Where to; what stands there stays until the new file is complete.
@@ -43,27 +43,5 @@ extension SafeTensors {
     bytes.append(littleEndian: text.utf8.count + padding, byteCount: 8)
     bytes += Array(text.utf8) + [UInt8](repeating: 0x20, count: padding)
     return bytes
-  }
-}
-
-extension String {
-  /// The string as a JSON string, quotes included.
-  fileprivate var jsonString: String {
-    var text = "\""
-    for scalar in unicodeScalars {
-      switch scalar {
-      case "\"", "\\": text += "\\\(scalar)"
-      case "\n": text += "\\n"
-      case "\t": text += "\\t"
-      case "\r": text += "\\r"
-      case "\u{8}": text += "\\b"
-      case "\u{C}": text += "\\f"
-      case "\u{0}"..<" ":
-        let digits = String(scalar.value, radix: 16)
-        text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    return text + "\""
   }
 }

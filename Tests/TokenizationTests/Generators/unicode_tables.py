@@ -125,6 +125,7 @@ def main():
     for c, parts in split.items():
         assert len(parts) <= 3 and (len(parts) == 1 or c not in alone), hex(c)
         assert not (set(parts) & (removed | set(split))), hex(c)
+        assert nfd.normalize_str("a" + chr(c)) == "a" + nfd.normalize_str(chr(c)), hex(c)
         assert parts[0] not in ranks and (len(parts) == 1 or not set(parts) & (alone | set(lower))), hex(c)
     assert [c for c in lower if len(lower[c]) > 1] == [0x130] and 0x130 in split
     to_space = code_points(table["clean_to_space"])

@@ -1,0 +1,49 @@
+internal import Checkpoints
+internal import Failures
+internal import FoundationEssentials
+internal import Glibc
+
+/// The run directory while a run has it: made, writable and locked; as it was if the run comes to write nothing there.
+final class RunDirectory {
+  private let path: String
+  /// The directories that were made for it, the innermost first.
+  private let made: [String]
+  private let lock: RunLock
+  private let hadLock: Bool
+  /// Whether anything is going to be written.
+  private var isUsed = false
+
+  /// Makes and locks a directory.
+  /// - Throws: `Failure` when it cannot be made or written to, or another run has it.
+  init(_ path: String) throws {
+    let missing = RunDirectory.missing(path)
+    let files = RunFiles(directory: path)
+    hadLock = files.has(RunLock.fileName)
+    try files.makeDirectory()
+    lock = try RunLock.take(in: path)
+    self.path = path
+    made = missing
+  }
+
+  deinit {
+    guard !isUsed else { return }
+    if !hadLock { unlink(path + "/" + RunLock.fileName) }
+    for directory in made { rmdir(directory) }
+  }
+
+  /// Keeps the directory from here on.
+  func use() { isUsed = true }
+
+  /// The path and those above it that do not exist.
+  private static func missing(_ path: String) -> [String] {
+    var missing: [String] = []
+    var rest = path[...]
+    while true {
+      while rest.count > 1, rest.last == "/" { rest.removeLast() }
+      guard !rest.isEmpty, !FileManager.default.fileExists(atPath: String(rest)) else { return missing }
+      missing.append(String(rest))
+      guard let slash = rest.lastIndex(of: "/") else { return missing }
+      rest = rest[..<slash]
+    }
+  }
+}

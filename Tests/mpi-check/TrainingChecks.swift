@@ -1,0 +1,136 @@
+import BERT
+import Collectives
+import Datasets
+import FineTuning
+import Randomness
+import Tensors
+import TestSupport
+import Training
+
+/// What must hold of training at any number of ranks: every rank compares the job's run with one of its own, alone.
+let trainingChecks: [Check] =
+  FineTuningMethods.names.flatMap { name in
+    [
+      Check("\(name): losses and trained tensors are those of one rank, dropout on, with a short last step") {
+        try compare(try TrialRun(name, reviews: 45), steps: 14, threads: 1, $0, $1)
+      },
+      Check("\(name): the same with two threads a rank") {
+        try compare(try TrialRun(name, reviews: 45), steps: 8, threads: 2, $0, $1)
+      },
+    ]
+  } + [
+    Check("a step of fewer reviews than ranks is complete, and nobody waits for ever") {
+      try compare(try TrialRun("lora", reviews: 2), steps: 3, threads: 1, $0, $1)
+    },
+    Check("a step all-reduces 4 bytes for each trainable parameter and nothing else of its gradients") {
+      world, findings in
+      let trial = try TrialRun("lora", reviews: 45)
+      let before = world.statistics
+      _ = try trial.train(steps: 5, threads: 1, world)
+      let sent = (world.statistics - before)[.allReduceFloats]
+      findings.expectEqual(sent.bytes, 5 * 4 * trial.table.trainableCount, "bytes of five steps")
+      findings.expectEqual(sent.calls, 5, "all-reduces of five steps")
+    },
+    Check("an evaluation gives the same logits, bit for bit, at any number of ranks and threads") {
+      world, findings in
+      let trial = try TrialRun("full", reviews: 301)
+      let alone = Communicator(program: "mpi-check")
+      let expected = try trial.logits(threads: 1, alone)
+      for threads in [1, 2] {
+        let found = try trial.logits(threads: threads, world)
+        if world.isFirst { findings.expect(found == expected, "logits differ with \(threads) threads") }
+      }
+    },
+    Check("a fault is noticed: a run with another seed is not the same") { world, findings in
+      let one = try TrialRun("full", reviews: 45).train(steps: 6, threads: 1, world)
+      let other = try TrialRun("full", reviews: 45, seed: 2).train(steps: 6, threads: 1, world)
+      findings.expect(
+        differenceReport(one.losses, other.losses, absolute: 1e-5) != nil,
+        "another seed gives the same losses")
+    },
+  ]
+
+/// The tolerances are those of float sums in another order: losses 1e-5, each trained tensor 1e-4 of its norm. A key's
+/// bias has a true gradient of zero, so AdamW steps along rounding noise; it is left out.
+private func compare(
+  _ trial: TrialRun, steps: Int, threads: Int, _ world: Communicator, _ findings: Findings
+) throws {
+  let alone = try trial.train(steps: steps, threads: 1, Communicator(program: "mpi-check"))
+  let together = try trial.train(steps: steps, threads: threads, world)
+  if let report = differenceReport(together.losses, alone.losses, absolute: 1e-5) {
+    findings.expect(false, "losses: \(report)")
+  }
+  for entry in trial.table.trainableEntries where !entry.specification.name.hasSuffix("key.bias") {
+    let range = entry.parameter.offset..<entry.parameter.offset + entry.parameter.count
+    let distance = relativeL2(together.trained[range], alone.trained[range])
+    findings.expect(distance <= 1e-4, "\(entry.specification.name) is off by \(distance) of its norm")
+  }
+}
+
+/// A tiny model and reviews, the same on every rank, and training runs of it from the same start.
+private struct TrialRun {
+  let method: any FineTuningMethod
+  let configuration: BERTConfiguration
+  let table: ParameterTable
+  let data: EncodedReviews
+  let seed: UInt32
+
+  init(_ name: String, reviews: Int, seed: UInt32 = 1) throws {
+    var options = FineTuningOptions()
+    options.loraRank = 4
+    method = try FineTuningMethods.method(named: name, options)
+    var c = BERTConfiguration()
+    (c.vocabularySize, c.hiddenSize, c.layerCount, c.attentionHeadCount) = (60, 32, 3, 4)
+    (c.intermediateSize, c.positionCount, c.initializerRange) = (64, 32, 0.1)
+    configuration = c
+    table = try method.table(for: c)
+    self.seed = seed
+    let generator = Philox(seed: seed, purpose: .test)
+    let texts = (0..<reviews).map { review in
+      (0..<2 + generator.index(below: 20, UInt32(review))).map {
+        Int32(generator.index(below: 60, UInt32(review), UInt32($0 + 1)))
+      }
+    }
+    data = EncodedReviews(reviews: texts, labels: texts.indices.map { Int32($0 % 2) })
+  }
+
+  private func withReplica<R>(
+    threads: Int, trains: Bool, _ body: (Replica, UnsafeMutableBufferPointer<Float>) throws -> R
+  ) rethrows -> R {
+    let memory = UnsafeMutableBufferPointer<Float>.allocate(capacity: table.count + 1)
+    defer { memory.deallocate() }
+    memory.initialize(repeating: 0)
+    guard let base = memory.baseAddress else { preconditionFailure("no memory") }
+    let store = ParameterStore(table: table, frozen: base, trainable: base + table.frozenCount)
+    for entry in table.entries { store.initialize(entry, seed: 7) }
+    let pool = WorkerPool(count: threads)
+    defer { pool.close() }
+    let replica = Replica(
+      method, configuration, store, pool, seed: seed, maxLength: 32, trains: trains)
+    return try body(replica, UnsafeMutableBufferPointer(rebasing: memory[table.frozenCount..<table.count]))
+  }
+
+  /// Steps of 10 reviews at a high rate, so that a mistake shows.
+  func train(steps: Int, threads: Int, _ world: Communicator) throws -> (losses: [Double], trained: [Float]) {
+    try withReplica(threads: threads, trains: true) { replica, trainable in
+      let optimizer = Optimizer(replica.store, Optimizer.Settings())
+      let order = SampleOrder(count: data.count, seed: seed)
+      var reviews: [Int] = []
+      var losses: [Double] = []
+      for step in 0..<steps {
+        order.reviews(of: order.step(step, reviewsPerStep: 10), into: &reviews)
+        let own = replica.addGradients(reviews[...], of: data, step: step, rank: world.rank, size: world.size)
+        try world.allReduceSum(replica.gradients)
+        losses.append(try world.sum(of: own.loss) / Double(reviews.count))
+        guard let gradients = replica.gradients.baseAddress else { continue }
+        let norm = optimizer.norm(of: gradients, count: reviews.count)
+        optimizer.step(gradients, count: reviews.count, norm: norm, learningRate: 1e-3, pool: replica.pool)
+      }
+      return (losses, Array(trainable))
+    }
+  }
+
+  func logits(threads: Int, _ world: Communicator) throws -> [Float]? {
+    try withReplica(threads: threads, trains: false) { replica, _ in try replica.logits(data, world) }
+  }
+}
