@@ -16,8 +16,9 @@ package struct PrefixTuning: FineTuningMethod {
   /// A configuration.
   /// - Throws: `Failure` when a number makes no sense.
   package init(length: Int = 30, bottleneckSize: Int = 512) throws {
-    for (option, value) in [("prefix-length", length), ("prefix-bottleneck", bottleneckSize)] where value < 1 {
-      throw Failure(.usage, "--\(option) is \(value), expected a whole number of 1 or more.")
+    for (option, value) in [("prefix-length", length), ("prefix-bottleneck", bottleneckSize)]
+    where !(1...65_536).contains(value) {
+      throw Failure(.usage, "--\(option) is \(value), expected a whole number from 1 to 65,536.")
     }
     self.length = length
     self.bottleneckSize = bottleneckSize
