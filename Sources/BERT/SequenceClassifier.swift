@@ -64,9 +64,9 @@ package final class SequenceClassifier {
     let attention = c.attentionHeadCount * (longest + prefix + 128) * 5 / 4 + 2 * 128
     let backward = 10 * c.hiddenSize + 2 * c.intermediateSize + longest
     let ends = encoder.layers.flatMap(\.blockOutputs)
-    let branches = ends.reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) {
-      $0 + ($1.branch?.floatsPerRow ?? 0)
-    }
+    let branches =
+      ends.reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) { $0 + ($1.branch?.floatsPerRow ?? 0) }
+      + projections.reduce(0) { $0 + ($1.branch?.floatsPerRow ?? 0) }
     let floats = (tokens + 64) * ((perToken + masks + attention) * (c.layerCount + 2) + backward + branches)
     // A review has at least a token, and its prefix is copied for it in each layer and once more in backward.
     let prefixes = prefix * c.hiddenSize * (2 * min(reviews, tokens) + 16) * (c.layerCount + 2)

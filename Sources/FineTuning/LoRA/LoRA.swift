@@ -63,12 +63,12 @@ package struct LoRA: FineTuningMethod {
     bias: Bias = .none, variant: Variant = .standard, plusRatio: Float = 1, layers: Set<Int>? = nil,
     ranks: [String: Int] = [:], alphas: [String: Double] = [:]
   ) throws {
-    for rank in [loraRank] + ranks.values where rank < 1 {
-      throw Failure(.usage, "--lora-rank is \(rank), expected a whole number of 1 or more.")
+    for rank in [loraRank] + ranks.values where !(1...65_536).contains(rank) {
+      throw Failure(.usage, "--lora-rank is \(rank), expected a whole number from 1 to 65,536.")
     }
     let alpha = alpha ?? Double(2 * loraRank)
-    for alpha in [alpha] + alphas.values where !(alpha.isFinite && alpha > 0) {
-      throw Failure(.usage, "--lora-alpha is \(alpha), expected a number above 0.")
+    for alpha in [alpha] + alphas.values where !(alpha >= 1e-30 && alpha <= 1e30) {
+      throw Failure(.usage, "--lora-alpha is \(alpha), expected a number above 0 and of no more than 30 digits.")
     }
     guard (0..<1).contains(dropout) else {
       throw Failure(.usage, "--lora-dropout is \(dropout), expected a probability from 0 to below 1.")
