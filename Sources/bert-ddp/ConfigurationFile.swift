@@ -26,7 +26,9 @@ struct ConfigurationFile {
     let file = try ConfigurationFile(path)
     do {
       return try BertDDP.parseAsRoot(file.joined(to: rest))
-    } catch where BertDDP.exitCode(for: error) != .success {
+    } catch {
+      // Help and the version come as errors too.
+      guard BertDDP.exitCode(for: error) != .success else { throw error }
       throw file.fault(error, rest) ?? error
     }
   }
@@ -38,7 +40,8 @@ struct ConfigurationFile {
     do {
       node = try Yams.compose(yaml: text)
     } catch {
-      throw Failure(.badContent, "\(path)\(ConfigurationFile.describe(error)); \(ConfigurationFile.expected).")
+      throw Failure(
+        .badContent, "\(path)\(ConfigurationFile.describe(error)); \(ConfigurationFile.expected).")
     }
     guard let mapping = node?.mapping else {
       throw Failure(.badContent, "\(path) is not a map of options; \(ConfigurationFile.expected).")
@@ -73,11 +76,8 @@ struct ConfigurationFile {
   private func fault(_ error: any Error, _ rest: [String]) -> Failure? {
     let message = BertDDP.message(for: error)
     for line in options.map(\.line) {
-      do {
-        _ = try BertDDP.parseAsRoot(joined(to: rest, without: line))
-      } catch where BertDDP.message(for: error) == message {
-        continue
-      } catch {}
+      let remaining = Result { try BertDDP.parseAsRoot(joined(to: rest, without: line)) }
+      if case .failure(let other) = remaining, BertDDP.message(for: other) == message { continue }
       return Failure(.badContent, "\(path):\(line): \(BertDDP.sentence(on: error))")
     }
     return nil
@@ -91,7 +91,9 @@ struct ConfigurationFile {
     }
     if let values = value.sequence {
       let words = values.compactMap(\.scalar?.string)
-      guard words.count == values.count else { throw failure("\(name) is a list of more than words and numbers") }
+      guard words.count == values.count else {
+        throw failure("\(name) is a list of more than words and numbers")
+      }
       return Option(line: line, argument: "--\(name)=\(words.joined(separator: ","))")
     }
     guard let text = value.scalar?.string else { throw failure("\(name) is not a single value or a list") }

@@ -55,8 +55,10 @@ struct Evaluate: ParsableCommand {
       let s = evaluation.summary
       var table = Table(["accuracy", "95 %", "precision", "recall", "F1", "loss", "tp", "fp", "tn", "fn"])
       table.add(
-        Format.figure(s.accuracy, digits: 4), Format.interval(s.accuracyInterval.lower, s.accuracyInterval.upper),
-        Format.figure(s.precision, digits: 4), Format.figure(s.recall, digits: 4), Format.figure(s.f1, digits: 4),
+        Format.figure(s.accuracy, digits: 4),
+        Format.interval(s.accuracyInterval.lower, s.accuracyInterval.upper),
+        Format.figure(s.precision, digits: 4), Format.figure(s.recall, digits: 4),
+        Format.figure(s.f1, digits: 4),
         Format.figure(s.loss, digits: 4), count(s.tp), count(s.fp), count(s.tn), count(s.fn))
       screen.result(table, heading: "\(testFile): \(Format.count(s.reviews)) reviews")
       if self.screen.json { screen.json(try jsonText(s)) }

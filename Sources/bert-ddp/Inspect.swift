@@ -114,7 +114,8 @@ private struct FileDescription: Encodable {
       for entry in try open.entries(group) {
         tensors.append(
           Tensor(
-            group: group, name: entry.name, shape: entry.shape, sha256: try FileDescription.digest(entry, group, open)))
+            group: group, name: entry.name, shape: entry.shape,
+            sha256: try FileDescription.digest(entry, group, open)))
       }
     }
     parameters = tensors.filter { $0.group == TensorSchema.tensors }

@@ -20,7 +20,7 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Data") var data: DataOptions
   @OptionGroup(title: "Method") var method: MethodOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
-  @OptionGroup(title: "Run") var run_: RunOptions
+  @OptionGroup(title: "Run") var process: RunOptions
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
@@ -29,7 +29,9 @@ struct Train: ParsableCommand {
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration
-      let output = try communicator.shared { Array((run_.output ?? Train.newDirectory(method.method)).utf8) }
+      let output = try communicator.shared {
+        Array((process.output ?? Train.newDirectory(method.method)).utf8)
+      }
       configuration.output = String(decoding: output, as: UTF8.self)
       let run = try TrainingRun(configuration, communicator, screen)
       if let results = try run.train(), self.screen.json { screen.json(try jsonText(results)) }
@@ -58,9 +60,9 @@ struct Train: ParsableCommand {
     )
     (c.seed, c.dropout) = (optimizer.seed, optimizer.dropout)
     (c.resume, c.checkpointEvery, c.keepCheckpoints) = (
-      run_.resume, run_.checkpointEvery, run_.keepCheckpoints
+      process.resume, process.checkpointEvery, process.keepCheckpoints
     )
-    (c.threads, c.logEvery) = (run_.threads, run_.logEvery)
+    (c.threads, c.logEvery) = (process.threads, process.logEvery)
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
     c.maxLength = data.maxLength ?? c.maxLength
     return c
