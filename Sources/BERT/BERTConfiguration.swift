@@ -36,6 +36,8 @@ package struct BERTConfiguration: Sendable, Equatable {
   package var padTokenID = 0
   /// How many classes; the number of `id2label` entries.
   package var labelCount = 2
+  /// Which head reads the last layer.
+  package var head = HeadDesign.pooled
 
   /// The defaults of the reference.
   package init() {}
@@ -49,26 +51,25 @@ package struct BERTConfiguration: Sendable, Equatable {
     let file: ConfigurationFile
     do {
       file = try JSONDecoder().decode(ConfigurationFile.self, from: json)
-    } catch let DecodingError.typeMismatch(type, context) {
-      let key = context.codingPath.map(\.stringValue).joined(separator: ".")
-      throw Failure(.badContent, "\(source): \"\(key)\" is not a value of type \(type); correct the configuration.")
+    } catch let DecodingError.typeMismatch(type, context) where !context.codingPath.isEmpty {
+      throw ConfigurationFile.wrongValue(source, context.codingPath, type)
     } catch {
       throw Failure(.badContent, "\(source) is not a JSON object; pass the config.json that came with the model.")
     }
     try file.refuseOtherArchitectures(source)
-    vocabularySize = file.vocab_size ?? vocabularySize
-    hiddenSize = file.hidden_size ?? hiddenSize
-    layerCount = file.num_hidden_layers ?? layerCount
-    attentionHeadCount = file.num_attention_heads ?? attentionHeadCount
-    intermediateSize = file.intermediate_size ?? intermediateSize
+    vocabularySize = file.vocab_size?.value ?? vocabularySize
+    hiddenSize = file.hidden_size?.value ?? hiddenSize
+    layerCount = file.num_hidden_layers?.value ?? layerCount
+    attentionHeadCount = file.num_attention_heads?.value ?? attentionHeadCount
+    intermediateSize = file.intermediate_size?.value ?? intermediateSize
     hiddenDropout = file.hidden_dropout_prob ?? hiddenDropout
     attentionDropout = file.attention_probs_dropout_prob ?? attentionDropout
     classifierDropout = file.classifier_dropout
-    positionCount = file.max_position_embeddings ?? positionCount
-    typeCount = file.type_vocab_size ?? typeCount
+    positionCount = file.max_position_embeddings?.value ?? positionCount
+    typeCount = file.type_vocab_size?.value ?? typeCount
     initializerRange = file.initializer_range ?? initializerRange
     layerNormEpsilon = file.layer_norm_eps ?? layerNormEpsilon
-    padTokenID = file.pad_token_id ?? padTokenID
+    padTokenID = file.pad_token_id?.value ?? padTokenID
     labelCount = file.id2label?.count ?? 2
     if let name = file.hidden_act {
       guard let activation = Activation(configurationName: name) else {
@@ -103,6 +104,8 @@ package struct BERTConfiguration: Sendable, Equatable {
     for (key, value) in probabilities {
       try require((0..<1).contains(value), "\(key) is \(value), expected a probability from 0 to below 1.")
     }
+    try require(labelCount >= 1, "id2label is empty, expected a name for each class.")
+    try require(initializerRange >= 0, "initializer_range is \(initializerRange), expected 0 or more.")
     try require(layerNormEpsilon >= 0, "layer_norm_eps is \(layerNormEpsilon), expected 0 or more.")
     try require(
       (0..<vocabularySize).contains(padTokenID), "pad_token_id \(padTokenID) is outside the vocabulary.")
@@ -112,15 +115,31 @@ package struct BERTConfiguration: Sendable, Equatable {
   package var pooledDropout: Float { classifierDropout ?? hiddenDropout }
 }
 
+/// A whole number; `JSONDecoder` says of a file with a fraction in the place of an `Int` that it is not JSON.
+private struct WholeNumber: Decodable {
+  let value: Int
+
+  init(from decoder: any Decoder) throws {
+    let number = try decoder.singleValueContainer().decode(Double.self)
+    guard let value = Int(exactly: number) else {
+      throw DecodingError.typeMismatch(
+        Int.self, DecodingError.Context(codingPath: decoder.codingPath, debugDescription: ""))
+    }
+    self.value = value
+  }
+}
+
 /// The keys of `config.json` that change the computation, under their published names.
 private struct ConfigurationFile: Decodable {
   // The names are those of the file.
   // swift-format-ignore: AlwaysUseLowerCamelCase
   let model_type: String?, hidden_act: String?, position_embedding_type: String?
   // swift-format-ignore: AlwaysUseLowerCamelCase
-  let vocab_size: Int?, hidden_size: Int?, num_hidden_layers: Int?, num_attention_heads: Int?
+  let vocab_size: WholeNumber?, hidden_size: WholeNumber?, num_hidden_layers: WholeNumber?
   // swift-format-ignore: AlwaysUseLowerCamelCase
-  let intermediate_size: Int?, max_position_embeddings: Int?, type_vocab_size: Int?, pad_token_id: Int?
+  let num_attention_heads: WholeNumber?, intermediate_size: WholeNumber?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let max_position_embeddings: WholeNumber?, type_vocab_size: WholeNumber?, pad_token_id: WholeNumber?
   // swift-format-ignore: AlwaysUseLowerCamelCase
   let hidden_dropout_prob: Float?, attention_probs_dropout_prob: Float?, classifier_dropout: Float?
   // swift-format-ignore: AlwaysUseLowerCamelCase
@@ -129,13 +148,27 @@ private struct ConfigurationFile: Decodable {
   let is_decoder: Bool?, add_cross_attention: Bool?
   let id2label: [String: String]?
 
+  /// What is said of a value that its key cannot have: text for a number, a fraction for a count.
+  static func wrongValue(_ source: String, _ path: [any CodingKey], _ type: any Any.Type) -> Failure {
+    let key = path.map(\.stringValue).joined(separator: ".")
+    let expected =
+      switch type {
+      case is Int.Type: "a whole number"
+      case is Float.Type, is Double.Type: "a number"
+      case is Bool.Type: "true or false"
+      case is String.Type: "a text"
+      default: "an object of texts"
+      }
+    return Failure(.badContent, "\(source): \(key) is of another kind, expected \(expected).")
+  }
+
   func refuseOtherArchitectures(_ source: String) throws {
     func refuse(_ found: String, _ expected: String) -> Failure {
       Failure(.badContent, "\(source): \(found), expected \(expected); only BERT encoders can be fine-tuned.")
     }
-    if let model_type, model_type != "bert" { throw refuse("model_type is \"\(model_type)\"", "\"bert\"") }
-    if let position_embedding_type, position_embedding_type != "absolute" {
-      throw refuse("position_embedding_type is \"\(position_embedding_type)\"", "\"absolute\"")
+    if let found = model_type, found != "bert" { throw refuse("model_type is \"\(found)\"", "\"bert\"") }
+    if let found = position_embedding_type, found != "absolute" {
+      throw refuse("position_embedding_type is \"\(found)\"", "\"absolute\"")
     }
     if is_decoder == true { throw refuse("is_decoder is true", "false") }
     if add_cross_attention == true { throw refuse("add_cross_attention is true", "false") }

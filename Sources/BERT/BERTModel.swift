@@ -7,7 +7,8 @@ package final class BERTModel {
   /// The layers, from the input up.
   package let layers: [EncoderLayer]
   private let hiddenSize: Int
-  private var lowestTrainable = 0
+  /// The lowest layer that has anything trained; -1 for the embeddings, the number of layers for none.
+  package private(set) var lowestTrainable = 0
 
   init(_ configuration: BERTConfiguration, _ table: ParameterTable) {
     embeddings = Embeddings(configuration, table)
@@ -39,7 +40,10 @@ package final class BERTModel {
   }
 
   /// Adds the gradients of everything that is trained below the head.
-  /// - Parameter dy: The gradient of forward's output; overwritten.
+  /// - Parameters:
+  ///   - dy: The gradient of forward's output; overwritten.
+  ///   - batch: The batch of forward.
+  ///   - workspace: Where gradients go, memory.
   package func backward(_ dy: Matrix, _ batch: BatchViews, _ workspace: Workspace) {
     // Two buffers take turns: a layer reads its output's gradient from one and writes its input's into the other.
     let buffers = (0..<2).map { _ in workspace.arena.matrix(batch.tokens.count, hiddenSize) }

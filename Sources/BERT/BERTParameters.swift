@@ -5,6 +5,7 @@ extension BERTConfiguration {
   ///
   /// A layer's query, key and value lie one after another, weights and biases each, so that the three are one product.
   /// - Parameter isTrainable: Which of them are trained, by name.
+  /// - Returns: Names, shapes and initial values.
   package func parameters(isTrainable: (String) -> Bool) -> [ParameterSpecification] {
     var list: [ParameterSpecification] = []
     func add(_ name: String, _ shape: [Int], _ initializer: Initializer) {
@@ -38,8 +39,8 @@ extension BERTConfiguration {
       addLinear("\(prefix).output.dense", h, intermediateSize)
       addNorm("\(prefix).output")
     }
-    addLinear("bert.pooler.dense", h, h)
-    addLinear("classifier", labelCount, h)
+    addLinear(head.dense, h, h)
+    addLinear(head.classifier, labelCount, h)
     return list
   }
 }

@@ -6,6 +6,8 @@ package import Tensors
 package protocol BlockOutputBranch: AnyObject {
   /// Whether anything of the branch is trained.
   var isTrainable: Bool { get }
+  /// How many floats of arena a row takes at most, in forward and backward together.
+  var floatsPerRow: Int { get }
   /// - Parameters:
   ///   - d: The block's output after bias and dropout, `[rows, H]`; may be overwritten.
   ///   - residual: The block's input, `[rows, H]`.
@@ -35,7 +37,8 @@ package struct LayerNorm: Sendable, BitwiseCopyable {
   /// Added to the variance.
   package let epsilon: Float
 
-  init(_ name: String, _ table: ParameterTable, epsilon: Float) {
+  /// The normalisation whose tensors' names start with `name`.
+  package init(_ name: String, _ table: ParameterTable, epsilon: Float) {
     weight = table[name + ".weight"]
     bias = table[name + ".bias"]
     self.epsilon = epsilon
@@ -74,6 +77,8 @@ package final class BlockOutput {
   ///   - bias: What is still to be added to it, or nil.
   ///   - residual: The block's input, `[rows, H]`.
   ///   - y: Where the output goes, `[rows, H]`.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Parameters, memory, dropout.
   func forward(
     _ d: Matrix, bias: UnsafePointer<Float>?, residual: Matrix, into y: Matrix, _ rows: Rows,
     _ workspace: Workspace
@@ -99,6 +104,8 @@ package final class BlockOutput {
   ///   - dy: The gradient of the output, `[rows, H]`.
   ///   - dd: Where the gradient of `d` goes, `[rows, H]`.
   ///   - dResidual: Where the gradient of the residual goes, `[rows, H]`; may be `dy`.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Where gradients go, memory.
   func backward(_ dy: Matrix, dd: Matrix, dResidual: Matrix, _ rows: Rows, _ workspace: Workspace) {
     if let branch {
       branch.backward(dy, norm, dd: dd, dResidual: dResidual, rows, workspace)

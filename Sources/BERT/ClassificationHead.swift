@@ -1,7 +1,32 @@
 internal import Kernels
 package import Tensors
 
-/// BERT's head for classification: `logits = W_c · drop(tanh(W_p h + b_p)) + b_c` on each review's `[CLS]`.
+/// Which classification head a model has: where its two linear maps lie, and whether its input is dropped out too.
+package struct HeadDesign: Sendable, Equatable {
+  /// The module before tanh.
+  package let dense: String
+  /// The module that gives logits.
+  package let classifier: String
+  /// Whether there is dropout before the first map as well.
+  package let dropsInput: Bool
+
+  /// BERT's own: the pooler, which belongs to the base, and a classifier.
+  package static let pooled = HeadDesign(
+    dense: "bert.pooler.dense", classifier: "classifier", dropsInput: false)
+
+  /// AdapterHub's flexible head of a name: two maps of its own on the raw first token.
+  package static func flexible(_ name: String) -> HeadDesign {
+    HeadDesign(dense: "heads.\(name).1", classifier: "heads.\(name).4", dropsInput: true)
+  }
+
+  /// Whether a parameter belongs to a head and not to the base.
+  package static func owns(_ name: String) -> Bool {
+    name.hasPrefix("classifier.") || name.hasPrefix("heads.")
+  }
+}
+
+/// A head for classification: `logits = W_c · drop(tanh(W_p h + b_p)) + b_c` on each review's `[CLS]`, where a flexible
+/// head drops out h as well.
 package final class ClassificationHead {
   /// The pooler's projection.
   package let pooler: Projection
@@ -12,28 +37,42 @@ package final class ClassificationHead {
   private let dropoutProbability: Float
   private let hiddenSize: Int
   private let labelCount: Int
-  private var saved: (h: Matrix, pooled: Matrix, dropped: Matrix, mask: Mask?)?
+  private let dropsInput: Bool
+  private var saved: (h: Matrix, inputMask: Mask?, pooled: Matrix, dropped: Matrix, mask: Mask?)?
 
   init(_ configuration: BERTConfiguration, _ table: ParameterTable) {
     let layers = configuration.layerCount
     pooler = Projection(
-      "bert.pooler.dense", table, branchSite: DropoutSite.branch(layer: layers, projection: 0))
+      configuration.head.dense, table, branchSite: DropoutSite.branch(layer: layers, projection: 0))
     classifier = Projection(
-      "classifier", table, branchSite: DropoutSite.branch(layer: layers, projection: 1))
+      configuration.head.classifier, table, branchSite: DropoutSite.branch(layer: layers, projection: 1))
     poolerGroup = ProjectionGroup([pooler])
     classifierGroup = ProjectionGroup([classifier])
     dropoutProbability = configuration.pooledDropout
     hiddenSize = configuration.hiddenSize
     labelCount = configuration.labelCount
+    dropsInput = configuration.head.dropsInput
   }
 
-  /// - Parameter h: The last layer at `[CLS]`, `[reviews, H]`.
+  /// - Parameters:
+  ///   - h: The last layer at `[CLS]`, `[reviews, H]`.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Parameters, memory, dropout.
   /// - Returns: `[reviews, C]`.
   func forward(_ h: Matrix, _ rows: Rows, _ workspace: Workspace) -> Matrix {
     let arena = workspace.arena
     let logits = arena.matrix(rows.count, labelCount)
     let pooled = arena.matrix(rows.count, hiddenSize)
-    poolerGroup.forward(h, into: pooled, rows, workspace)
+    var input = h
+    let inputMask =
+      dropsInput
+      ? workspace.mask(
+        rows, columns: hiddenSize, probability: dropoutProbability, site: DropoutSite.headInput) : nil
+    if let inputMask {
+      input = arena.matrix(rows.count, hiddenSize)
+      applyMask(inputMask, h, into: input)
+    }
+    poolerGroup.forward(input, into: pooled, rows, workspace)
     tanhRows(pooled)
     let mask = workspace.mask(
       rows, columns: hiddenSize, probability: dropoutProbability, site: DropoutSite.pooled)
@@ -43,7 +82,7 @@ package final class ClassificationHead {
       applyMask(mask, pooled, into: dropped)
     }
     classifierGroup.forward(dropped, into: logits, rows, workspace)
-    saved = (h, pooled, dropped, mask)
+    saved = (input, inputMask, pooled, dropped, mask)
     return logits
   }
 
@@ -53,6 +92,8 @@ package final class ClassificationHead {
   /// - Parameters:
   ///   - dLogits: `[reviews, C]`.
   ///   - dh: Where the gradient of `h` goes, `[reviews, H]`; nil when nothing below is trained.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Where gradients go, memory.
   func backward(_ dLogits: Matrix, dh: Matrix?, _ rows: Rows, _ workspace: Workspace) {
     guard let saved else { preconditionFailure("backward of the head without its forward") }
     let needsPooled = dh != nil || pooler.isTrainable
@@ -62,5 +103,6 @@ package final class ClassificationHead {
     if let mask = saved.mask { applyMask(mask, dPooled, into: dPooled) }
     tanhBackward(dPooled, y: saved.pooled)
     poolerGroup.backward(dPooled, saved.h, dx: dh, accumulate: false, rows, workspace)
+    if let dh, let mask = saved.inputMask { applyMask(mask, dh, into: dh) }
   }
 }

@@ -5,10 +5,22 @@ package import Tensors
 package protocol EmbeddingBranch: AnyObject {
   /// Whether anything of the branch is trained.
   var isTrainable: Bool { get }
+  /// How many floats of arena a row takes at most, in forward and backward together.
+  var floatsPerRow: Int { get }
   /// Changes the embeddings `[tokens, H]` in place.
   func forward(_ x: Matrix, _ rows: Rows, _ workspace: Workspace)
   /// Adds the branch's gradients and turns `dx` in place from the gradient of its output into that of its input.
   func backward(_ dx: Matrix, _ rows: Rows, _ workspace: Workspace)
+}
+
+/// What a fine-tuning method adds to the sum of a token's embeddings, before their normalisation.
+package protocol EmbeddingTableBranch: AnyObject {
+  /// Whether anything of the branch is trained.
+  var isTrainable: Bool { get }
+  /// Adds to the sum of the embeddings `[tokens, H]`.
+  func forward(_ ids: UnsafePointer<Int32>, addingTo h: Matrix, _ workspace: Workspace)
+  /// Adds the branch's gradients from that of the sum, `[tokens, H]`.
+  func backward(_ dh: Matrix, _ ids: UnsafePointer<Int32>, _ workspace: Workspace)
 }
 
 /// The input of the encoder: `dropout(LN(word[id] + type[t] + position[p]))`, positions counted within each review.
@@ -21,6 +33,8 @@ package final class Embeddings {
   private let paddingID: Int
   /// What a fine-tuning method added.
   package var branch: (any EmbeddingBranch)?
+  /// What a fine-tuning method added to the tables.
+  package var tableBranch: (any EmbeddingTableBranch)?
 
   private var mask: Mask?
   private var normalized: Matrix?
@@ -35,9 +49,10 @@ package final class Embeddings {
     paddingID = configuration.padTokenID
   }
 
-  /// Whether the tables or their normalisation are trained.
+  /// Whether the tables, what was added to them, or their normalisation are trained.
   private var ownIsTrainable: Bool {
     word.isTrainable || position.isTrainable || type.isTrainable || norm.isTrainable
+      || tableBranch?.isTrainable == true
   }
   var isTrainable: Bool { ownIsTrainable || branch?.isTrainable == true }
 
@@ -55,6 +70,7 @@ package final class Embeddings {
       let p = positions.row(Int(rows.positions[r]))
       for i in 0..<h.columns { out[i] = w[i] + t[i] + p[i] }
     }
+    tableBranch?.forward(batch.ids, addingTo: h, workspace)
     normalizeSum(
       h, bias: nil, mask: nil, residual: nil, gamma: workspace[norm.weight].base,
       beta: workspace[norm.bias].base, epsilon: norm.epsilon, into: y, inverseDeviations: deviations)
@@ -68,7 +84,10 @@ package final class Embeddings {
   }
 
   /// Adds the gradients of the tables; the padding token's row gets none, as in the reference.
-  /// - Parameter dy: The gradient of the output; overwritten.
+  /// - Parameters:
+  ///   - dy: The gradient of the output; overwritten.
+  ///   - batch: Which tokens the rows are.
+  ///   - workspace: Where gradients go.
   func backward(_ dy: Matrix, _ batch: BatchViews, _ workspace: Workspace) {
     guard let normalized, let inverseDeviations else {
       preconditionFailure("backward of the embeddings without their forward")
@@ -80,6 +99,7 @@ package final class Embeddings {
       dy, normalized: normalized, inverseDeviations: inverseDeviations, gamma: workspace[norm.weight].base,
       into: dy, dGamma: workspace.gradient(of: norm.weight)?.base,
       dBeta: workspace.gradient(of: norm.bias)?.base)
+    tableBranch?.backward(dy, batch.ids, workspace)
     addRows(dy, to: workspace.gradient(of: word), skipping: paddingID) { Int(batch.ids[$0]) }
     addRows(dy, to: workspace.gradient(of: position)) { Int(batch.tokens.positions[$0]) }
     addRows(dy, to: workspace.gradient(of: type)) { Int(batch.types[$0]) }

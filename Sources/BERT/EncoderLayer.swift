@@ -25,7 +25,7 @@ package final class EncoderLayer {
   private let attentionDenseGroup: ProjectionGroup
   private let intermediateGroup: ProjectionGroup
   private let outputGroup: ProjectionGroup
-  private let attention: SelfAttention
+  private var attention: SelfAttention
   private let activation: Activation
   private let hiddenSize: Int
   private let intermediateSize: Int
@@ -81,9 +81,15 @@ package final class EncoderLayer {
   }
   /// The ends of the two blocks.
   package var blockOutputs: [BlockOutput] { [attentionOutput, output] }
+  /// What a fine-tuning method put in front of keys and values.
+  package var attentionPrefix: (any AttentionPrefix)? {
+    get { attention.prefix }
+    set { attention.prefix = newValue }
+  }
   /// Whether anything in the layer is trained.
   var isTrainable: Bool {
-    projections.contains { $0.isTrainable } || blockOutputs.contains { $0.isTrainable }
+    projections.contains { $0.isTrainable } || attention.prefix?.isTrainable == true
+      || blockOutputs.contains { $0.isTrainable }
   }
 
   /// - Parameters:
@@ -92,6 +98,7 @@ package final class EncoderLayer {
   ///   - onlyReads: Whether only the rows that the head reads are wanted: keys and values are computed for every token,
   ///     all else for those rows, with exactly the same result.
   ///   - saves: Whether backward will be run.
+  ///   - workspace: Parameters, memory, dropout.
   /// - Returns: `[tokens, H]`, or `[reads, H]`.
   package func forward(
     _ x: Matrix, _ batch: BatchViews, onlyReads: Bool, saves: Bool, _ workspace: Workspace
@@ -155,6 +162,9 @@ package final class EncoderLayer {
   /// - Parameters:
   ///   - dy: The gradient of the output; overwritten.
   ///   - dx: Where the gradient of the input goes, `[tokens, H]`; nil when nothing below is trained.
+  ///   - batch: The batch of forward.
+  ///   - onlyReads: As in forward.
+  ///   - workspace: Where gradients go, memory.
   func backward(
     _ dy: Matrix, dx: Matrix?, _ batch: BatchViews, onlyReads: Bool, _ workspace: Workspace
   ) {
@@ -186,12 +196,13 @@ package final class EncoderLayer {
   ) {
     let arena = workspace.arena
     let h = hiddenSize
-    guard dx != nil || queryKeyValue.isTrainable else { return }
+    guard dx != nil || queryKeyValue.isTrainable || attention.prefix?.isTrainable == true else { return }
     guard onlyReads else {
       let d = arena.matrix(batch.tokens.count, 3 * h)
       attention.backward(
         dContext, q: saved.q, k: saved.k, v: saved.v, dq: d.columns(0..<h), dk: d.columns(h..<2 * h),
-        dv: d.columns(2 * h..<3 * h), saved.attention, queryRows: batch.tokens, keyRows: batch.tokens, workspace)
+        dv: d.columns(2 * h..<3 * h), saved.attention, queryRows: batch.tokens, keyRows: batch.tokens,
+        workspace)
       dx?.copy(from: dResidual)
       queryKeyValue.backward(d, saved.x, dx: dx, accumulate: true, batch.tokens, workspace)
       return

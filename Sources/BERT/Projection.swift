@@ -9,6 +9,9 @@ package protocol ProjectionBranch: AnyObject {
   var needsBias: Bool { get }
   /// Whether anything of the branch is trained.
   var isTrainable: Bool { get }
+  /// How many floats of arena a row takes at most, in forward and backward together; zero, when left out, for what is
+  /// small beside the projection itself.
+  var floatsPerRow: Int { get }
   /// Changes `y`, the projection's output `[rows, out]`, in place.
   /// - Parameters:
   ///   - x: The projection's input, `[rows, in]`.
@@ -24,6 +27,11 @@ package protocol ProjectionBranch: AnyObject {
   ///   - rows: Which tokens the rows are.
   ///   - workspace: Where gradients go, memory.
   func backward(_ dy: Matrix, _ x: Matrix, dx: Matrix?, _ rows: Rows, _ workspace: Workspace)
+}
+
+extension ProjectionBranch {
+  /// Nothing worth counting.
+  package var floatsPerRow: Int { 0 }
 }
 
 /// One linear map of the model, `y = x Wᵀ + b`, with an open site for a fine-tuning method.
@@ -99,6 +107,8 @@ struct ProjectionGroup {
   ///   - x: The input of forward.
   ///   - dx: `[rows, in]`, or nil when nobody needs it.
   ///   - accumulate: Whether `dx` is added to; otherwise it is overwritten.
+  ///   - rows: Which tokens the rows are.
+  ///   - workspace: Where gradients go, memory.
   func backward(
     _ dy: Matrix, _ x: Matrix, dx: Matrix?, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
   ) {

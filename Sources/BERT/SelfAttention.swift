@@ -8,6 +8,8 @@ struct SelfAttention {
   let headCount: Int
   let dropoutProbability: Float
   let layer: Int
+  /// What a fine-tuning method puts in front of keys and values.
+  var prefix: (any AttentionPrefix)?
 
   /// What backward needs from forward.
   struct Cache {
@@ -16,12 +18,16 @@ struct SelfAttention {
     /// The dropout masks, in a layout of their own: each head's padded to whole groups.
     let masks: UnsafeMutablePointer<UInt8>?
     let maskScale: Float
+    /// Keys and values with their prefix, where there is one.
+    let prefixed: PrefixedKeys?
   }
 
   /// One review's share of a pass.
   private struct Piece {
     let queries: Range<Int>
     let keys: Range<Int>
+    /// The review's first token.
+    let firstToken: Int
     let probabilityStart: Int
     let maskStart: Int
     var area: Int { queries.count * keys.count }
@@ -32,27 +38,34 @@ struct SelfAttention {
   ///   - k: `[tokens, H]`.
   ///   - v: `[tokens, H]`.
   ///   - context: `[queries, H]`, the output.
+  ///   - queryRows: Which tokens the queries are.
+  ///   - keyRows: Which tokens the keys and values are.
+  ///   - workspace: Memory, dropout.
+  /// - Returns: What backward needs.
   func forward(
     q: Matrix, k: Matrix, v: Matrix, into context: Matrix, queryRows: Rows, keyRows: Rows,
     _ workspace: Workspace
   ) -> Cache {
     let arena = workspace.arena
+    let prefixed = prefix.map { PrefixedKeys($0, k: k, v: v, keyRows, workspace) }
+    let (k, v) = (prefixed?.k ?? k, prefixed?.v ?? v)
     let dropout = workspace.dropout(
       dropoutProbability, site: DropoutSite.attentionProbabilities(layer: layer))
     var (probabilityCount, maskCount, largest) = (0, 0, 0)
-    forEachPiece(queryRows, keyRows) { _, piece in
+    forEachPiece(queryRows, keyRows) { piece in
       probabilityCount += headCount * piece.area
       maskCount += headCount * Dropout.maskStride(piece.area)
       largest = max(largest, piece.area)
     }
     let cache = Cache(
       probabilities: arena.allocate(Float.self, probabilityCount),
-      masks: dropout.map { _ in arena.allocate(UInt8.self, maskCount) }, maskScale: dropout?.scale ?? 1)
+      masks: dropout.map { _ in arena.allocate(UInt8.self, maskCount) }, maskScale: dropout?.scale ?? 1,
+      prefixed: prefixed)
     let mark = arena.mark
     let scratch = arena.allocate(Float.self, largest)
-    forEachPiece(queryRows, keyRows) { review, piece in
+    forEachPiece(queryRows, keyRows) { piece in
       if let dropout {
-        writeMasks(dropout, cache, piece, queryRows, keyRows.reviews[piece.keys.lowerBound])
+        writeMasks(dropout, cache, piece, queryRows, keyRows.reviews[piece.firstToken])
       }
       forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
         head.forward(into: context.rows(piece.queries).columns(columns))
@@ -62,32 +75,50 @@ struct SelfAttention {
     return cache
   }
 
-  /// Writes the gradients of q, k and v.
+  /// Writes the gradients of q, k and v, and adds those of the prefix.
   func backward(
     _ dContext: Matrix, q: Matrix, k: Matrix, v: Matrix, dq: Matrix, dk: Matrix, dv: Matrix, _ cache: Cache,
     queryRows: Rows, keyRows: Rows, _ workspace: Workspace
   ) {
     let mark = workspace.arena.mark
+    defer { workspace.arena.rewind(to: mark) }
+    guard let prefix, let prefixed = cache.prefixed else {
+      return gradients(
+        dContext, q: q, k: k, v: v, dq: dq, dk: dk, dv: dv, cache, queryRows, keyRows, workspace)
+    }
+    let d = prefixed.gradients(workspace)
+    gradients(
+      dContext, q: q, k: prefixed.k, v: prefixed.v, dq: dq, dk: d.k, dv: d.v, cache, queryRows, keyRows,
+      workspace)
+    prefixed.split(d.both, dk: dk, dv: dv, prefix, keyRows, workspace)
+  }
+
+  private func gradients(
+    _ dContext: Matrix, q: Matrix, k: Matrix, v: Matrix, dq: Matrix, dk: Matrix, dv: Matrix, _ cache: Cache,
+    _ queryRows: Rows, _ keyRows: Rows, _ workspace: Workspace
+  ) {
     var largest = 0
-    forEachPiece(queryRows, keyRows) { largest = max(largest, $1.area) }
+    forEachPiece(queryRows, keyRows) { largest = max(largest, $0.area) }
     let scratch = workspace.arena.allocate(Float.self, largest)
-    forEachPiece(queryRows, keyRows) { _, piece in
+    forEachPiece(queryRows, keyRows) { piece in
       forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
         head.backward(
           dContext.rows(piece.queries).columns(columns), dq: dq.rows(piece.queries).columns(columns),
           dk: dk.rows(piece.keys).columns(columns), dv: dv.rows(piece.keys).columns(columns))
       }
     }
-    workspace.arena.rewind(to: mark)
   }
 
-  private func forEachPiece(_ queryRows: Rows, _ keyRows: Rows, _ body: (Int, Piece) -> Void) {
+  private func forEachPiece(_ queryRows: Rows, _ keyRows: Rows, _ body: (Piece) -> Void) {
     var (probabilityStart, maskStart) = (0, 0)
+    let prefixLength = prefix?.length ?? 0
     for review in 0..<keyRows.reviewCount {
+      let tokens = keyRows.range(review)
+      let firstKey = tokens.lowerBound + review * prefixLength
       let piece = Piece(
-        queries: queryRows.range(review), keys: keyRows.range(review), probabilityStart: probabilityStart,
-        maskStart: maskStart)
-      body(review, piece)
+        queries: queryRows.range(review), keys: firstKey..<firstKey + prefixLength + tokens.count,
+        firstToken: tokens.lowerBound, probabilityStart: probabilityStart, maskStart: maskStart)
+      body(piece)
       probabilityStart += headCount * piece.area
       maskStart += headCount * Dropout.maskStride(piece.area)
     }
@@ -114,7 +145,7 @@ struct SelfAttention {
     }
   }
 
-  /// A probability's mask is keyed by (review, head) and its place in the review's full table of tokens × tokens, so a
+  /// A probability's mask is keyed by (review, head) and its place in the review's full table of tokens × keys, so a
   /// query has the same mask whether all rows are asked for or a few.
   private func writeMasks(
     _ dropout: Dropout, _ cache: Cache, _ piece: Piece, _ queryRows: Rows, _ review: UInt32
@@ -137,7 +168,6 @@ struct SelfAttention {
 
   /// Whether the queries are the review's first tokens in order, as they are in all but masked-language modelling.
   private func isPrefix(_ rows: Rows, _ range: Range<Int>) -> Bool {
-    rows.positions[range.lowerBound] == 0
-      && Int(rows.positions[range.upperBound - 1]) == range.count - 1
+    range.allSatisfy { Int(rows.positions[$0]) == $0 - range.lowerBound }
   }
 }

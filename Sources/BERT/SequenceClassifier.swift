@@ -36,6 +36,7 @@ package final class SequenceClassifier {
   ///   - batch: The reviews.
   ///   - labels: `[reviews]`.
   ///   - losses: `[reviews]`, receives each review's cross-entropy.
+  ///   - workspace: Parameters, where gradients go, memory, dropout.
   package func addGradients(
     _ batch: BatchViews, labels: UnsafePointer<Int32>, losses: UnsafeMutablePointer<Double>,
     _ workspace: Workspace
@@ -57,11 +58,18 @@ package final class SequenceClassifier {
   /// How many bytes of arena a pass over `tokens` tokens of `reviews` reviews takes at most, for reservation.
   package func arenaBytes(tokens: Int, reviews: Int, longest: Int) -> Int {
     let c = configuration
-    let perToken = 16 * c.hiddenSize + 3 * c.intermediateSize
+    let perToken = 24 * c.hiddenSize + 5 * c.intermediateSize
     let masks = (3 * (c.hiddenSize + 128) + 16 * c.hiddenSize) / 4
-    let attention = c.attentionHeadCount * (longest + 128) * 5 / 4 + 2 * 128
+    let prefix = encoder.layers.map { $0.attentionPrefix?.length ?? 0 }.max() ?? 0
+    let attention = c.attentionHeadCount * (longest + prefix + 128) * 5 / 4 + 2 * 128
     let backward = 10 * c.hiddenSize + 2 * c.intermediateSize + longest
-    let floats = (tokens + 64) * ((perToken + masks + attention) * (c.layerCount + 2) + backward)
-    return 4 * floats + reviews * (c.hiddenSize * 64) + (1 << 22)
+    let ends = encoder.layers.flatMap(\.blockOutputs)
+    let branches =
+      ends.reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) { $0 + ($1.branch?.floatsPerRow ?? 0) }
+      + projections.reduce(0) { $0 + ($1.branch?.floatsPerRow ?? 0) }
+    let floats = (tokens + 64) * ((perToken + masks + attention) * (c.layerCount + 2) + backward + branches)
+    // A review has at least a token, and its prefix is copied for it in each layer and once more in backward.
+    let prefixes = prefix * c.hiddenSize * (2 * min(reviews, tokens) + 16) * (c.layerCount + 2)
+    return 4 * (floats + prefixes) + reviews * (c.hiddenSize * 64) + (1 << 22)
   }
 }

@@ -94,7 +94,8 @@ package final class TokenBatch {
         try readIndices.withUnsafeBufferPointer { indices in
           try withRows(offsets, positions, rowReviews) { tokens in
             try withRows(readOffsets, readPositions, readReviews) { reads in
-              guard let ids = ids.baseAddress, let types = types.baseAddress, let indices = indices.baseAddress
+              guard let ids = ids.baseAddress, let types = types.baseAddress,
+                let indices = indices.baseAddress
               else { preconditionFailure("a pass needs a review") }
               return try body(
                 BatchViews(ids: ids, types: types, tokens: tokens, reads: reads, readIndices: indices))

@@ -61,6 +61,8 @@ package enum DropoutSite {
   package static let embeddings: UInt32 = 1
   /// On the pooled `[CLS]`, before the classifier.
   package static let pooled: UInt32 = 2
+  /// On `[CLS]` before a flexible head's first map.
+  package static let headInput: UInt32 = 3
 
   /// The attention probabilities of a layer.
   package static func attentionProbabilities(layer: Int) -> UInt32 { of(layer, 0) }

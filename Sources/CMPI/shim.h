@@ -1,9 +1,6 @@
 // Open MPI, as Swift sees it: Swift does not import cast macros, so each one gets a named accessor.
 #pragma once
 #include <mpi.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 static inline MPI_Comm CMPI_commWorld(void) { return MPI_COMM_WORLD; }
 static inline MPI_Info CMPI_infoNull(void) { return MPI_INFO_NULL; }
@@ -21,11 +18,3 @@ static inline MPI_Op CMPI_max(void) { return MPI_MAX; }
 
 static inline const void *CMPI_inPlace(void) { return MPI_IN_PLACE; }
 static inline MPI_Status *CMPI_statusesIgnore(void) { return MPI_STATUSES_IGNORE; }
-
-// Whether this process may call process_vm_readv, by which Open MPI copies between the ranks of a node; some
-// containers forbid it. 1 or 0.
-static inline int CMPI_mayReadProcesses(void) {
-  char source = 1, target = 0;
-  struct iovec local = {&target, 1}, remote = {&source, 1};
-  return syscall(SYS_process_vm_readv, getpid(), &local, 1, &remote, 1, 0) == 1 && target == 1;
-}

@@ -118,8 +118,7 @@ package struct Publication: ~Copyable, Sendable {
     }
   }
 
-  private static func write(_ seal: Seal, to descriptor: borrowing Descriptor) throws(Descriptor.SystemError)
-  {
+  private static func write(_ seal: Seal, to descriptor: borrowing Descriptor) throws(Descriptor.SystemError) {
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: Seal.byteCount, alignment: 1)
     defer { bytes.deallocate() }
     bytes.copyBytes(from: seal.bytes)

@@ -35,7 +35,7 @@ package enum MPISession {
 
   /// `MPI_Init_thread`, and the communicator of all ranks.
   private static func start(program: String) throws -> Communicator {
-    SharedMemory.avoidForbiddenCopies()
+    SharedMemory.copyThroughBuffers()
     Cores.yieldWhenCrowded()
     var provided: CInt = 0
     try check(MPI_Init_thread(nil, nil, CInt(MPI_THREAD_MULTIPLE), &provided), "MPI_Init_thread")

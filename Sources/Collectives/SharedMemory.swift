@@ -39,10 +39,11 @@ enum SharedMemory {
     return madvise(pages.baseAddress, pages.count, populateWrite) == 0 || errno == EINVAL
   }
 
-  /// Has Open MPI copy through shared buffers where the container forbids reading another process's memory
-  /// (`process_vm_readv`); it does not look itself and would print "Read -1, expected …" for ever. Before `MPI_Init`.
-  static func avoidForbiddenCopies() {
-    if CMPI_mayReadProcesses() == 0 { setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0) }
+  /// Has Open MPI move large messages through shared buffers instead of reading another process's memory
+  /// (`process_vm_readv`): 1.5 times as fast for pieces of `Communicator.chunkBytes`, and containers often forbid the
+  /// other, which Open MPI does not notice (it prints "Read -1, expected …" for ever). Before `MPI_Init`.
+  static func copyThroughBuffers() {
+    setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0)
   }
 }
 

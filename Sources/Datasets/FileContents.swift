@@ -12,7 +12,15 @@ package func fileContents(of path: String) throws -> [UInt8] {
   var status = stat()
   guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
   switch status.st_mode & S_IFMT {
-  case S_IFREG: return try readToEnd(descriptor, expecting: Int(status.st_size), path: path)
+  case S_IFREG:
+    // Refused here, because an allocation that cannot be had would end the program without a word.
+    let memory = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+    guard memory <= 0 || status.st_size < memory else {
+      throw Failure(
+        .noInput,
+        "\(path) has \(status.st_size) bytes, more than this machine's memory of \(memory); split it.")
+    }
+    return try readToEnd(descriptor, expecting: Int(status.st_size), path: path)
   case S_IFIFO: return try readToEnd(descriptor, expecting: 0, path: path)
   case S_IFDIR: throw Failure(.noInput, "\(path) is a directory; name a file in it.")
   // A device such as /dev/zero might never end.

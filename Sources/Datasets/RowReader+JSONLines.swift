@@ -24,7 +24,8 @@ private struct LineValues {
 }
 
 extension RowReader {
-  /// One JSON object per line; empty lines are passed over. A label is a whole number, or one in quotes.
+  /// One JSON object per line; empty lines are passed over. A label is a whole number, or one in quotes. Of a key that
+  /// occurs twice the last value counts, as in most readers.
   func readJSONLines(_ bytes: consuming [UInt8]) throws -> Dataset {
     try checkUTF8(bytes)
     // Strings are decoded in place.

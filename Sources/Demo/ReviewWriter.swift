@@ -14,23 +14,23 @@ struct ReviewWriter {
   /// A review with one judgement.
   mutating func review() -> String {
     var text = ""
-    if draws.happens(percent: 30) { text = draws.pick(Lexicon.fillers) + ending + stop() }
+    if draws.happens(percent: 30) { text = filler() + stop() }
     text += filled(Template.judgements.pick(&draws, polarity))
-    if draws.happens(percent: 12) { text += stop() + draws.pick(Lexicon.fillers) + ending }
-    return spoiled(text + draws.pick(Lexicon.closings))
+    if draws.happens(percent: 12) { text += stop(after: text) + filler() }
+    return spoiled(text + closing(after: text))
   }
 
   /// A longer text: one to three judgements that agree, and sometimes what sums them up.
   mutating func essay() -> String {
     var sentences: [String] = []
-    if draws.happens(percent: 20) { sentences.append(draws.pick(Lexicon.fillers) + ending) }
+    if draws.happens(percent: 20) { sentences.append(filler()) }
     for _ in 0...draws.index(below: 3) {
       sentences.append(filled(Template.judgements.pick(&draws, polarity)))
     }
     if draws.happens(percent: 50) { sentences.append(filled(Template.verdicts.pick(&draws, polarity))) }
     var text = ""
-    for sentence in sentences { text += (text.isEmpty ? "" : stop()) + sentence }
-    return spoiled(text + draws.pick(Lexicon.closings))
+    for sentence in sentences { text += (text.isEmpty ? "" : stop(after: text)) + sentence }
+    return spoiled(text + closing(after: text))
   }
 
   /// A template with its slots filled.
@@ -85,7 +85,17 @@ struct ReviewWriter {
     return chosen
   }
 
-  private mutating func stop() -> String { draws.pick(Lexicon.stops) + " " }
+  private mutating func filler() -> String { unused(Lexicon.fillers, \.self) + ending }
+
+  private mutating func stop(after text: String = "") -> String { mark(Lexicon.stops, after: text) + " " }
+
+  private mutating func closing(after text: String) -> String { mark(Lexicon.closings, after: text) }
+
+  /// A mark, unless the text already ends in one.
+  private mutating func mark(_ marks: [String], after text: String) -> String {
+    let mark = draws.pick(marks)
+    return text.hasSuffix("?") && !mark.hasPrefix(" ") ? "" : mark
+  }
 
   /// Misspells a syllable or forgets a space.
   private mutating func spoiled(_ text: String) -> String {

@@ -19,21 +19,46 @@ package protocol FineTuningMethod: Sendable {
   func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification]
   /// Puts its branches at the sites of a model whose table has the added parameters.
   func attach(to model: SequenceClassifier, _ table: ParameterTable)
-  /// What it adds to the weight of a projection once training is over, in `Double`; nil when the projection is left
-  /// as it is. A method whose branches cannot be folded into weights keeps them instead (`canMerge`).
-  func weightUpdate(of projection: String, in parameters: ParameterStore) -> WeightUpdate?
+  /// Gives values to added parameters whose start depends on the base's numbers.
+  /// - Parameters:
+  ///   - names: The parameters that no file brought; they have what their initialisers say.
+  ///   - store: Both blocks, with everything else as it will be when training starts.
+  func completeInitialization(of names: Set<String>, in store: ParameterStore)
+  /// Folds what it added at a weight of the base into the weight, in `Double`, rounding once.
+  ///
+  /// A method whose branches cannot be folded into weights keeps them instead (`canMerge`).
+  /// - Parameters:
+  ///   - base: The weight, changed in place.
+  ///   - added: A store that has the method's added parameters.
+  func fold(into base: BaseWeight, _ added: ParameterStore)
   /// Whether the trained model can be written as a plain BERT.
   var canMerge: Bool { get }
+  /// Adds the gradient of a term that is no review's own, once a step, after all ranks' gradients were summed and
+  /// before clipping.
+  /// - Parameters:
+  ///   - gradients: The sum over `reviewCount` reviews, in the layout of the trainable block.
+  ///   - parameters: The parameters before the step.
+  ///   - reviewCount: How many reviews it is the sum of: what the term's own gradient has to be multiplied by.
+  ///   - step: How many steps were done before.
+  func addRegularizationGradient(
+    to gradients: UnsafeMutablePointer<Float>, of parameters: ParameterStore, reviewCount: Int, step: Int)
 }
 
-/// `W ← W + scale · left · right`, to be computed in `Double`.
-package struct WeightUpdate {
-  /// `[out, r]`.
-  package let left: Matrix
-  /// `[r, in]`.
-  package let right: Matrix
-  /// What the product is multiplied by.
-  package let scale: Double
+/// A matrix of the base and its bias, for a method to fold its update into.
+package struct BaseWeight {
+  /// The published module name, such as `bert.encoder.layer.0.attention.self.query`.
+  package let name: String
+  /// `[out, in]`; `[ids, H]` for a table of embeddings.
+  package let weight: Matrix
+  /// `[1, out]`; nil for a table of embeddings.
+  package let bias: Matrix?
+
+  /// A weight in memory that somebody else owns.
+  package init(name: String, weight: Matrix, bias: Matrix?) {
+    self.name = name
+    self.weight = weight
+    self.bias = bias
+  }
 }
 
 extension FineTuningMethod {
@@ -42,9 +67,15 @@ extension FineTuningMethod {
   /// Nothing is attached unless a method says so.
   package func attach(to model: SequenceClassifier, _ table: ParameterTable) {}
   /// Nothing is folded in unless a method says so.
-  package func weightUpdate(of projection: String, in parameters: ParameterStore) -> WeightUpdate? { nil }
+  package func fold(into base: BaseWeight, _ added: ParameterStore) {}
+  /// Initialisers say it all unless a method says more.
+  package func completeInitialization(of names: Set<String>, in store: ParameterStore) {}
   /// A method without branches is a plain BERT already.
   package var canMerge: Bool { true }
+  /// No such term unless a method has one.
+  package func addRegularizationGradient(
+    to gradients: UnsafeMutablePointer<Float>, of parameters: ParameterStore, reviewCount: Int, step: Int
+  ) {}
   /// No options unless a method has some.
   package var settings: [String: String] { [:] }
 
@@ -52,7 +83,7 @@ extension FineTuningMethod {
   /// - Throws: `Failure` when the method's options do not fit the base.
   package func table(for configuration: BERTConfiguration) throws -> ParameterTable {
     let base = configuration.parameters(isTrainable: trains)
-    let isHead = { (specification: ParameterSpecification) in specification.name.hasPrefix("classifier.") }
+    let isHead = { (specification: ParameterSpecification) in HeadDesign.owns(specification.name) }
     return ParameterTable(
       base.filter { !isHead($0) } + (try addedParameters(configuration)) + base.filter(isHead))
   }

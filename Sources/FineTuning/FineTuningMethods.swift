@@ -12,6 +12,25 @@ package struct FineTuningOptions: Sendable, Equatable {
   package var loraTargets = ["query", "value"]
   /// Which biases LoRA trains.
   package var loraBias = LoRA.Bias.none
+  /// How LoRA's update enters.
+  package var loraVariant = LoRA.Variant.standard
+  /// What the learning rate of LoRA's B is multiplied by.
+  package var loraPlusRatio: Float = 1
+  /// The layers that get an update, from 0; all when nil.
+  package var loraLayers: [Int]?
+  /// How many positions prefix tuning's prefix has.
+  package var prefixLength = 30
+  /// The inner width of the network that makes the prefix.
+  package var prefixBottleneck = 512
+
+  /// The configuration of an adapter, by name.
+  package var adapterConfiguration = "pfeiffer"
+  /// The hidden size divided by the bottleneck's; the configuration's own when nil.
+  package var adapterReductionFactor: Double?
+  /// An adapter's non-linearity; the configuration's own when nil.
+  package var adapterActivation: String?
+  /// Layers without an adapter.
+  package var adapterLeaveOut: [Int] = []
 
   /// The defaults.
   package init() {}
@@ -30,9 +49,16 @@ package enum FineTuningMethods {
       {
         try LoRA(
           loraRank: $0.loraRank, alpha: $0.loraAlpha, dropout: $0.loraDropout, targets: $0.loraTargets,
-          bias: $0.loraBias)
+          bias: $0.loraBias, variant: $0.loraVariant, plusRatio: $0.loraPlusRatio,
+          layers: $0.loraLayers.map { Set($0) })
       }
     ),
+    ("ia3", { _ in IA3() }),
+    (
+      "prefix-tuning",
+      { try PrefixTuning(length: $0.prefixLength, bottleneckSize: $0.prefixBottleneck) }
+    ),
+    ("adapter", { try BottleneckAdapters($0.adapter()) }),
   ]
 
   /// The names that `--method` takes.

@@ -8,10 +8,7 @@ extension FineTuningMethod {
   package func floatingPointOperations(_ c: BERTConfiguration, tokens: Int) -> Double {
     guard let table = try? table(for: c) else { return 0 }
     let trained = table.trainableEntries.map(\.specification.name)
-    let lowest = trained.contains { $0.hasPrefix("bert.embeddings.") }
-      ? -1
-      : (0..<c.layerCount).first { i in trained.contains { $0.hasPrefix("bert.encoder.layer.\(i).") } }
-        ?? c.layerCount
+    let lowest = model(c, table).encoder.lowestTrainable
     let trainsWeights = trained.contains { $0.hasSuffix("intermediate.dense.weight") }
     var total = 0.0
     for layer in 0..<c.layerCount {

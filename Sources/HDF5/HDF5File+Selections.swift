@@ -151,8 +151,7 @@ extension HDF5File {
     return extents.map { Int($0) }
   }
 
-  private func restrict(_ space: hid_t, _ shape: [Int], _ rows: Range<Int>, _ path: String) throws(HDF5Error)
-  {
+  private func restrict(_ space: hid_t, _ shape: [Int], _ rows: Range<Int>, _ path: String) throws(HDF5Error) {
     var start = [hsize_t](repeating: 0, count: shape.count)
     var extent = shape.map { hsize_t($0) }
     start[0] = hsize_t(rows.lowerBound)

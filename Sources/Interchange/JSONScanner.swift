@@ -70,6 +70,21 @@ package struct JSONScanner {
     return value
   }
 
+  /// The first byte of what comes next, which says of which kind it is; nil at the end.
+  mutating func peek() -> UInt8? {
+    skipWhitespace()
+    return byte
+  }
+
+  /// Scans a number of any form and returns how it is written.
+  /// - Throws: `Failure(.badContent)` at anything else.
+  mutating func numberText() throws -> String {
+    skipWhitespace()
+    let start = position
+    try skipNumber()
+    return String(decoding: bytes[start..<position], as: UTF8.self)
+  }
+
   /// Scans `true` or `false`.
   /// - Throws: `Failure(.badContent)` at anything else.
   package mutating func boolean() throws -> Bool {

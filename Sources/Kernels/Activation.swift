@@ -31,7 +31,9 @@ package enum Activation: String, Sendable, CaseIterable, Codable {
 /// - Parameters:
 ///   - u: `[rows, columns]`, the product before its bias.
 ///   - bias: `[columns]`, or nil when it is in `u` already.
+///   - activation: Which non-linearity.
 ///   - y: `[rows, columns]`; may be `u` itself when the derivative is not kept.
+///   - keepsDerivative: Whether backward will be run.
 package func activate(
   _ u: Matrix, bias: UnsafePointer<Float>?, _ activation: Activation, into y: Matrix, keepsDerivative: Bool
 ) {
@@ -100,7 +102,7 @@ private enum TanhGELU: ElementFunction {
 
 private enum ReLU: ElementFunction {
   @inline(__always)
-  static func valueAndDerivative(_ x: Float) -> (Float, Float) { x > 0 ? (x, 1) : (0, 0) }
+  static func valueAndDerivative(_ x: Float) -> (Float, Float) { x <= 0 ? (0, 0) : (x, 1) }
 }
 
 private enum Swish: ElementFunction {

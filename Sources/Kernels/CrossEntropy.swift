@@ -3,6 +3,7 @@ internal import Glibc
 /// Softmax cross-entropy of one row, in `Double`.
 /// - Parameters:
 ///   - logits: `[C]`.
+///   - count: C.
 ///   - label: Which class is right.
 ///   - gradient: `[C]`; receives softmax(logits) − onehot(label) when it is not nil. May be `logits`.
 /// - Returns: −log softmax(logits)[label].

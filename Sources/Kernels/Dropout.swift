@@ -20,7 +20,8 @@ package struct Dropout: Sendable, BitwiseCopyable {
   ///   - step: The optimiser step.
   package init?(probability: Float, seed: UInt32, site: UInt32, step: UInt32) {
     guard probability > 0 else { return nil }
-    threshold = UInt32((probability * 65_536).rounded())
+    // At least one value of 65,536 is kept, so that the scale stays finite next to probability one.
+    threshold = min(UInt32((probability * 65_536).rounded()), 65_535)
     scale = 65_536 / Float(65_536 - threshold)
     generator = Philox(seed: seed, purpose: .dropout, site: site)
     self.step = step

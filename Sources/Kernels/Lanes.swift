@@ -78,7 +78,8 @@ func maximum(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
 /// 2ⁿ·p(r) with n the nearest whole number to x / ln 2 and |r| ≤ ln 2 / 2; the Taylor polynomial of degree 7.
 @inline(__always)
 func exponential(_ x: Float) -> Float {
-  let bounded = x > -87 ? x : -87
+  // Written so that not-a-number stays what it is.
+  let bounded = x < -87 ? -87 : x
   let shift: Float = 0x1.8p23
   let shifted = bounded * 1.442_695_04 + shift
   let n = shifted - shift

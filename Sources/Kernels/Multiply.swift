@@ -15,8 +15,12 @@ package enum Orientation: Sendable {
 /// further threads work on reviews of their own.
 /// - Parameters:
 ///   - a: `[m, k]` after its orientation.
+///   - aOrientation: How `a` is read.
 ///   - b: `[k, n]` after its orientation.
+///   - bOrientation: How `b` is read.
 ///   - c: `[m, n]`; with `beta` 0 its old content is not read.
+///   - alpha: What the product is multiplied by.
+///   - beta: What the old content of `c` is multiplied by.
 package func multiply(
   _ a: Matrix, _ aOrientation: Orientation, _ b: Matrix, _ bOrientation: Orientation, into c: Matrix,
   alpha: Float = 1, beta: Float = 0
@@ -41,9 +45,10 @@ package func multiply(
 /// Keeps OpenBLAS to the calling thread. The corresponding C function is `openblas_set_num_threads`.
 package func useOneBLASThread() { openblas_set_num_threads(1) }
 
-/// What OpenBLAS says of itself: version, threading model and the kernels it chose for this processor.
+/// The library and the kernels that it chose for this processor: `OpenBLAS 0.3.21, Haswell kernels`.
 package func blasDescription() -> String {
-  String(cString: openblas_get_config()) + ", kernels for " + String(cString: openblas_get_corename())
+  let words = String(cString: openblas_get_config()).split(separator: " ").prefix(2)
+  return words.joined(separator: " ") + ", \(String(cString: openblas_get_corename())) kernels"
 }
 
 /// Multiplies small matrices whose product is known and says whether OpenBLAS gets it right.

@@ -74,7 +74,8 @@ package struct EvaluationSummary: Codable, Sendable, Equatable {
   /// - Throws: `MetricsError` when the lists differ in length or a class is out of range: reviews were lost, counted
   ///   twice, or mixed up on the way.
   package init(
-    labels: [Int32], predictions: [Int32], losses: [Double], classCount: Int, including included: [Bool]? = nil
+    labels: [Int32], predictions: [Int32], losses: [Double], classCount: Int,
+    including included: [Bool]? = nil
   ) throws(MetricsError) {
     let counts = [labels.count, predictions.count, losses.count, included?.count ?? labels.count]
     guard counts.allSatisfy({ $0 == labels.count }) else { throw .differentCounts(counts) }

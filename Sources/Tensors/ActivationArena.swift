@@ -23,7 +23,8 @@ package final class ActivationArena {
     self.capacity = (capacity + page - 1) / page * page
     guard
       let memory = mmap(
-        nil, max(self.capacity, page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+        nil, max(self.capacity, page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+        -1, 0),
       memory != MAP_FAILED
     else { preconditionFailure("cannot reserve \(capacity) bytes of address space for activations") }
     base = memory

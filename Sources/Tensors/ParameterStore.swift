@@ -1,6 +1,5 @@
-internal import Randomness
-
 internal import Glibc
+internal import Randomness
 
 /// The numbers of the two parameter blocks. Memory is the caller's: a shared window, an allocation.
 package struct ParameterStore: @unchecked Sendable {

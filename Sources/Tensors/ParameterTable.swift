@@ -27,14 +27,16 @@ package struct ParameterSpecification: Sendable {
 
   /// A parameter; weight decay is left out for names that contain `bias` or `LayerNorm`, as the reference does.
   package init(
-    _ name: String, _ shape: [Int], _ initializer: Initializer, isTrainable: Bool, learningRateScale: Float = 1
+    _ name: String, _ shape: [Int], _ initializer: Initializer, isTrainable: Bool,
+    learningRateScale: Float = 1
   ) {
     self.name = name
     self.shape = shape
     self.initializer = initializer
     self.isTrainable = isTrainable
     self.learningRateScale = learningRateScale
-    decays = !(name.contains("bias") || name.contains("LayerNorm") || name.contains("layernorm")
+    decays =
+      !(name.contains("bias") || name.contains("LayerNorm") || name.contains("layernorm")
       || name.contains("_norm"))
   }
 

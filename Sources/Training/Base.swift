@@ -63,8 +63,10 @@ package final class Base {
     configurationJSON = try open.file.json("configuration")
     configuration = try BERTConfiguration(json: configurationJSON, source: path + ", configuration")
     vocabulary = try open.file.bytes("vocab.txt")
-    guard let settings = try? JSONDecoder().decode(TokenizerSettings.self, from: open.file.json("tokenizer")) else {
-      throw Failure(.badContent, "\(path): the attribute tokenizer is not what import writes; import the base again.")
+    guard let settings = try? JSONDecoder().decode(TokenizerSettings.self, from: open.file.json("tokenizer"))
+    else {
+      throw Failure(
+        .badContent, "\(path): the attribute tokenizer is not what import writes; import the base again.")
     }
     tokenizerSettings = settings
     let entries = try open.file.entries()
@@ -77,7 +79,8 @@ package final class Base {
 
   /// A base that is made up: no tensors, every parameter starts at random.
   package init(
-    random configuration: BERTConfiguration, json: Data, vocabulary: [UInt8], tokenizerSettings: TokenizerSettings
+    random configuration: BERTConfiguration, json: Data, vocabulary: [UInt8],
+    tokenizerSettings: TokenizerSettings
   ) {
     path = "the embedded demo"
     self.configuration = configuration

@@ -7,9 +7,13 @@ internal import Tokenization
 
 /// The demo that runs when neither base nor data are named: generated reviews and a tiny BERT that starts at random.
 package enum EmbeddedDemo {
+  /// How often the demo sees every review.
+  package static let epochs = 6
+
   /// The options of the demo, where the person asked for nothing else: a model from scratch takes larger steps.
   package static func adjust(_ run: inout TrainingConfiguration) {
     run.maxLength = 48
+    run.epochs = epochs
     run.learningRate = run.learningRate ?? (run.method == "full" ? 1e-3 : 5e-3)
   }
 
@@ -38,10 +42,13 @@ package enum EmbeddedDemo {
 
   /// The generated reviews.
   static func datasets(seed: UInt32) -> (training: Dataset, validation: Dataset?, test: Dataset?) {
-    let corpus = DemoCorpus.generate(seed: seed)
+    let corpus = DemoCorpus.generate(seed: seed, trainCount: 8000, testCount: 1000)
     let dataset = { (name: String, reviews: [DemoCorpus.Review]) in
       Dataset(name: name, texts: reviews.map(\.text), labels: reviews.map(\.label))
     }
-    return (dataset("the demo's training reviews", corpus.train), nil, dataset("the demo's test reviews", corpus.test))
+    return (
+      dataset("the demo's training reviews", corpus.train), nil,
+      dataset("the demo's test reviews", corpus.test)
+    )
   }
 }

@@ -59,7 +59,8 @@ package struct Evaluator {
     let summary = try EvaluationSummary(
       labels: data.labels, predictions: predictions, losses: losses, classCount: classes)
     let hasSeen = isInTraining.contains(true)
-    let unseen = hasSeen
+    let unseen =
+      hasSeen
       ? try EvaluationSummary(
         labels: data.labels, predictions: predictions, losses: losses, classCount: classes,
         including: isInTraining.map { !$0 }) : nil

@@ -8,9 +8,8 @@ internal import Kernels
 /// A trained file over its base, ready to be asked.
 package final class Inference {
   /// How the file was trained.
-  package let configuration: TrainingConfiguration
-  private let shared: SharedBase
-  private let model: ModelState
+  package var configuration: TrainingConfiguration { trained.configuration }
+  private let trained: TrainedModel
   private let replica: Replica
   private let pool: WorkerPool
   private let communicator: Communicator
@@ -33,32 +32,12 @@ package final class Inference {
     guard (1...1024).contains(threads) else {
       throw Failure(.usage, "--threads is \(threads), expected a whole number from 1 to 1024.")
     }
-    let trained = try communicator.collectively { try TrainedFile(checkpoint) }
-    var configuration = trained.configuration
-    configuration.maxLength = maxLength ?? configuration.maxLength
-    guard configuration.maxLength >= 3 else {
-      throw Failure(.usage, "--max-length is \(configuration.maxLength), expected 3 or more.")
-    }
-    let base = basePath ?? configuration.base
-    shared = try SharedBase(base, communicator)
-    guard shared.sha256 == trained.baseSHA256 else {
-      throw Failure(
-        .badContent,
-        "\(checkpoint) was trained on the base \(trained.baseSHA256.prefix(12))…, but \(base ?? "the demo") is \(shared.sha256.prefix(12))…; pass the base it belongs to with --base."
-      )
-    }
-    let shape = try shared.configuration(
-      labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength)
-    let method = try configuration.fineTuningMethod()
-    let asked: any FineTuningMethod = merged && method.canMerge ? Merged(method) : method
-    model = try ModelState(
-      base: shared.base, names: shared.tensorNames, shape, asked, seed: configuration.seed, overlay: checkpoint,
-      communicator)
+    trained = try TrainedModel(
+      checkpoint: checkpoint, base: basePath, merged: merged, maxLength: maxLength, communicator)
     pool = WorkerPool(count: threads)
     replica = Replica(
-      asked, shape, model.store, pool, seed: configuration.seed, maxLength: configuration.maxLength,
-      trains: false)
-    self.configuration = configuration
+      trained.model.method, trained.shape, trained.model.store, pool, seed: trained.configuration.seed,
+      maxLength: trained.configuration.maxLength, trains: false)
     self.communicator = communicator
     self.screen = screen
   }
@@ -66,7 +45,7 @@ package final class Inference {
   /// Frees what ranks share; collective.
   package func close() throws {
     pool.close()
-    try model.free()
+    try trained.model.free()
   }
 
   /// The metrics of labelled reviews.
@@ -101,6 +80,6 @@ package final class Inference {
 
   private func encode(_ dataset: Dataset) throws -> EncodedReviews {
     try EncodedReviews(
-      dataset, shared.tokenizer, maxLength: configuration.maxLength, communicator, pool)
+      dataset, trained.shared.tokenizer, maxLength: configuration.maxLength, communicator, pool)
   }
 }

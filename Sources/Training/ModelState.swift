@@ -56,11 +56,15 @@ package final class ModelState {
     try window.fill { memory in
       guard let base, let start = memory.baseAddress else { return }
       let store = ParameterStore(table: table, frozen: start, trainable: trainableStart)
-      try ModelState.load(store, trainable: false, base, seed, overlay)
-      if let merged = method as? Merged, let overlay { try ModelState.fold(merged, configuration, into: store, overlay) }
+      _ = try ModelState.load(store, trainable: false, base, seed, overlay)
+      if let merged = method as? Merged, let overlay {
+        try ModelState.fold(merged, configuration, into: store, overlay)
+      }
     }
     try communicator.collectively(where: communicator.isFirst) {
-      if let base { try ModelState.load(store, trainable: true, base, seed, overlay) }
+      guard let base else { return }
+      let fresh = try ModelState.load(store, trainable: true, base, seed, overlay)
+      method.completeInitialization(of: fresh, in: store)
     }
     try communicator.broadcast(trainable)
   }
@@ -72,9 +76,12 @@ package final class ModelState {
 
   /// Refuses a base that lacks tensors or has them in other shapes, and a model that no memory could hold.
   private static func check(_ table: ParameterTable, _ base: Base) throws {
+    let own = ownNames(base)
     for entry in table.entries {
       let (name, shape) = (entry.specification.name, entry.specification.shape)
-      if !mayStartAtRandom(name, in: base, shape) { try base.require(name, shape: shape) }
+      if !mayStartAtRandom(name, in: base, shape, isAdded: !own.contains(name)) {
+        try base.require(name, shape: shape)
+      }
     }
     // Weights once; gradients and two moments for what is trained.
     let needed = 4 * (table.count + 3 * table.trainableCount)
@@ -87,9 +94,12 @@ package final class ModelState {
     }
   }
 
+  /// - Returns: The names of the parameters that neither file brought.
   private static func load(
     _ store: ParameterStore, trainable: Bool, _ base: Base, _ seed: UInt32, _ overlay: String?
-  ) throws {
+  ) throws -> Set<String> {
+    var fresh: Set<String> = []
+    let own = ownNames(base)
     let overlay = try overlay.map { try OpenTensorFile($0, as: [.checkpoint, .model]) }
     let overlaid = Set(try overlay?.file.entries().map(\.name) ?? [])
     for entry in store.table.entries where entry.parameter.isTrainable == trainable {
@@ -98,22 +108,28 @@ package final class ModelState {
       let shape = entry.specification.shape
       if overlaid.contains(name), let overlay {
         try overlay.file.read(name, shape: shape, into: values)
-      } else if mayStartAtRandom(name, in: base, shape) {
+      } else if mayStartAtRandom(name, in: base, shape, isAdded: !own.contains(name)) {
         store.initialize(entry, seed: seed)
+        fresh.insert(name)
       } else {
         try base.read(name, shape: shape, into: values)
       }
     }
+    return fresh
+  }
+
+  /// The names that a base of this shape has, whatever a method adds.
+  private static func ownNames(_ base: Base) -> Set<String> {
+    Set(base.configuration.parameters { _ in false }.map(\.name))
   }
 
   /// Whether a parameter starts at random when the base does not bring it: a head, what a method adds, everything in a
   /// base that is made up. A base without one of its encoder's tensors is damaged.
-  private static func mayStartAtRandom(_ name: String, in base: Base, _ shape: [Int]) -> Bool {
-    if base.isRandom { return true }
-    if name.hasPrefix("classifier.") { return base.shape(name) != shape }
+  private static func mayStartAtRandom(_ name: String, in base: Base, _ shape: [Int], isAdded: Bool) -> Bool {
+    if base.isRandom || isAdded { return true }
+    if HeadDesign.owns(name) { return base.shape(name) != shape }
     if base.shape(name) != nil { return false }
-    let isOfEncoder = name.hasPrefix("bert.embeddings.") || name.hasPrefix("bert.encoder.")
-    return !isOfEncoder || name.contains(".lora_")
+    return !(name.hasPrefix("bert.embeddings.") || name.hasPrefix("bert.encoder."))
   }
 
   /// Folds what a method added into the weights that were just read.
@@ -131,8 +147,10 @@ package final class ModelState {
       try file.file.read(name, shape: entry.specification.shape, into: added.elements(name))
     }
     for entry in store.table.entries where entry.specification.name.hasSuffix(".weight") {
-      let projection = String(entry.specification.name.dropLast(".weight".count))
-      merged.fold(into: store[entry.parameter], of: projection, added)
+      let module = String(entry.specification.name.dropLast(".weight".count))
+      let bias = store.table.entry(module + ".bias").map { store[$0.parameter] }
+      merged.original.fold(
+        into: BaseWeight(name: module, weight: store[entry.parameter], bias: bias), added)
     }
   }
 }

@@ -50,6 +50,7 @@ package final class Optimizer {
   /// - Parameters:
   ///   - gradients: The sum over `count` reviews, in the layout of the trainable block.
   ///   - count: How many reviews it is the sum of.
+  /// - Returns: The Euclidean norm.
   package func norm(of gradients: UnsafePointer<Float>, count: Int) -> Double {
     sumOfSquares(gradients, store.table.trainableCount).squareRoot() / Double(count)
   }

@@ -56,6 +56,7 @@ package final class Replica {
   ///   - step: The optimiser step, for dropout.
   ///   - rank: This rank.
   ///   - size: How many ranks share the reviews.
+  /// - Returns: What this rank computed.
   package func addGradients(
     _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, rank: Int, size: Int
   ) -> Worker.Tally {
@@ -87,7 +88,7 @@ package final class Replica {
     }
   }
 
-  /// The logits of every review, `[count, C]`, on rank 0; nil elsewhere.
+  /// The logits of every review.
   ///
   /// Reviews are cut into passes that depend on the data alone, and ranks take whole passes, so the numbers are the
   /// same, bit for bit, at any number of ranks.
@@ -95,6 +96,7 @@ package final class Replica {
   ///   - data: The reviews.
   ///   - communicator: The ranks that share the passes.
   ///   - progress: Told how many of this rank's tokens are done, and how many it has.
+  /// - Returns: `[count, C]` on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk.
   package func logits(
     _ data: EncodedReviews, _ communicator: Communicator, progress: (Int, Int) -> Void = { _, _ in }

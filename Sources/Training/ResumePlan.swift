@@ -11,7 +11,8 @@ struct ResumePlan {
   private let screen: Screen
 
   init(
-    _ run: TrainingConfiguration, _ checkpoint: TrainingCheckpoint, _ communicator: Communicator, _ screen: Screen
+    _ run: TrainingConfiguration, _ checkpoint: TrainingCheckpoint, _ communicator: Communicator,
+    _ screen: Screen
   ) {
     self.run = run
     self.checkpoint = checkpoint
@@ -57,7 +58,9 @@ struct ResumePlan {
         "\(run.output)/config.json is not of a run that this version knows, perhaps of a model, and would be written over; choose another --output."
       )
     }
-    guard run.resume == "never", let found = try CheckpointFiles(in: run.output).newestValid().found else { return }
+    guard run.resume == "never", let found = try CheckpointFiles(in: run.output).newestValid().found else {
+      return
+    }
     throw Failure(
       .disagreement,
       "the run directory \(run.output) holds this run at step \(found.step); go on with --resume auto, or choose another --output."

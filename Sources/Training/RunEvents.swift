@@ -101,7 +101,8 @@ package struct RunFiles {
     } catch {
       throw Failure(
         .cannotWrite,
-        "the run directory \(directory) cannot be made: check that its parent is a directory you may write to.")
+        "the run directory \(directory) cannot be made: check that its parent is a directory you may write to."
+      )
     }
     try write(Data(), to: ".writable")
     try? FileManager.default.removeItem(atPath: directory + "/.writable")
@@ -113,7 +114,9 @@ package struct RunFiles {
     var kept: [Substring] = []
     if let step, let old = try? String(contentsOfFile: metrics, encoding: .utf8) {
       kept = old.split(separator: "\n").filter { line in
-        guard let event = try? JSONDecoder().decode(EventStep.self, from: Data(line.utf8)) else { return false }
+        guard let event = try? JSONDecoder().decode(EventStep.self, from: Data(line.utf8)) else {
+          return false
+        }
         return event.step <= step
       }
     }
@@ -127,7 +130,8 @@ package struct RunFiles {
   package func append(_ event: RunEvent) throws {
     let line = Data((try jsonText(event, pretty: false) + "\n").utf8)
     guard let handle = FileAppender(path: metrics), handle.append(line) else {
-      throw Failure(.cannotWrite, "\(metrics) cannot be written: check the free space and the permissions there.")
+      throw Failure(
+        .cannotWrite, "\(metrics) cannot be written: check the free space and the permissions there.")
     }
   }
 

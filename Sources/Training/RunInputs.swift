@@ -37,7 +37,8 @@ package struct RunInputs {
     tensorNames = shared.tensorNames
     baseSHA256 = shared.sha256
     tokenizer = shared.tokenizer
-    configuration = try shared.configuration(labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength)
+    configuration = try shared.configuration(
+      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength)
     (training, validation, test) = try communicator.collectively {
       guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
       let read = { (path: String) in
@@ -64,6 +65,8 @@ package struct SharedBase {
   package let sha256: String
   /// How texts become tokens.
   package let tokenizer: WordPieceTokenizer
+  /// Its `config.json`.
+  let configurationJSON: Data
 
   /// Opens a base on one rank a node and tells all ranks what it is.
   /// - Parameters:
@@ -78,9 +81,9 @@ package struct SharedBase {
     func share(_ bytes: @autoclosure () throws -> [UInt8]) throws -> [UInt8] {
       try communicator.shared(from: 0, bytes)
     }
-    let json = Data(try share(Array(base?.configurationJSON ?? Data())))
+    configurationJSON = Data(try share(Array(base?.configurationJSON ?? Data())))
     let source = path.map { $0 + ", configuration" } ?? "the embedded demo"
-    configuration = try BERTConfiguration(json: json, source: source)
+    configuration = try BERTConfiguration(json: configurationJSON, source: source)
     let vocabulary = try share(base?.vocabulary ?? [])
     let settings = try share(Array(jsonText(base?.tokenizerSettings ?? TokenizerSettings()).utf8))
     let names = try share(Array((base?.tensorNames ?? []).joined(separator: "\n").utf8))

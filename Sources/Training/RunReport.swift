@@ -19,7 +19,8 @@ struct RunReport {
   ) {
     let nodes = communicator.nodeCount == 1 ? "1 node" : "\(communicator.nodeCount) nodes"
     screen.line(
-      "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription())")
+      "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription())"
+    )
     let cores = Cores.ofNode
     if communicator.localSize * run.threads > cores {
       let ranks = max(1, cores / run.threads)
@@ -48,12 +49,15 @@ struct RunReport {
     if let method = try? run.fineTuningMethod() {
       for (name, value) in method.settings.sorted(by: { $0.key < $1.key }) { table.add(name, value) }
     }
-    table.add("learning rate", "\(run.learningRate ?? 0), \(run.lrSchedule.rawValue), warm-up \(run.warmupRatio)")
     table.add(
-      "AdamW", "betas \(run.adamBeta1) \(run.adamBeta2), epsilon \(run.adamEpsilon), weight decay \(run.weightDecay)")
+      "learning rate", "\(run.learningRate ?? 0), \(run.lrSchedule.rawValue), warm-up \(run.warmupRatio)")
+    table.add(
+      "AdamW",
+      "betas \(run.adamBeta1) \(run.adamBeta2), epsilon \(run.adamEpsilon), weight decay \(run.weightDecay)")
     table.add("gradient norm", run.maxGradNorm > 0 ? "at most \(run.maxGradNorm)" : "no limit")
     table.add(
-      "batch", "\(run.globalBatchSize) reviews over all ranks"
+      "batch",
+      "\(run.globalBatchSize) reviews over all ranks"
         + (run.accumulationSteps > 1 ? ", \(run.accumulationSteps) to a step" : ""))
     table.add("epochs", "\(run.epochs), \(Format.count(totalSteps)) steps in all")
     table.add("longest review", "\(run.maxLength) tokens")
@@ -65,16 +69,19 @@ struct RunReport {
 
   private func data(_ report: DatasetReport, _ inputs: RunInputs, _ training: EncodedReviews) {
     func describe(_ name: String, _ part: DatasetReport.Part) {
-      var text = "\(name): \(Format.count(part.rows)) reviews, classes \(part.classCounts.map(Format.count).joined(separator: " / "))"
+      var text =
+        "\(name): \(Format.count(part.rows)) reviews, classes \(part.classCounts.map(Format.count).joined(separator: " / "))"
       if part.emptyTexts > 0 { text += ", \(Format.count(part.emptyTexts)) empty" }
       if part.duplicates > 0 {
-        text += ", \(Format.count(part.duplicates)) duplicates (\(Format.count(part.conflictingDuplicates)) with another label)"
+        text +=
+          ", \(Format.count(part.duplicates)) duplicates (\(Format.count(part.conflictingDuplicates)) with another label)"
       }
       screen.line(text)
     }
     describe("training data", report.training)
     screen.line(
-      "  \(Format.fixed(Double(training.tokenCount) / Double(max(1, training.count)), digits: 1)) tokens a review on average")
+      "  \(Format.fixed(Double(training.tokenCount) / Double(max(1, training.count)), digits: 1)) tokens a review on average"
+    )
     if let test = report.test { describe("test data", test) }
     if let seen = report.testRowsInTraining, seen > 0 {
       screen.line("  \(Format.count(seen)) test reviews have a text that also occurs in training")
@@ -83,7 +90,8 @@ struct RunReport {
 
   /// A line for an epoch.
   func epoch(_ event: EpochEvent, of epochs: Int, _ evaluation: Evaluation?) {
-    var line = "epoch \(event.epoch)/\(epochs)  \(Format.duration(event.trainSeconds))  loss \(Format.figure(event.loss, digits: 4))  \(Format.rate(event.reviewsPerSecond)) reviews/s"
+    var line =
+      "epoch \(event.epoch)/\(epochs)  \(Format.duration(event.trainSeconds))  loss \(Format.figure(event.loss, digits: 4))  \(Format.rate(event.reviewsPerSecond)) reviews/s"
     if let summary = evaluation?.summary {
       line += "  accuracy \(Format.figure(summary.accuracy))  F1 \(Format.figure(summary.f1))"
     }
@@ -94,7 +102,9 @@ struct RunReport {
   func closing(_ run: TrainingConfiguration, _ results: RunResults) {
     if let evaluation = results.evaluation {
       let s = evaluation.summary
-      var table = Table(["method", "trained", "accuracy", "95 %", "precision", "recall", "F1", "loss", "time/epoch"])
+      var table = Table([
+        "method", "trained", "accuracy", "95 %", "precision", "recall", "F1", "loss", "time/epoch",
+      ])
       let seconds = results.run.epochs.map(\.trainSeconds)
       table.add(
         run.method,
@@ -102,6 +112,7 @@ struct RunReport {
         Format.figure(s.accuracy), Format.interval(s.accuracyInterval.lower, s.accuracyInterval.upper),
         Format.figure(s.precision), Format.figure(s.recall), Format.figure(s.f1), Format.figure(s.loss),
         Format.duration(seconds.reduce(0, +) / Double(max(1, seconds.count))))
+      screen.line()
       screen.result(table, heading: "\(evaluation.split): \(Format.count(s.reviews)) reviews")
     }
     screen.line("steps done \(Format.count(results.run.steps)) of \(Format.count(results.run.stepsAsked))")

@@ -40,7 +40,8 @@ package struct RunResults: Encodable {
       method: run.method, trainableParameters: model.store.table.trainableCount,
       totalParameters: model.store.table.count, worldSize: worldSize, threads: run.threads,
       allReduceBytesPerStep: allReduceBytesPerStep, steps: state.step, stepsAsked: totalSteps,
-      epochs: state.epochs, peakRSSBytes: peakResidentBytes, baseSHA256: inputs.baseSHA256, output: run.output)
+      epochs: state.epochs, peakRSSBytes: peakResidentBytes, baseSHA256: inputs.baseSHA256, output: run.output
+    )
   }
 
   /// The evaluation's figures and the run's, in one object.

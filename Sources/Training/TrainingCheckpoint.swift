@@ -38,7 +38,8 @@ struct TrainingCheckpoint {
     try writer.describe(
       TensorSchema.firstMoment, "AdamW's running mean of the gradient, of the tensor of the same name")
     try writer.describe(
-      TensorSchema.secondMoment, "AdamW's running mean of the squared gradient, of the tensor of the same name")
+      TensorSchema.secondMoment,
+      "AdamW's running mean of the squared gradient, of the tensor of the same name")
     for entry in model.store.table.trainableEntries {
       let (name, shape) = (entry.specification.name, entry.specification.shape)
       let range = entry.parameter.offset..<entry.parameter.offset + entry.parameter.count
@@ -66,7 +67,8 @@ struct TrainingCheckpoint {
     try writer.setText("base_sha256", baseSHA256)
     try writer.setText("data_sha256", dataSHA256)
     try writer.describe(
-      TensorSchema.tensors, "parameters under their published names; weights are [out, in], numbers have no unit")
+      TensorSchema.tensors,
+      "parameters under their published names; weights are [out, in], numbers have no unit")
     let absent = model.absentFromBase.filter { !$0.parameter.isTrainable }
     for entry in model.store.table.trainableEntries + absent {
       let name = entry.specification.name
@@ -110,7 +112,8 @@ package struct TrainedFile {
   package init(_ path: String) throws {
     let file = try TensorFile(opening: path, as: [.checkpoint, .model])
     guard
-      let configuration = try? JSONDecoder().decode(TrainingConfiguration.self, from: file.json("configuration"))
+      let configuration = try? JSONDecoder().decode(
+        TrainingConfiguration.self, from: file.json("configuration"))
     else { throw Failure(.badContent, "\(path): the attribute configuration is not what train writes.") }
     self.configuration = configuration
     baseSHA256 = try file.text("base_sha256")

@@ -111,7 +111,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     let whole = [
       ("epochs", epochs), ("global-batch-size", globalBatchSize), ("accumulation-steps", accumulationSteps),
       ("keep-checkpoints", keepCheckpoints), ("log-every", logEvery),
-      ("train-limit", trainLimit ?? 1), ("max-steps", maxSteps ?? 1), ("checkpoint-every", checkpointEvery ?? 1),
+      ("train-limit", trainLimit ?? 1), ("max-steps", maxSteps ?? 1),
+      ("checkpoint-every", checkpointEvery ?? 1),
     ]
     // Products of two of them, and of one with the number of reviews, are to stay far from overflow.
     let largest = 1_000_000_000
@@ -119,9 +120,12 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
       try require((1...largest).contains(value), option, value, "a whole number from 1 to \(largest)")
     }
     try require((1...1024).contains(threads), "threads", threads, "a whole number from 1 to 1024")
-    try require((2...100_000).contains(labelCount), "num-labels", labelCount, "a whole number from 2 to 100000")
+    try require(
+      (2...100_000).contains(labelCount), "num-labels", labelCount, "a whole number from 2 to 100000")
     try require((3...largest).contains(maxLength), "max-length", maxLength, "3 or more")
-    for (option, beta) in [("adam-beta1", adamBeta1), ("adam-beta2", adamBeta2), ("warmup-ratio", warmupRatio)] {
+    for (option, beta) in [
+      ("adam-beta1", adamBeta1), ("adam-beta2", adamBeta2), ("warmup-ratio", warmupRatio),
+    ] {
       try require((0..<1).contains(beta), option, beta, "a number from 0 to below 1")
     }
     if let dropout { try require((0..<1).contains(dropout), "dropout", dropout, "a probability below 1") }
@@ -132,7 +136,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
       throw Failure(.usage, "--train-file needs --base: pass an HDF5 base or a Hugging Face directory.")
     }
     if base != nil, trainFile == nil {
-      throw Failure(.usage, "--base needs --train-file: pass a labelled file, or leave out both for the demo.")
+      throw Failure(
+        .usage, "--base needs --train-file: pass a labelled file, or leave out both for the demo.")
     }
   }
 
@@ -153,6 +158,10 @@ extension FineTuningOptions: Codable {
   private enum CodingKeys: String, CodingKey {
     case loraRank = "lora_rank", loraAlpha = "lora_alpha", loraDropout = "lora_dropout"
     case loraTargets = "lora_targets", loraBias = "lora_bias"
+    case loraVariant = "lora_variant", loraPlusRatio = "lora_plus_ratio", loraLayers = "lora_layers"
+    case prefixLength = "prefix_length", prefixBottleneck = "prefix_bottleneck"
+    case adapterConfiguration = "adapter_config", adapterReductionFactor = "adapter_reduction_factor"
+    case adapterActivation = "adapter_activation", adapterLeaveOut = "adapter_leave_out"
   }
 
   /// Reads the options; missing ones have their defaults.
@@ -165,6 +174,17 @@ extension FineTuningOptions: Codable {
     loraTargets = try container.decodeIfPresent([String].self, forKey: .loraTargets) ?? loraTargets
     let bias = try container.decodeIfPresent(String.self, forKey: .loraBias)
     loraBias = bias.flatMap(LoRA.Bias.init) ?? loraBias
+    let variant = try container.decodeIfPresent(String.self, forKey: .loraVariant)
+    loraVariant = variant.flatMap(LoRA.Variant.init) ?? loraVariant
+    loraPlusRatio = try container.decodeIfPresent(Float.self, forKey: .loraPlusRatio) ?? loraPlusRatio
+    loraLayers = try container.decodeIfPresent([Int].self, forKey: .loraLayers)
+    prefixLength = try container.decodeIfPresent(Int.self, forKey: .prefixLength) ?? prefixLength
+    prefixBottleneck = try container.decodeIfPresent(Int.self, forKey: .prefixBottleneck) ?? prefixBottleneck
+    adapterConfiguration =
+      try container.decodeIfPresent(String.self, forKey: .adapterConfiguration) ?? adapterConfiguration
+    adapterReductionFactor = try container.decodeIfPresent(Double.self, forKey: .adapterReductionFactor)
+    adapterActivation = try container.decodeIfPresent(String.self, forKey: .adapterActivation)
+    adapterLeaveOut = try container.decodeIfPresent([Int].self, forKey: .adapterLeaveOut) ?? adapterLeaveOut
   }
 
   /// Writes the options.
@@ -175,5 +195,14 @@ extension FineTuningOptions: Codable {
     try container.encode(loraDropout, forKey: .loraDropout)
     try container.encode(loraTargets, forKey: .loraTargets)
     try container.encode(loraBias.rawValue, forKey: .loraBias)
+    try container.encode(loraVariant.rawValue, forKey: .loraVariant)
+    try container.encode(loraPlusRatio, forKey: .loraPlusRatio)
+    try container.encodeIfPresent(loraLayers, forKey: .loraLayers)
+    try container.encode(prefixLength, forKey: .prefixLength)
+    try container.encode(prefixBottleneck, forKey: .prefixBottleneck)
+    try container.encode(adapterConfiguration, forKey: .adapterConfiguration)
+    try container.encode(adapterReductionFactor, forKey: .adapterReductionFactor)
+    try container.encode(adapterActivation, forKey: .adapterActivation)
+    try container.encode(adapterLeaveOut, forKey: .adapterLeaveOut)
   }
 }

@@ -76,7 +76,8 @@ package final class TrainingRun {
     let steps = run.epochs * order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     totalSteps = min(steps, run.maxSteps ?? steps)
     schedule = LearningRateSchedule(
-      shape: run.lrSchedule, peak: run.learningRate ?? 0, warmupSteps: Int(run.warmupRatio * Double(totalSteps)),
+      shape: run.lrSchedule, peak: run.learningRate ?? 0,
+      warmupSteps: Int(run.warmupRatio * Double(totalSteps)),
       totalSteps: totalSteps)
     checkpoint = TrainingCheckpoint(
       configuration: run, baseSHA256: inputs.baseSHA256, dataSHA256: inputs.dataSHA256)
@@ -86,7 +87,8 @@ package final class TrainingRun {
     let from = try resume.checkpointPath()
     try TrainingRun.agree(run, inputs, from, communicator)
     model = try ModelState(
-      base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed, overlay: from,
+      base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
+      overlay: from,
       communicator)
     replica = Replica(
       method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength)
@@ -189,6 +191,8 @@ package final class TrainingRun {
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
     precondition(Int(sums[1]) == reviews.count, "every review of a step is computed exactly once")
     guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
+    model.method.addRegularizationGradient(
+      to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
     let norm = optimizer.norm(of: gradients, count: reviews.count)
     guard sums[0].isFinite, norm.isFinite else { throw notFinite(loss: sums[0], norm: norm) }
     let rate = schedule.rate(at: state.step)
@@ -235,7 +239,8 @@ package final class TrainingRun {
   private func log(_ window: inout Window) throws {
     let perEpoch = Double(order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep))
     let event = StepEvent(
-      step: state.step, epoch: Double(state.step) / perEpoch, loss: state.windowLoss / Double(max(1, state.windowReviews)),
+      step: state.step, epoch: Double(state.step) / perEpoch,
+      loss: state.windowLoss / Double(max(1, state.windowReviews)),
       learningRate: window.rate, gradientNorm: window.norm,
       reviewsPerSecond: Double(window.reviews) / max(window.seconds, 1e-9),
       tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9))
@@ -258,7 +263,8 @@ package final class TrainingRun {
     state.epochs.append(event)
     (state.epochLoss, state.epochReviews, state.epochTokens, state.epochSeconds) = (0, 0, 0, 0)
     try save()
-    let evaluated = try validation.map { try evaluate($0, "validation") } ?? test.map { try evaluate($0, "test") }
+    let evaluated =
+      try validation.map { try evaluate($0, "validation") } ?? test.map { try evaluate($0, "test") }
     RunReport(screen).epoch(event, of: run.epochs, evaluated ?? nil)
   }
 
@@ -293,7 +299,8 @@ package final class TrainingRun {
       let results = RunResults(
         run, state, lastEvaluation, inputs, model, worldSize: communicator.size,
         // What the collective layer counted; nothing was sent when there was nothing left to train.
-        allReduceBytesPerStep: sent.calls > 0 ? sent.bytes / sent.calls : 4 * model.store.table.trainableCount,
+        allReduceBytesPerStep: sent.calls > 0
+          ? sent.bytes / sent.calls : 4 * model.store.table.trainableCount,
         peakResidentBytes: peaks, totalSteps: totalSteps)
       try files.write(json: results, to: "results.json")
       return results

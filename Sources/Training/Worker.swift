@@ -87,7 +87,8 @@ package final class Worker {
       for review in reviews {
         batch.append(
           tokens: UnsafeBufferPointer(rebasing: ids[data.offsets[review]..<data.offsets[review + 1]]),
-          secondSegmentStart: Int(data.secondSegmentStarts[review]), review: UInt32(truncatingIfNeeded: review))
+          secondSegmentStart: Int(data.secondSegmentStarts[review]),
+          review: UInt32(truncatingIfNeeded: review))
       }
     }
   }

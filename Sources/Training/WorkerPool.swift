@@ -77,12 +77,14 @@ package final class WorkerPool: @unchecked Sendable {
   private func start(_ index: Int) {
     var thread = pthread_t()
     let argument = Unmanaged.passRetained(Start(self, index)).toOpaque()
-    let status = pthread_create(&thread, nil, { argument in
-      guard let argument else { return nil }
-      let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-      start.pool.serve(start.index)
-      return nil
-    }, argument)
+    let status = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+        start.pool.serve(start.index)
+        return nil
+      }, argument)
     precondition(status == 0, "the system gives no more threads")
     threads.append(thread)
   }

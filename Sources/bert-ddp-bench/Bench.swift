@@ -59,7 +59,9 @@ struct Bench: ParsableCommand {
     screen.line(
       "sgemm peak, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak, digits: 1)) GFLOP/s")
     if products { screen.result(ProductTimes.table(size), heading: "Products, one thread") }
-    var table = Table(["method", "tokens/s", "reviews/s", "ms/step", "GFLOP/s", "of peak", "waiting", "peak RSS"])
+    var table = Table([
+      "method", "tokens/s", "reviews/s", "ms/step", "GFLOP/s", "of peak", "waiting", "peak RSS",
+    ])
     for name in methods.split(separator: ",").map(String.init) {
       let result = try Throughput(self, method: name).run(communicator)
       let used = result.flopsPerSecond / 1e9

@@ -67,10 +67,13 @@ struct Throughput {
       guard let base = memory.baseAddress else { return }
       initialize(ParameterStore(table: table, frozen: base, trainable: trainable), trainable: false)
     }
-    guard let frozen = window.pointer.baseAddress else { throw Failure(.other, "no memory for the frozen block") }
+    guard let frozen = window.pointer.baseAddress else {
+      throw Failure(.other, "no memory for the frozen block")
+    }
     let store = ParameterStore(
       table: table, frozen: UnsafeMutablePointer(mutating: frozen), trainable: trainable)
     initialize(store, trainable: true)
+    method.completeInitialization(of: Set(table.trainableEntries.map(\.specification.name)), in: store)
     let pool = WorkerPool(count: bench.threads)
     defer { pool.close() }
     let data = try reviews(communicator, pool, configuration)
@@ -138,7 +141,9 @@ struct Throughput {
       seconds.append(elapsed)
       rates.append(Double(tokens) / elapsed)
       flops.append(
-        reviews.reduce(0) { $0 + method.floatingPointOperations(bench.size.configuration, tokens: data.tokenCount($1)) }
+        reviews.reduce(0) {
+          $0 + method.floatingPointOperations(bench.size.configuration, tokens: data.tokenCount($1))
+        }
           / elapsed)
     }
     let after = communicator.statistics - before
@@ -150,6 +155,7 @@ struct Throughput {
       tokensPerSecond: median(rates), reviewsPerSecond: Double(bench.globalBatchSize) / median(seconds),
       medianStepSeconds: median(seconds), flopsPerSecond: median(flops),
       waitShare: after[.allReduceFloats].seconds / total,
-      bytesPerStep: after[.allReduceFloats].bytes / bench.steps, peakResidentBytes: Int(usage.ru_maxrss) * 1024)
+      bytesPerStep: after[.allReduceFloats].bytes / bench.steps,
+      peakResidentBytes: Int(usage.ru_maxrss) * 1024)
   }
 }

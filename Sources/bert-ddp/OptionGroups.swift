@@ -1,10 +1,12 @@
 import ArgumentParser
 import BERT
+import Failures
 import FineTuning
 import Training
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 extension LoRA.Bias: ExpressibleByArgument {}
+extension LoRA.Variant: ExpressibleByArgument {}
 
 /// What is trained on what.
 struct DataOptions: ParsableArguments {
@@ -32,8 +34,8 @@ struct DataOptions: ParsableArguments {
 
 /// How it is trained.
 struct OptimizerOptions: ParsableArguments {
-  @Option(help: "How often every review is seen.")
-  var epochs = 4
+  @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs)).")
+  var epochs: Int?
   @Option(help: "Learning rate at its highest (default: the method's own).")
   var learningRate: Double?
   @Option(help: "AdamW's epsilon.")
@@ -76,6 +78,24 @@ struct MethodOptions: ParsableArguments {
   var loraTargets = "query,value"
   @Option(help: "Biases trained beside the updates: none, lora_only or all.")
   var loraBias = LoRA.Bias.none
+  @Option(help: "How the update enters: standard, rslora, dora or adapterhub-dora.")
+  var loraVariant = LoRA.Variant.standard
+  @Option(help: "LoRA+: what B's learning rate is multiplied by.")
+  var loraPlusRatio: Float = 1
+  @Option(help: "Layers that get an update, counted from 0, such as 0-3,7 (default: all).")
+  var loraLayers: LayerList?
+  @Option(help: "Positions of prefix tuning's prefix.")
+  var prefixLength = 30
+  @Option(help: "Inner width of the network that makes the prefix.")
+  var prefixBottleneck = 512
+  @Option(help: "An adapter's configuration: pfeiffer, houlsby, parallel or scaled_parallel.")
+  var adapterConfig = "pfeiffer"
+  @Option(help: "Hidden size divided by an adapter's bottleneck (default: the configuration's own).")
+  var adapterReductionFactor: Double?
+  @Option(help: "An adapter's non-linearity: relu, gelu, gelu_new, swish or tanh (default: the configuration's own).")
+  var adapterActivation: String?
+  @Option(help: "Layers without an adapter, counted from 0, such as 0-3,7 (default: none).")
+  var adapterLeaveOut: LayerList?
 
   var fineTuning: FineTuningOptions {
     var options = FineTuningOptions()
@@ -84,7 +104,34 @@ struct MethodOptions: ParsableArguments {
     options.loraDropout = loraDropout
     options.loraTargets = loraTargets.split(separator: ",").map(String.init)
     options.loraBias = loraBias
+    options.loraVariant = loraVariant
+    options.loraPlusRatio = loraPlusRatio
+    options.loraLayers = loraLayers?.layers
+    options.prefixLength = prefixLength
+    options.prefixBottleneck = prefixBottleneck
+    options.adapterConfiguration = adapterConfig
+    options.adapterReductionFactor = adapterReductionFactor
+    options.adapterActivation = adapterActivation
+    options.adapterLeaveOut = adapterLeaveOut?.layers ?? []
     return options
+  }
+}
+
+/// Numbers of layers as a person writes them: single ones and ranges, `0-3,7`.
+struct LayerList: ExpressibleByArgument {
+  let layers: [Int]
+
+  init?(argument: String) {
+    var layers: Set<Int> = []
+    for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      // No BERT has a thousand layers; the limit keeps a slip from filling memory.
+      guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1],
+        first >= 0, first <= last, last < 1000
+      else { return nil }
+      layers.formUnion(first...last)
+    }
+    self.layers = layers.sorted()
   }
 }
 

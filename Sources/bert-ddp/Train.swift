@@ -20,25 +20,23 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Data") var data: DataOptions
   @OptionGroup(title: "Method") var method: MethodOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
-  @OptionGroup(title: "Run") var process: RunOptions
+  @OptionGroup(title: "Run") var place: RunOptions
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configuration = resolved()
+    let configuration = try resolved()
     try configuration.validate()
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration
-      let output = try communicator.shared {
-        Array((process.output ?? Train.newDirectory(method.method)).utf8)
-      }
+      let output = try communicator.shared { Array((place.output ?? Train.newDirectory(method.method)).utf8) }
       configuration.output = String(decoding: output, as: UTF8.self)
       let run = try TrainingRun(configuration, communicator, screen)
       if let results = try run.train(), self.screen.json { screen.json(try jsonText(results)) }
     }
   }
 
-  private func resolved() -> TrainingConfiguration {
+  private func resolved() throws -> TrainingConfiguration {
     var c = TrainingConfiguration()
     (c.base, c.trainFile, c.validationFile, c.testFile) = (
       data.base, data.trainFile, data.validationFile, data.testFile
@@ -46,9 +44,7 @@ struct Train: ParsableCommand {
     (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
     (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
     (c.method, c.methodOptions) = (method.method, method.fineTuning)
-    (c.epochs, c.learningRate, c.adamEpsilon) = (
-      optimizer.epochs, optimizer.learningRate, optimizer.adamEpsilon
-    )
+    (c.learningRate, c.adamEpsilon) = (optimizer.learningRate, optimizer.adamEpsilon)
     (c.adamBeta1, c.adamBeta2, c.weightDecay) = (
       optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay
     )
@@ -60,11 +56,12 @@ struct Train: ParsableCommand {
     )
     (c.seed, c.dropout) = (optimizer.seed, optimizer.dropout)
     (c.resume, c.checkpointEvery, c.keepCheckpoints) = (
-      process.resume, process.checkpointEvery, process.keepCheckpoints
+      place.resume, place.checkpointEvery, place.keepCheckpoints
     )
-    (c.threads, c.logEvery) = (process.threads, process.logEvery)
+    (c.threads, c.logEvery) = (place.threads, place.logEvery)
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
     c.maxLength = data.maxLength ?? c.maxLength
+    c.epochs = optimizer.epochs ?? c.epochs
     return c
   }
 

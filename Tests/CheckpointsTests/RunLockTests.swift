@@ -35,8 +35,7 @@ import Testing
 
   @Test func whateverStandsInTheFileIsNoObstacle() throws {
     let scratch = try Scratch()
-    for text in ["", "host x", "host node\nprocess 1\nsince 2026\n", String(repeating: "\u{0}", count: 5000)]
-    {
+    for text in ["", "host x", "host node\nprocess 1\nsince 2026\n", String(repeating: "\u{0}", count: 5000)] {
       try writeBytes(Array(text.utf8), to: scratch.path(RunLock.fileName))
       _ = try RunLock.take(in: scratch.directory)
     }

@@ -66,6 +66,15 @@ final class ScratchDirectory {
       failure(.noInput) { try Dataset.unlabelled(path: "/dev/zero") }.contains("neither a file nor a pipe"))
   }
 
+  /// Four tebibytes of nothing, which take no room on the disk.
+  @Test func aFileLargerThanTheMemoryIsRefused() throws {
+    let scratch = try ScratchDirectory()
+    let path = try scratch.write([], to: "huge.tsv")
+    try #require(truncate(path, 1 << 42) == 0)
+    #expect(
+      failure(.noInput) { try Dataset.labelled(path: path) }.contains("more than this machine's memory"))
+  }
+
   @Test func aNamedPipeIsReadToItsEnd() async throws {
     let scratch = try ScratchDirectory()
     let pipe = "\(scratch.path)/pipe"

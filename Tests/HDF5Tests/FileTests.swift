@@ -35,8 +35,7 @@ import Testing
       read.hasAttribute("whole"), read.hasAttribute("half"), read.hasAttribute("whole", on: "/nowhere")
     )
     #expect(has == (true, false, false))
-    #expect(throws: HDF5Error(.missing, path: read.path, object: "half", "the attribute is not in the file"))
-    {
+    #expect(throws: HDF5Error(.missing, path: read.path, object: "half", "the attribute is not in the file")) {
       try read.integerAttribute("half")
     }
     #expect(throws: HDF5Error.self) { try read.integerAttribute("number") }

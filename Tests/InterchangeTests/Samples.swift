@@ -27,8 +27,7 @@ enum Samples {
   }
 
   /// The form before 1.6 with one pickle and its storages by key.
-  static func torchStream(_ object: [UInt8], storages: [(key: String, count: Int, bytes: [UInt8])]) -> [UInt8]
-  {
+  static func torchStream(_ object: [UInt8], storages: [(key: String, count: Int, bytes: [UInt8])]) -> [UInt8] {
     var file: [UInt8] = [
       0x80, 2, 0x8A, 0x0A, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E,
     ]

@@ -19,16 +19,37 @@ final class GoldenModel {
 
   /// - Parameters:
   ///   - method: How to fine-tune `fixtures/ckpt/seqcls`.
-  ///   - adapter: A folder of added tensors, and how their names there map to ours.
+  ///   - adapter: A file of added tensors.
+  ///   - further: More such files; the last one that has a tensor counts.
   ///   - types: The name of the token types among the inputs.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
+  ///   - head: Which head.
+  /// - Throws: `Failure` when a fixture is missing or damaged.
+  convenience init(
+    _ method: any FineTuningMethod, adapter: String? = nil, further: [String] = [],
+    types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled
+  ) throws {
+    try self.init(
+      method, files: [adapter].compactMap { $0 } + further, types: types, readsAll: readsAll, head: head)
+  }
+
+  /// - Parameters:
+  ///   - method: How to fine-tune `fixtures/ckpt/seqcls`.
+  ///   - files: Files of added tensors and of heads.
+  ///   - published: The name of one of our parameters in those files; found out from PEFT's names when nil.
+  ///   - types: The name of the token types among the inputs.
+  ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
+  ///   - head: Which head.
+  /// - Throws: `Failure` when a fixture is missing or damaged.
   init(
-    _ method: any FineTuningMethod, adapter: String? = nil, types: String = "token_type_ids",
-    readsAll: Bool = false
+    _ method: any FineTuningMethod, files: [String], published: ((String) -> String)? = nil,
+    types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled
   ) throws {
     let folder = try Fixtures.path("fixtures/ckpt/seqcls")
-    configuration = try BERTConfiguration(
+    var configuration = try BERTConfiguration(
       json: Data(Fixtures.bytes("fixtures/ckpt/seqcls/config.json")), source: folder)
+    configuration.head = head
+    self.configuration = configuration
     let table = try method.table(for: configuration)
     let frozen = UnsafeMutablePointer<Float>.allocate(capacity: max(1, table.frozenCount))
     let trainable = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
@@ -42,12 +63,16 @@ final class GoldenModel {
     workspace.isTraining = true
 
     var archives = [try TensorArchive(opening: folder + "/model.safetensors")]
-    if let adapter { archives.append(try TensorArchive(opening: Fixtures.path("fixtures/" + adapter))) }
+    for file in files { archives.append(try TensorArchive(opening: Fixtures.path("fixtures/" + file))) }
+    let find = { (name: String, archive: TensorArchive) in
+      if let published, archive.entry(named: published(name)) != nil { return published(name) }
+      return GoldenModel.name(name, in: archive)
+    }
     for entry in table.entries {
       let name = entry.specification.name
-      guard let archive = archives.last(where: { $0.entry(named: GoldenModel.name(name, in: $0)) != nil })
+      guard let archive = archives.last(where: { $0.entry(named: find(name, $0)) != nil })
       else { throw Failure(.other, "the fixtures have no \(name)") }
-      try archive.read(GoldenModel.name(name, in: archive), into: store.elements(name))
+      try archive.read(find(name, archive), into: store.elements(name))
     }
     try fillBatch(types, readsAll)
   }
@@ -59,10 +84,20 @@ final class GoldenModel {
   }
 
   private static func name(_ name: String, in archive: TensorArchive) -> String {
-    guard archive.entries.contains(where: { $0.name.hasPrefix("base_model.model.") }) else { return name }
+    guard archive.entries.contains(where: { $0.name.hasPrefix("base_model.model.") }) else {
+      return archive.entry(named: name) == nil ? oldAdapterName(name) : name
+    }
     let plain = "base_model.model." + name
     guard name.hasSuffix(".bias"), archive.entry(named: plain) == nil else { return plain }
     return "base_model.model." + name.dropLast(5) + ".base_layer.bias"
+  }
+
+  /// What the adapter library of 2020 called a tensor of a language adapter.
+  private static func oldAdapterName(_ name: String) -> String {
+    var parts = name.split(separator: ".").map(String.init)
+    if let index = parts.firstIndex(of: "adapters") { parts[index] = "layer_text_lang_adapters" }
+    if let index = parts.firstIndex(of: "invertible_adapters") { parts[index] = "invertible_lang_adapters" }
+    return parts.joined(separator: ".")
   }
 
   private func fillBatch(_ types: String, _ readsAll: Bool) throws {

@@ -25,9 +25,12 @@ struct GoldenTests {
     ]
     if let lora = try? LoRA(loraRank: 8, alpha: 16, dropout: 0) {
       list.append(
-        Case(name: "peft_lora", method: lora, adapter: "peft/lora/adapter_model.safetensors", afterThree: 5e-6))
+        Case(
+          name: "peft_lora", method: lora, adapter: "peft/lora/adapter_model.safetensors", afterThree: 5e-6))
     }
-    if let linear = try? LoRA(loraRank: 4, alpha: 8, dropout: 0, targets: ["query", "key", "value", "dense"], bias: .loraOnly) {
+    if let linear = try? LoRA(
+      loraRank: 4, alpha: 8, dropout: 0, targets: ["query", "key", "value", "dense"], bias: .loraOnly)
+    {
       list.append(
         Case(
           name: "peft_lora_all_linear", method: linear,
@@ -79,7 +82,8 @@ struct GoldenTests {
       let norm = optimizer.norm(of: model.gradients, count: 16)
       optimizer.step(model.gradients, count: 16, norm: norm, learningRate: schedule.rate(at: step))
     }
-    for name in golden.names(under: "after3/") where !name.hasSuffix("key.bias") && !name.hasSuffix("key.base_layer.bias") {
+    for name in golden.names(under: "after3/")
+    where !name.hasSuffix("key.bias") && !name.hasSuffix("key.base_layer.bias") {
       expectClose(
         Array(model.store.elements(Self.ours(name))), try golden.floats("after3/" + name),
         absolute: test.afterThree, name)

@@ -42,6 +42,7 @@ func measure(_ world: Communicator) throws {
   for shift in [16, 18, 20, 21, 22, 23, 24, 27] {
     world.chunkBytes = 1 << shift
     line("all-reduce in pieces of \(1 << (shift - 10)) KiB", largest, try median(largest, 5, pending: false))
+    line("behind work in pieces of \(1 << (shift - 10)) KiB", largest, try median(largest, 5, pending: true))
   }
   world.chunkBytes = usual
 }

@@ -14,8 +14,7 @@ private func expectSums(of count: Int, _ world: Communicator, _ findings: Findin
 }
 
 /// Runs work with buffers cut into pieces of so many bytes.
-func withChunks<Result>(of bytes: Int, _ world: Communicator, _ work: () throws -> Result) rethrows -> Result
-{
+func withChunks<Result>(of bytes: Int, _ world: Communicator, _ work: () throws -> Result) rethrows -> Result {
   let usual = world.chunkBytes
   world.chunkBytes = bytes
   defer { world.chunkBytes = usual }

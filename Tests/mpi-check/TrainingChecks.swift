@@ -8,43 +8,47 @@ import TestSupport
 import Training
 
 /// What must hold of training at any number of ranks: every rank compares the job's run with one of its own, alone.
-let trainingChecks: [Check] = FineTuningMethods.names.flatMap { name in
-  [
-    Check("\(name): losses and trained tensors are those of one rank, dropout on, with a short last step") {
-      try compare(try TrialRun(name, reviews: 45), steps: 14, threads: 1, $0, $1)
+let trainingChecks: [Check] =
+  FineTuningMethods.names.flatMap { name in
+    [
+      Check("\(name): losses and trained tensors are those of one rank, dropout on, with a short last step") {
+        try compare(try TrialRun(name, reviews: 45), steps: 14, threads: 1, $0, $1)
+      },
+      Check("\(name): the same with two threads a rank") {
+        try compare(try TrialRun(name, reviews: 45), steps: 8, threads: 2, $0, $1)
+      },
+    ]
+  } + [
+    Check("a step of fewer reviews than ranks is complete, and nobody waits for ever") {
+      try compare(try TrialRun("lora", reviews: 2), steps: 3, threads: 1, $0, $1)
     },
-    Check("\(name): the same with two threads a rank") {
-      try compare(try TrialRun(name, reviews: 45), steps: 8, threads: 2, $0, $1)
+    Check("a step all-reduces 4 bytes for each trainable parameter and nothing else of its gradients") {
+      world, findings in
+      let trial = try TrialRun("lora", reviews: 45)
+      let before = world.statistics
+      _ = try trial.train(steps: 5, threads: 1, world)
+      let sent = (world.statistics - before)[.allReduceFloats]
+      findings.expectEqual(sent.bytes, 5 * 4 * trial.table.trainableCount, "bytes of five steps")
+      findings.expectEqual(sent.calls, 5, "all-reduces of five steps")
+    },
+    Check("an evaluation gives the same logits, bit for bit, at any number of ranks and threads") {
+      world, findings in
+      let trial = try TrialRun("full", reviews: 301)
+      let alone = Communicator(program: "mpi-check")
+      let expected = try trial.logits(threads: 1, alone)
+      for threads in [1, 2] {
+        let found = try trial.logits(threads: threads, world)
+        if world.isFirst { findings.expect(found == expected, "logits differ with \(threads) threads") }
+      }
+    },
+    Check("a fault is noticed: a run with another seed is not the same") { world, findings in
+      let one = try TrialRun("full", reviews: 45).train(steps: 6, threads: 1, world)
+      let other = try TrialRun("full", reviews: 45, seed: 2).train(steps: 6, threads: 1, world)
+      findings.expect(
+        differenceReport(one.losses, other.losses, absolute: 1e-5) != nil,
+        "another seed gives the same losses")
     },
   ]
-} + [
-  Check("a step of fewer reviews than ranks is complete, and nobody waits for ever") {
-    try compare(try TrialRun("lora", reviews: 2), steps: 3, threads: 1, $0, $1)
-  },
-  Check("a step all-reduces 4 bytes for each trainable parameter and nothing else of its gradients") { world, findings in
-    let trial = try TrialRun("lora", reviews: 45)
-    let before = world.statistics
-    _ = try trial.train(steps: 5, threads: 1, world)
-    let sent = (world.statistics - before)[.allReduceFloats]
-    findings.expectEqual(sent.bytes, 5 * 4 * trial.table.trainableCount, "bytes of five steps")
-    findings.expectEqual(sent.calls, 5, "all-reduces of five steps")
-  },
-  Check("an evaluation gives the same logits, bit for bit, at any number of ranks and threads") { world, findings in
-    let trial = try TrialRun("full", reviews: 301)
-    let alone = Communicator(program: "mpi-check")
-    let expected = try trial.logits(threads: 1, alone)
-    for threads in [1, 2] {
-      let found = try trial.logits(threads: threads, world)
-      if world.isFirst { findings.expect(found == expected, "logits differ with \(threads) threads") }
-    }
-  },
-  Check("a fault is noticed: a run with another seed is not the same") { world, findings in
-    let one = try TrialRun("full", reviews: 45).train(steps: 6, threads: 1, world)
-    let other = try TrialRun("full", reviews: 45, seed: 2).train(steps: 6, threads: 1, world)
-    findings.expect(
-      differenceReport(one.losses, other.losses, absolute: 1e-5) != nil, "another seed gives the same losses")
-  },
-]
 
 /// The tolerances are those of float sums in another order: losses 1e-5, each trained tensor 1e-4 of its norm. A key's
 /// bias has a true gradient of zero, so AdamW steps along rounding noise; it is left out.

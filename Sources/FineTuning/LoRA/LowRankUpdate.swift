@@ -1,6 +1,6 @@
-package import BERT
+internal import BERT
 internal import Kernels
-package import Tensors
+internal import Tensors
 
 /// LoRA's branch: adds `s · B(A(dropout(x)))` to the output of a projection.
 final class LowRankUpdate: ProjectionBranch {
@@ -21,6 +21,8 @@ final class LowRankUpdate: ProjectionBranch {
   }
 
   var needsBias: Bool { false }
+  /// `reduced` and its gradient, the mask, and the input after dropout.
+  var floatsPerRow: Int { 2 * a.rows + (a.columns + 128) / 4 + a.columns }
   var isTrainable: Bool { a.isTrainable || b.isTrainable }
 
   /// `y += s · (drop(x) Aᵀ) Bᵀ`; keeps `drop(x) Aᵀ`, `[rows, r]`, and the mask.
@@ -57,6 +59,21 @@ final class LowRankUpdate: ProjectionBranch {
     let share = arena.matrix(rows.count, a.columns)
     multiply(dReduced, .plain, workspace[a], .plain, into: share)
     addMasked(mask, share, to: dx)
+  }
+
+  /// The rows of `W + s B A`, with the update's own s or another.
+  func rows(of weight: Parameter, scale: Float? = nil, _ workspace: Workspace) -> UpdatedRows {
+    UpdatedRows(weight: workspace[weight], a: workspace[a], b: workspace[b], scale: scale ?? self.scale)
+  }
+
+  /// Adds the gradients of A and B from that of some rows of the product `B A`.
+  func addGradients(ofRows range: Range<Int>, _ dProduct: Matrix, _ workspace: Workspace) {
+    if let dB = workspace.gradient(of: b) {
+      multiply(dProduct, .plain, workspace[a], .transposed, into: dB.rows(range), beta: 1)
+    }
+    if let dA = workspace.gradient(of: a) {
+      multiply(workspace[b].rows(range), .transposed, dProduct, .plain, into: dA, beta: 1)
+    }
   }
 
   private func dropped(_ x: Matrix, _ workspace: Workspace) -> Matrix {

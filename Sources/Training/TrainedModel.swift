@@ -1,0 +1,50 @@
+internal import BERT
+internal import Collectives
+internal import Failures
+internal import FineTuning
+
+/// A checkpoint or `model.h5` over the base that it belongs to, in memory.
+struct TrainedModel {
+  /// How it was trained.
+  let configuration: TrainingConfiguration
+  /// The base.
+  let shared: SharedBase
+  /// The base's shape with the run's classes and dropout.
+  let shape: BERTConfiguration
+  /// The numbers.
+  let model: ModelState
+
+  /// Loads a trained file; collective.
+  /// - Parameters:
+  ///   - checkpoint: A checkpoint or `model.h5`.
+  ///   - base: The base it belongs to; where it was trained from when nil.
+  ///   - merged: Whether what a method added is folded into the weights, where the method can do that.
+  ///   - maxLength: The longest review; as in training when nil.
+  ///   - communicator: All ranks.
+  /// - Throws: The same `Failure` on all ranks: of kind `badContent` when it belongs to another base.
+  init(
+    checkpoint: String, base: String?, merged: Bool, maxLength: Int? = nil, _ communicator: Communicator
+  ) throws {
+    let trained = try communicator.collectively { try TrainedFile(checkpoint) }
+    var configuration = trained.configuration
+    configuration.maxLength = maxLength ?? configuration.maxLength
+    guard configuration.maxLength >= 3 else {
+      throw Failure(.usage, "--max-length is \(configuration.maxLength), expected 3 or more.")
+    }
+    let base = base ?? configuration.base
+    shared = try SharedBase(base, communicator)
+    guard shared.sha256 == trained.baseSHA256 else {
+      throw Failure(
+        .badContent,
+        "\(checkpoint) was trained on the base \(trained.baseSHA256.prefix(12))…, but \(base ?? "the demo") is \(shared.sha256.prefix(12))…; pass the base it belongs to with --base."
+      )
+    }
+    shape = try shared.configuration(
+      labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength)
+    let method = try configuration.fineTuningMethod()
+    model = try ModelState(
+      base: shared.base, names: shared.tensorNames, shape, merged && method.canMerge ? Merged(method) : method,
+      seed: configuration.seed, overlay: checkpoint, communicator)
+    self.configuration = configuration
+  }
+}
