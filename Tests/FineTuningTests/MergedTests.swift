@@ -15,11 +15,10 @@ struct MergedTests {
     let configuration = trained.configuration
     let plain = TinyModel(configuration, table: try merged.table(for: configuration)) { merged.model($0, $1) }
     plain.copyParameters(from: trained)
-    for projection in plain.model.projections {
-      method.fold(
-        into: BaseWeight(
-          name: projection.name, weight: plain.store[projection.weight], bias: plain.store[projection.bias]),
-        trained.store)
+    for entry in plain.table.entries where entry.specification.name.hasSuffix(".weight") {
+      let name = String(entry.specification.name.dropLast(".weight".count))
+      let bias = plain.table.entry(name + ".bias").map { plain.store[$0.parameter] }
+      method.fold(into: BaseWeight(name: name, weight: plain.store[entry.parameter], bias: bias), trained.store)
     }
     return plain
   }
@@ -48,26 +47,19 @@ struct MergedTests {
     #expect(model.projections.allSatisfy { $0.branch == nil } && !model.encoder.needsGradient)
   }
 
-  /// LoRA's fold is the formula in `Double`, rounded once, at the projections with an update; others keep every bit.
-  @Test
-  func fold() throws {
-    let lora = try LoRA(loraRank: 3, alpha: 5, targets: ["query", "output.dense"])
-    let trained = try MethodCase(method: lora).variedModel()
-    let plain = try Self.merged(trained, lora)
-    for projection in plain.model.projections {
-      let (before, after) = (trained.store[projection.name + ".weight"], plain.store[projection.weight])
-      let isTarget = lora.targets(projection.name)
-      for r in 0..<before.rows {
-        for c in 0..<before.columns {
-          var expected = Double(before.row(r)[c])
-          if isTarget {
-            let a = trained.store[projection.name + ".lora_A.weight"]
-            let b = trained.store[projection.name + ".lora_B.weight"]
-            for k in 0..<a.rows { expected += 5.0 / 3 * Double(b.row(r)[k]) * Double(a.row(k)[c]) }
-          }
-          expectClose(after.row(r)[c], expected, relative: isTarget ? 0x1p-23 : 0, absolute: 1e-12)
-        }
-      }
+  /// The fold changes what a projection or a table has an update for, and keeps every bit of everything else.
+  @Test(arguments: mergeable)
+  func untouched(_ test: MethodCase) throws {
+    let trained = try test.variedModel()
+    let plain = try Self.merged(trained, test.method)
+    let added = try test.method.addedParameters(trained.configuration).map(\.name)
+    for entry in plain.table.entries {
+      let name = entry.specification.name
+      let module = name.split(separator: ".").dropLast().joined(separator: ".")
+      let isSame = Array(plain.store.elements(name)) == Array(trained.store.elements(name))
+      let hasUpdate = added.contains { $0.hasPrefix(module + ".") }
+      if name.hasSuffix(".weight") { #expect(isSame == !hasUpdate, "\(name)") }
+      if name.hasSuffix(".bias"), !hasUpdate { #expect(isSame, "\(name)") }
     }
   }
 }
