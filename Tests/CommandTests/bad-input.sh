@@ -185,7 +185,7 @@ option() { refused "$1" 64 "${@:2}"; }
 option "--lora-rank 0" "--lora-rank is 0" -- "${train[@]}" --method lora --lora-rank 0
 option "an unknown method" --method '"magic"' lora bitfit -- "${train[@]}" --method magic
 option "an unknown target" --lora-targets '"qwery"' query -- "${train[@]}" --method lora --lora-targets qwery
-refused "a rank beyond reason" 1 "--lora-rank" GiB -- "${train[@]}" --method lora --lora-rank 1000000000
+option "a rank beyond reason" --lora-rank 65,536 -- "${train[@]}" --method lora --lora-rank 1000000000
 option "an unknown option" --learningrate --learning-rate --help -- "${train[@]}" --learningrate 1
 option "an unknown command" evalute evaluate -- evalute --checkpoint run/model.h5
 option "a word that is no option" "'fast'" --help -- "${train[@]}" fast

@@ -78,7 +78,7 @@ for count in 1 2 3 4; do
   bytes=$(sed -nE 's/.*"all_reduce_bytes_per_step" : ([0-9]+).*/\1/p' "$run/results.json")
   trained=$(sed -nE 's/.*"trainable_parameters" : ([0-9]+).*/\1/p' "$run/results.json")
   holds "$bytes bytes a step for $trained numbers" [ "$bytes" -eq $((4 * trained)) ]
-  holds "no closing table: $(cat "$out")" grep -q '^test: 500 reviews' "$out"
+  holds "no closing table: $(cat "$out")" grep -q '^test: 1,000 reviews' "$out"
   holds "no run directory: $(cat "$out")" grep -q "results in $run" "$out"
   ! grep -q $'[\e\r]' "$out" || complain "control characters, though this is no terminal"
   conclude "the demo on $(of "$count")"
