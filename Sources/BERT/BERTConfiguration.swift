@@ -166,9 +166,9 @@ private struct ConfigurationFile: Decodable {
     func refuse(_ found: String, _ expected: String) -> Failure {
       Failure(.badContent, "\(source): \(found), expected \(expected); only BERT encoders can be fine-tuned.")
     }
-    if let model_type, model_type != "bert" { throw refuse("model_type is \"\(model_type)\"", "\"bert\"") }
-    if let position_embedding_type, position_embedding_type != "absolute" {
-      throw refuse("position_embedding_type is \"\(position_embedding_type)\"", "\"absolute\"")
+    if let found = model_type, found != "bert" { throw refuse("model_type is \"\(found)\"", "\"bert\"") }
+    if let found = position_embedding_type, found != "absolute" {
+      throw refuse("position_embedding_type is \"\(found)\"", "\"absolute\"")
     }
     if is_decoder == true { throw refuse("is_decoder is true", "false") }
     if add_cross_attention == true { throw refuse("add_cross_attention is true", "false") }

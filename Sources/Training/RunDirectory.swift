@@ -21,6 +21,8 @@ final class RunDirectory {
     hadLock = files.has(RunLock.fileName)
     try files.makeDirectory()
     lock = try RunLock.take(in: path)
+    // Now that nobody else writes here: what a killed run left half-written.
+    try CheckpointFiles(in: path).removeStaleTemporaries()
     self.path = path
     made = missing
   }

@@ -26,7 +26,9 @@ struct ConfigurationFile {
     let file = try ConfigurationFile(path)
     do {
       return try BertDDP.parseAsRoot(file.joined(to: rest))
-    } catch  where BertDDP.exitCode(for: error) != .success {
+    } catch {
+      // Help and the version come as errors too.
+      guard BertDDP.exitCode(for: error) != .success else { throw error }
       throw file.fault(error, rest) ?? error
     }
   }
@@ -74,11 +76,8 @@ struct ConfigurationFile {
   private func fault(_ error: any Error, _ rest: [String]) -> Failure? {
     let message = BertDDP.message(for: error)
     for line in options.map(\.line) {
-      do {
-        _ = try BertDDP.parseAsRoot(joined(to: rest, without: line))
-      } catch  where BertDDP.message(for: error) == message {
-        continue
-      } catch {}
+      let remaining = Result { try BertDDP.parseAsRoot(joined(to: rest, without: line)) }
+      if case .failure(let other) = remaining, BertDDP.message(for: other) == message { continue }
       return Failure(.badContent, "\(path):\(line): \(BertDDP.sentence(on: error))")
     }
     return nil

@@ -33,19 +33,23 @@ struct Import: ParsableCommand {
           "\(output): \(Format.count(base.tensorNames.count)) tensors, \(Format.bytes(bytes)), base \(base.contentSHA256.prefix(12))…"
         )
         if self.screen.json {
-          screen.json(
-            try jsonText(
-              Summary(
-                output: output, tensors: base.tensorNames.count, bytes: bytes, base_sha256: base.contentSHA256
-              )))
+          let summary = Summary(
+            output: output, tensors: base.tensorNames.count, bytes: bytes, contentSHA256: base.contentSHA256)
+          screen.json(try jsonText(summary))
         }
       }
     }
   }
 
   private struct Summary: Encodable {
-    let output: String, tensors: Int, bytes: Int
-    // swift-format-ignore: AlwaysUseLowerCamelCase
-    let base_sha256: String
+    let output: String
+    let tensors: Int
+    let bytes: Int
+    let contentSHA256: String
+
+    private enum CodingKeys: String, CodingKey {
+      case output, tensors, bytes
+      case contentSHA256 = "base_sha256"
+    }
   }
 }

@@ -24,6 +24,7 @@ final class GoldenModel {
   ///   - types: The name of the token types among the inputs.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
   ///   - head: Which head.
+  /// - Throws: `Failure` when a fixture is missing or damaged.
   convenience init(
     _ method: any FineTuningMethod, adapter: String? = nil, further: [String] = [],
     types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled
@@ -39,6 +40,7 @@ final class GoldenModel {
   ///   - types: The name of the token types among the inputs.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
   ///   - head: Which head.
+  /// - Throws: `Failure` when a fixture is missing or damaged.
   init(
     _ method: any FineTuningMethod, files: [String], published: ((String) -> String)? = nil,
     types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled

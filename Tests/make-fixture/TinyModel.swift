@@ -1,6 +1,5 @@
 import BERT
 import Demo
-import Failures
 import FoundationEssentials
 import Interchange
 import Randomness
@@ -19,11 +18,15 @@ enum TinyModel {
       try Data(DemoVocabulary.fileContent.utf8).write(to: URL(filePath: path + "/vocab.txt"))
       try write(path)
     }
-    try add("base") { try SafeTensors.write(tensors, to: $0 + "/model.safetensors", source: numbers(seed: 1)) }
+    try add("base") {
+      try SafeTensors.write(tensors, to: $0 + "/model.safetensors", source: numbers(seed: 1))
+    }
     try add("base other") {
       try SafeTensors.write(tensors, to: $0 + "/model.safetensors", source: numbers(seed: 2))
     }
-    try add("base bin") { try PyTorchFile.write(tensors, to: $0 + "/pytorch_model.bin", source: numbers(seed: 1)) }
+    try add("base bin") {
+      try PyTorchFile.write(tensors, to: $0 + "/pytorch_model.bin", source: numbers(seed: 1))
+    }
     try add("base sharded") { try writeShards(tensors, in: $0) }
     try add("base without a tensor") {
       let fewer = tensors.filter { $0.name != lostTensor }

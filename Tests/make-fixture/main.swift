@@ -1,15 +1,38 @@
 import Failures
+import FoundationEssentials
 import Glibc
 
-// make-fixture DIRECTORY: writes tiny models and data there, for scripts that test the commands on a bare machine.
+// For scripts that test the commands on a bare machine:
+//   make-fixture DIRECTORY           writes tiny models and data there
+//   make-fixture check-json FILE…    says whether each file is JSON; a .jsonl file, whether each of its lines is
 do {
-  guard CommandLine.arguments.count == 2 else {
-    throw Failure(.usage, "expected one argument: the directory to write to")
+  let arguments = Array(CommandLine.arguments.dropFirst())
+  if arguments.first == "check-json" {
+    for path in arguments.dropFirst() { try checkJSON(path) }
+  } else if arguments.count == 1 {
+    try TinyModel.writeAll(in: arguments[0])
+    try TinyData.writeAll(in: arguments[0])
+  } else {
+    throw Failure(.usage, "expected the directory to write to, or check-json and files")
   }
-  let directory = CommandLine.arguments[1]
-  try TinyModel.writeAll(in: directory)
-  try TinyData.writeAll(in: directory)
 } catch {
   print("make-fixture: \(error)")
   exit((error as? Failure)?.exitStatus ?? 1)
+}
+
+/// Takes any value: what matters is that the decoder could read all of it.
+struct AnyJSON: Decodable {
+  init(from decoder: any Decoder) {}
+}
+
+func checkJSON(_ path: String) throws {
+  let content = try Data(contentsOf: URL(filePath: path))
+  let values = path.hasSuffix(".jsonl") ? content.split(separator: UInt8(ascii: "\n")) : [content]
+  for (index, value) in values.enumerated() {
+    do {
+      _ = try JSONDecoder().decode(AnyJSON.self, from: Data(value))
+    } catch {
+      throw Failure(.badContent, "\(path), value \(index + 1), is not JSON")
+    }
+  }
 }

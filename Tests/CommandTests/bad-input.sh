@@ -1,0 +1,320 @@
+#!/usr/bin/env bash
+# Every bad input, as a plain command and on four ranks: it ends by itself with the exit status of its kind, says one
+# sentence that names the file and what was expected, and leaves the folder as it was. Odd input that is good is taken.
+#
+#   Tests/CommandTests/bad-input.sh [FOLDER OF THE PROGRAMS]
+set -euo pipefail
+
+# shellcheck source=Tests/CommandTests/lib/checks.sh
+. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/checks.sh" "$@"
+
+# Checks that arguments are refused: with a status, and one sentence that has these words.
+refused() { # NAME STATUS WORD… -- ARGUMENT…
+  local name=$1 expected=$2 words=() count word sentence first='' before
+  shift 2
+  while [ "$1" != -- ]; do words+=("$1"); shift; done
+  shift
+  before=$(snapshot)
+  for count in 1 4; do
+    ranks "$count" "$@"
+    holds "status $status, expected $expected" [ "$status" -eq "$expected" ]
+    sentence=$(grep -aE '^(error|bert-ddp): ' "$err" || true)
+    if [ "$(grep -acE '^(error|bert-ddp): ' "$err")" -ne 1 ]; then
+      complain "not one sentence: $(head -c 2000 "$err")"
+    elif grep -aqvE '^(error|bert-ddp|warning): ' "$err"; then
+      complain "more than a sentence: $(head -c 2000 "$err")"
+    fi
+    # Free bytes of the disk change.
+    sentence=$(sed -E 's/[0-9]{9,} are available/N are available/' <<<"${sentence#*: }")
+    holds "a long sentence: $sentence" [ "${#sentence}" -le 400 ]
+    for word in "${words[@]}"; do
+      [[ $sentence == *"$word"* ]] || complain "no \"$word\" in: $sentence"
+    done
+    if [ "$count" -eq 1 ]; then
+      first=$sentence
+    else
+      holds "alone it said: $first -- now: $sentence" [ "$sentence" = "$first" ]
+    fi
+    holds "the folder changed: $(diff <(echo "$before") <(snapshot) | head -n 5)" [ "$(snapshot)" = "$before" ]
+    conclude "$name, $(of "$count")"
+    [ -z "${VERBOSE:-}" ] || echo "          $status $sentence"
+  done
+}
+
+# Training that would be sound but for what is said beside it.
+train=(train --base base --train-file train.tsv --max-length 32 --max-steps 2 --learning-rate 1e-3 --output new)
+
+# A copy of a base, to be damaged.
+copy() { cp -r "$1" "$2"; }
+# Inverts a bit of a file.
+flip() { # FILE OFFSET
+  local byte
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+  # shellcheck disable=SC2059
+  printf "\\x$(printf %x $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+# A table with a header and lines.
+table() { printf 'id\tdocument\tlabel\n'; printf '%b\n' "$@"; }
+
+echo "-- What sound runs leave"
+succeed 1 import base --output base.h5
+succeed 1 "${train[@]}" --base base.h5 --output run --max-steps 4 --checkpoint-every 2 --test-file test.tsv
+for file in model.h5 checkpoint-2.h5 checkpoint-4.h5; do holds "no $file" [ -e "run/$file" ]; done
+conclude "import and training for the checks below"
+
+echo "-- Missing"
+refused "a training file that is missing" 66 nowhere.tsv -- "${train[@]}" --train-file nowhere.tsv
+refused "a test file that is missing" 66 nowhere.tsv -- "${train[@]}" --test-file nowhere.tsv
+refused "a training file that is a folder" 66 base directory -- "${train[@]}" --train-file base
+refused "a base that is missing" 66 nowhere -- "${train[@]}" --base nowhere
+mkdir "no base"
+refused "a folder without config.json" 66 "no base" config.json -- "${train[@]}" --base "no base"
+refused "import of a folder without config.json" 66 "no base" config.json -- import "no base" --output new.h5
+copy base "without weights" && rm "without weights/model.safetensors"
+refused "a folder without weights" 66 "without weights" model.safetensors -- "${train[@]}" --base "without weights"
+copy base "without vocabulary" && rm "without vocabulary/vocab.txt"
+refused "a folder without vocab.txt" 66 "without vocabulary" vocab.txt -- "${train[@]}" --base "without vocabulary"
+copy "base sharded" "without a shard" && rm "without a shard/model-00002-of-00002.safetensors"
+refused "a shard that is missing" 66 model-00002-of-00002.safetensors -- "${train[@]}" --base "without a shard"
+refused "a checkpoint that is missing" 66 nowhere.h5 -- evaluate --checkpoint nowhere.h5 --test-file test.tsv
+refused "a checkpoint to go on from that is missing" 66 nowhere.h5 -- "${train[@]}" --resume nowhere.h5
+refused "texts to predict that are missing" 66 nowhere.txt -- predict --checkpoint run/model.h5 --input nowhere.txt
+refused "a file to inspect that is missing" 66 nowhere.h5 -- inspect nowhere.h5
+if [ "$(id -u)" -ne 0 ]; then
+  cp train.tsv secret.tsv && chmod 000 secret.tsv
+  refused "a training file that may not be read" 66 secret.tsv "denied" -- "${train[@]}" --train-file secret.tsv
+else
+  echo "skipped a file that may not be read: root may read it"
+fi
+
+echo "-- Damaged models"
+copy base "cut" && truncate -s 100000 cut/model.safetensors
+refused "safetensors cut short" 65 cut/model.safetensors -- "${train[@]}" --base cut
+refused "import of safetensors cut short" 65 cut/model.safetensors -- import cut --output new.h5
+copy "base bin" "cut bin" && truncate -s 100000 "cut bin/pytorch_model.bin"
+refused "pytorch_model.bin cut short" 65 "cut bin/pytorch_model.bin" -- "${train[@]}" --base "cut bin"
+: >"cut bin/pytorch_model.bin"
+refused "an empty pytorch_model.bin" 65 "cut bin/pytorch_model.bin" empty -- "${train[@]}" --base "cut bin"
+head -c 100000 base.h5 >cut.h5
+refused "an HDF5 base cut short" 65 cut.h5 bytes -- "${train[@]}" --base cut.h5
+cp base.h5 flipped.h5 && flip flipped.h5 90000
+refused "an HDF5 base with a wrong bit" 65 flipped.h5 damaged SHA-256 -- "${train[@]}" --base flipped.h5
+cp base.h5 seal.h5 && flip seal.h5 20
+refused "an HDF5 base with a wrong bit in its seal" 65 seal.h5 damaged -- "${train[@]}" --base seal.h5
+refused "a text as the base" 65 train.tsv "bert-ddp" -- "${train[@]}" --base train.tsv
+refused "a checkpoint as the base" 65 run/checkpoint-4.h5 base -- "${train[@]}" --base run/checkpoint-4.h5
+refused "a base as the checkpoint" 65 base.h5 checkpoint -- evaluate --checkpoint base.h5 --test-file test.tsv
+head -c 100000 run/checkpoint-4.h5 >cut-checkpoint.h5
+refused "a checkpoint cut short" 65 cut-checkpoint.h5 -- evaluate --checkpoint cut-checkpoint.h5 --test-file test.tsv
+cp run/model.h5 flipped-model.h5 && flip flipped-model.h5 70000
+refused "a model with a wrong bit" 65 flipped-model.h5 -- predict --checkpoint flipped-model.h5 --input test.tsv
+refused "inspecting a model with a wrong bit" 65 flipped-model.h5 -- inspect flipped-model.h5
+lost=bert.encoder.layer.1.intermediate.dense.weight
+refused "a tensor of another shape" 65 $lost "[64, 33]" "[64, 32]" -- "${train[@]}" --base "base of another shape"
+refused "tensors of whole numbers" 65 model.safetensors "I32" -- "${train[@]}" --base "base of whole numbers"
+refused "a tensor that is missing" 65 "base without a tensor" $lost "[64, 32]" -- \
+  "${train[@]}" --base "base without a tensor"
+copy base "other sizes" && sed -i 's/"hidden_size": 32/"hidden_size": 16000000/' "other sizes/config.json"
+refused "sizes that no tensor has" 65 "other sizes" word_embeddings "16000000" -- "${train[@]}" --base "other sizes"
+mkdir -p "base of evil" && cp base/config.json base/vocab.txt "base of evil"
+# What torch.save wrote before version 1.6: a magic number, a version, facts of the machine, then the object.
+printf '\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}(X\x0d\0\0\0little_endian\x88u.%b' \
+  '\x80\x02cposix\nsystem\nX\x0b\0\0\0touch pwned\x85R.' >"base of evil/pytorch_model.bin"
+refused "a pickle that runs something" 65 "base of evil/pytorch_model.bin" "posix system" -- "${train[@]}" --base "base of evil"
+
+echo "-- Configurations and vocabularies"
+copy base "no json" && echo 'hidden_size = 32' >"no json/config.json"
+refused "config.json that is not JSON" 65 "no json/config.json" JSON -- "${train[@]}" --base "no json"
+copy base "roberta" && sed -i 's/"model_type": "bert"/"model_type": "roberta"/' roberta/config.json
+refused "another architecture" 65 roberta/config.json model_type '"bert"' -- "${train[@]}" --base roberta
+copy base "silu" && sed -i 's/"hidden_act": "gelu"/"hidden_act": "quick_silu"/' silu/config.json
+refused "another activation" 65 silu/config.json hidden_act quick_silu gelu -- "${train[@]}" --base silu
+copy base "heads" && sed -i 's/"num_attention_heads": 2/"num_attention_heads": 5/' heads/config.json
+refused "heads that do not divide the width" 65 heads/config.json num_attention_heads -- "${train[@]}" --base heads
+copy base "text size" && sed -i 's/"hidden_size": 32/"hidden_size": "wide"/' "text size/config.json"
+refused "a size that is a text" 65 "text size/config.json" hidden_size -- "${train[@]}" --base "text size"
+copy base "no cls" && sed -i 's/^\[CLS\]$/[KLS]/' "no cls/vocab.txt"
+refused "a vocabulary without [CLS]" 65 "no cls" vocab.txt "[CLS]" -- "${train[@]}" --base "no cls"
+copy base "more words" && printf 'word%d\n' 1 2 3 >>"more words/vocab.txt"
+refused "a vocabulary larger than vocab_size" 65 "more words" 719 vocab_size 716 -- "${train[@]}" --base "more words"
+copy base "no words" && : >"no words/vocab.txt"
+refused "an empty vocabulary" 65 "no words/vocab.txt" -- "${train[@]}" --base "no words"
+
+echo "-- Data"
+data() { refused "$1" "$2" "${@:3}" -- "${train[@]}" --train-file bad.tsv; }
+printf 'id\ttext\tlabel\n1\tgood\t1\n' >bad.tsv
+data "a table without the text column" 65 "bad.tsv:1" '"document"' '"text"' --text-column
+printf 'id\tdocument\tscore\n1\tgood\t1\n' >bad.tsv
+data "a table without the label column" 65 "bad.tsv:1" '"label"' '"score"' --label-column
+printf 'id,document,label\n1,good,1\n' >bad.tsv
+data "a table with commas" 65 "bad.tsv:1" tabs
+table '1\tgood\t1' '2\tbad\t2' >bad.tsv
+data "a label that is neither 0 nor 1" 65 "bad.tsv:3" '"2"' "0 or 1"
+table '1\tgood\tpositive' >bad.tsv
+data "a label that is a word" 65 "bad.tsv:2" '"positive"' "0 or 1"
+table '1\tgood\t' >bad.tsv
+data "a label that is empty" 65 "bad.tsv:2" "0 or 1"
+table '1\tgood\t1' '2\tgo\xffod\t1' >bad.tsv
+data "a line that is not UTF-8" 65 "bad.tsv:3" 0xff UTF-8
+table '1\tgood\t1' '2\tgood' >bad.tsv
+data "a line with too few fields" 65 "bad.tsv:3" "2 fields" "expected 3"
+table '1\tgo\tod\t1' >bad.tsv
+data "a line with too many fields" 65 "bad.tsv:2" "4 fields" "expected 3"
+: >bad.tsv
+data "an empty file" 65 bad.tsv empty
+table | head -n 1 >bad.tsv
+data "a header alone" 65 bad.tsv "no reviews"
+printf '{"document": "good", "label": 1}\n{"document": "bad" "label": 0}\n' >bad.jsonl
+refused "JSON lines with an error" 65 "bad.jsonl:2" -- "${train[@]}" --train-file bad.jsonl
+printf '{"document": "good", "label": 1}\n{"text": "bad", "label": 0}\n' >bad.jsonl
+refused "JSON lines without the text" 65 "bad.jsonl:2" '"document"' --text-column -- "${train[@]}" --train-file bad.jsonl
+table '1\tgood\t1' '2\tbad\t2' >bad.tsv
+refused "a test file with a wrong label" 65 "bad.tsv:3" '"2"' -- "${train[@]}" --test-file bad.tsv
+refused "evaluation with a label that training had not" 65 "bad.tsv:3" '"2"' "0 or 1" -- \
+  evaluate --checkpoint run/model.h5 --test-file bad.tsv
+printf '좋은 영화\n' >texts.txt
+refused "evaluation of texts without labels" 65 "texts.txt:1" '"document"' -- \
+  evaluate --checkpoint run/model.h5 --test-file texts.txt
+printf 'go\xffod\n' >texts.txt
+refused "prediction of what is not UTF-8" 65 "texts.txt:1" UTF-8 -- predict --checkpoint run/model.h5 --input texts.txt
+refused "a model and another base" 65 run/model.h5 "base other" --base -- \
+  evaluate --checkpoint run/model.h5 --base "base other" --test-file test.tsv
+
+echo "-- Options"
+option() { refused "$1" 64 "${@:2}"; }
+option "--lora-rank 0" "--lora-rank is 0" -- "${train[@]}" --method lora --lora-rank 0
+option "an unknown method" --method '"magic"' lora bitfit -- "${train[@]}" --method magic
+option "an unknown target" --lora-targets '"qwery"' query -- "${train[@]}" --method lora --lora-targets qwery
+option "a rank beyond reason" --lora-rank 65,536 -- "${train[@]}" --method lora --lora-rank 1000000000
+option "an unknown option" --learningrate --learning-rate --help -- "${train[@]}" --learningrate 1
+option "an unknown command" evalute evaluate -- evalute --checkpoint run/model.h5
+option "a word that is no option" "'fast'" --help -- "${train[@]}" fast
+option "a number that is none" "'many'" --epochs -- "${train[@]}" --epochs many
+option "no epochs" "--epochs is 0" -- "${train[@]}" --epochs 0
+option "epochs beyond reason" "--epochs is 9223372036854775807" -- "${train[@]}" --epochs 9223372036854775807
+option "a batch beyond reason" --global-batch-size -- "${train[@]}" --global-batch-size 9223372036854775807
+option "a learning rate that is no number" --learning-rate nan -- "${train[@]}" --learning-rate nan
+option "no threads" "--threads is 0" -- "${train[@]}" --threads 0
+option "prediction without threads" "--threads is 0" -- predict --checkpoint run/model.h5 --input test.tsv --threads 0
+option "--max-length above the positions" "--max-length is 65" 64 -- "${train[@]}" --max-length 65
+option "data without a base" --train-file --base -- train --train-file train.tsv --output new
+option "a base without data" --base --train-file -- train --base base --output new
+option "a command without what it needs" --checkpoint --help -- evaluate --test-file test.tsv
+option "an option without its value" --base --help -- train --train-file train.tsv --base
+
+echo "-- Options in a file"
+refused "--config with a file that is missing" 66 nowhere.yaml -- "${train[@]}" --config nowhere.yaml
+printf 'method: lora\nlora_targets: [query, value\n' >bad.yaml
+refused "--config with a file that is not YAML" 65 bad.yaml: "not YAML" -- "${train[@]}" --config bad.yaml
+printf 'method: lora\nlora_rnk: 8\nseed: 2\n' >bad.yaml
+refused "--config with an unknown option" 65 bad.yaml:2: lora-rnk lora-rank -- "${train[@]}" --config bad.yaml
+printf 'seed: 2\nepochs: many\n' >bad.yaml
+refused "--config with a number that is none" 65 bad.yaml:2: many --epochs -- "${train[@]}" --config bad.yaml
+printf -- '- lora\n' >bad.yaml
+refused "--config with a list" 65 bad.yaml "method: lora" -- "${train[@]}" --config bad.yaml
+
+echo "-- Output"
+refused "a run directory under a file" 74 train.tsv/new -- "${train[@]}" --output train.tsv/new
+refused "a run directory that is a file" 74 train.tsv -- "${train[@]}" --output train.tsv
+refused "import into a folder that is not there" 74 nowhere/new.h5 -- import base --output nowhere/new.h5
+refused "import under a file" 74 train.tsv/new.h5 -- import base --output train.tsv/new.h5
+refused "import over a folder" 74 run -- import base --output run
+refused "prediction under a file" 74 train.tsv/new "Not a directory" -- \
+  predict --checkpoint run/model.h5 --input test.tsv --output train.tsv/new
+refused "prediction over a folder" 74 run directory -- \
+  predict --checkpoint run/model.h5 --input test.tsv --output run
+if [ "$(id -u)" -ne 0 ]; then
+  mkdir locked && chmod 555 locked
+  refused "a run directory that may not be made" 74 locked/new -- "${train[@]}" --output locked/new
+  refused "a run directory that may not be written" 74 locked -- "${train[@]}" --output locked
+  refused "import where nothing may be written" 74 locked/new.h5 -- import base --output locked/new.h5
+else
+  echo "skipped folders that may not be written: root may write there"
+fi
+
+echo "-- Run directories"
+refused "a run directory of another configuration" 78 run seed --output -- "${train[@]}" --base base.h5 --output run --seed 9
+refused "going on with another configuration" 78 run seed -- \
+  "${train[@]}" --base base.h5 --output run --seed 9 --resume auto
+refused "going on with another base" 78 run "the base" -- "${train[@]}" --base "base other" --output run --resume auto
+refused "going on with other data" 78 run "the training data" -- \
+  "${train[@]}" --train-file test.tsv --output run --resume auto
+refused "the same run again" 78 run "step 4" "--resume auto" -- "${train[@]}" --base base.h5 --output run
+refused "going on in a new place from another configuration" 78 run/checkpoint-4.h5 seed -- \
+  "${train[@]}" --seed 9 --resume run/checkpoint-4.h5
+refused "going on from a model" 65 run/model.h5 checkpoint -- "${train[@]}" --resume run/model.h5
+refused "a model's folder as the run directory" 78 base/config.json --output -- "${train[@]}" --output base
+exec 9<>run/.bert-ddp.lock
+flock -n 9
+refused "a run directory in use" 78 run "in use" --output -- "${train[@]}" --base base.h5 --output run --resume auto
+exec 9>&-
+
+echo "-- A damaged checkpoint is passed over"
+for count in 1 4; do
+  rm -rf again && cp -r run again && truncate -s 100000 again/checkpoint-4.h5
+  succeed "$count" "${train[@]}" --base base.h5 --output again --resume auto --max-steps 4
+  holds "no warning: $(cat "$err")" [ "$(grep -c '^warning: .*again/checkpoint-4.h5' "$err")" -eq 1 ]
+  holds "not from step 2: $(cat "$out")" grep -q "going on from step 2 of 4" "$out"
+  conclude "the newest is damaged, $(of "$count")"
+done
+truncate -s 100000 again/checkpoint-*.h5
+succeed 1 "${train[@]}" --base base.h5 --output again --resume auto --max-steps 4
+holds "no two warnings: $(cat "$err")" [ "$(grep -c '^warning: .*again/checkpoint-[24].h5' "$err")" -eq 2 ]
+conclude "all are damaged: from the start"
+
+echo "-- Odd but good"
+# The metrics of a variant of the test file are those of the file itself.
+same() { # NAME FILE
+  succeed "$count" evaluate --json --checkpoint run/model.h5 --test-file "$2"
+  cmp -s "$out" expected.json || complain "metrics differ: $(diff expected.json "$out" | head -n 5)"
+  conclude "$1, $(of "$count")"
+}
+succeed 1 evaluate --json --checkpoint run/model.h5 --test-file test.tsv
+cp "$out" expected.json
+holds "not 61 reviews: $(cat expected.json)" grep -q '"reviews" : 61' expected.json
+conclude "metrics of the test file"
+sed 's/$/\r/' test.tsv >crlf.tsv
+head -c -1 test.tsv >unended.tsv
+{ printf '\xef\xbb\xbf'; cat test.tsv; } >marked.tsv
+{ cat test.tsv; printf '\n\n'; } >spaced.tsv
+sed 's/^\([^\t]*\)\t\([^\t]*\)\t\(.*\)$/\3\t\1\t\2/' test.tsv >turned.tsv
+for count in 1 4; do
+  same "lines that end in CR LF" crlf.tsv
+  same "no line end at the end" unended.tsv
+  same "a byte order mark" marked.tsv
+  same "empty lines at the end" spaced.tsv
+  same "columns in another order" turned.tsv
+done
+table '1\t"good\t1' '2\t\t0' '3\t"a" "b"\t1' '4\t  \t0' >odd.tsv
+for count in 1 4; do
+  succeed "$count" evaluate --json --checkpoint run/model.h5 --test-file odd.tsv
+  holds "not four reviews: $(cat "$out")" grep -q '"reviews" : 4' "$out"
+  succeed "$count" "${train[@]}" --train-file odd.tsv --output odd
+  holds "empty ones are not counted: $(cat "$out")" grep -q '4 reviews, classes 2 / 2, 2 empty' "$out"
+  conclude "quotes are text, empty texts are kept and counted, $(of "$count")"
+  rm -r odd
+done
+
+echo "-- Nobody reads the output"
+# Runs the program with an output that is closed at once.
+unread() { # RANKS ARGUMENT…
+  start_on "$1"
+  # shellcheck disable=SC2016 # for the other shell
+  observe bash -c '"$@" | true; exit "${PIPESTATUS[0]}"' - "${start[@]}" "${@:2}"
+}
+unread 1 predict --quiet --checkpoint run/model.h5 --input test.tsv
+holds "status $status, expected 74" [ "$status" -eq 74 ]
+holds "said: $(cat "$err")" grep -q '^error: standard output' "$err"
+conclude "prediction into a closed pipe, 1 rank"
+# mpirun takes all that ranks write and does not tell them that nobody reads it.
+unread 4 predict --quiet --checkpoint run/model.h5 --input test.tsv
+conclude "prediction into a closed pipe, 4 ranks"
+for count in 1 4; do
+  rm -rf new
+  unread "$count" "${train[@]}"
+  holds "status $status: $(cat "$err")" [ "$status" -eq 0 ]
+  holds "no model" [ -e new/model.h5 ]
+  conclude "training goes on when nobody looks, $(of "$count")"
+done
+
+report
