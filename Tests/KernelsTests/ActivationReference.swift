@@ -15,7 +15,7 @@ struct ActivationReference {
   /// - The exponential is good to 2 ulps; an argument a that has been rounded k times before costs k·u·|a| more.
   /// - A share in 0...1 is computed as 1 − e/2·(…) or 1/(1 + e), 4 roundings; where 1 − s follows it cancels, which
   ///   leaves 2u, until s rounds to 1 from 18 on.
-  /// - The fit of erfcx is good to 3e-7, as its source says.
+  /// - The fit of erfcx is good to 3e-8, as its source says.
   /// - Below e⁻⁸⁷ the exponential stays at about 1.7e-38, and what is multiplied with it stays with it.
   init(_ activation: Activation, _ x: Double) {
     let floor = 2e-38 * (1 + abs(x))
@@ -23,7 +23,7 @@ struct ActivationReference {
     case .gelu:
       let phi = 0.5 * erfc(-x / 2.0.squareRoot())
       let density = exp(-0.5 * x * x) / (2 * Double.pi).squareRoot()
-      let relative = 3e-7 + (12 + 1.5 * min(x * x, 200)) * u
+      let relative = 3e-8 + (12 + 1.5 * min(x * x, 200)) * u
       value = x * phi
       derivative = phi + x * density
       valueBound = relative * abs(value) + floor
