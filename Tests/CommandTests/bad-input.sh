@@ -2,7 +2,7 @@
 # Every bad input, as a plain command and on four ranks: it ends by itself with the exit status of its kind, says one
 # sentence that names the file and what was expected, and leaves the folder as it was. Odd input that is good is taken.
 #
-#   Tests/CommandTests/bad-input.sh [FOLDER OF THE PROGRAMS]
+#   Tests/CommandTests/bad-input.sh [PROGRAM]
 set -euo pipefail
 
 # shellcheck source=Tests/CommandTests/lib/checks.sh
@@ -79,6 +79,8 @@ refused "a shard that is missing" 66 model-00002-of-00002.safetensors -- "${trai
 refused "a checkpoint that is missing" 66 nowhere.h5 -- evaluate --checkpoint nowhere.h5 --test-file test.tsv
 refused "a checkpoint to go on from that is missing" 66 nowhere.h5 -- "${train[@]}" --resume nowhere.h5
 refused "texts to predict that are missing" 66 nowhere.txt -- predict --checkpoint run/model.h5 --input nowhere.txt
+refused "a model to export that is missing" 66 nowhere.h5 -- \
+  export --checkpoint nowhere.h5 --format hf --output new
 refused "a file to inspect that is missing" 66 nowhere.h5 -- inspect nowhere.h5
 if [ "$(id -u)" -ne 0 ]; then
   cp train.tsv secret.tsv && chmod 000 secret.tsv
@@ -200,6 +202,7 @@ option "--max-length above the positions" "--max-length is 65" 64 -- "${train[@]
 option "data without a base" --train-file --base -- train --train-file train.tsv --output new
 option "a base without data" --base --train-file -- train --base base --output new
 option "a command without what it needs" --checkpoint --help -- evaluate --test-file test.tsv
+option "an unknown format" "'onnx'" --format hf -- export --checkpoint run/model.h5 --format onnx --output new
 option "an option without its value" --base --help -- train --train-file train.tsv --base
 
 echo "-- Options in a file"
@@ -219,6 +222,8 @@ refused "a run directory that is a file" 74 train.tsv -- "${train[@]}" --output 
 refused "import into a folder that is not there" 74 nowhere/new.h5 -- import base --output nowhere/new.h5
 refused "import under a file" 74 train.tsv/new.h5 -- import base --output train.tsv/new.h5
 refused "import over a folder" 74 run -- import base --output run
+refused "export over a folder" 74 base "not empty" -- export --checkpoint run/model.h5 --format hf --output base
+refused "export under a file" 74 train.tsv/new -- export --checkpoint run/model.h5 --format hf --output train.tsv/new
 refused "prediction under a file" 74 train.tsv/new "Not a directory" -- \
   predict --checkpoint run/model.h5 --input test.tsv --output train.tsv/new
 refused "prediction over a folder" 74 run directory -- \

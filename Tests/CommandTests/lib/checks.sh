@@ -4,11 +4,11 @@
 # Makes a scratch folder with a space in its name, tiny models and data in $work (see Tests/make-fixture), which becomes
 # the working folder, and counts checks. Needs bash, coreutils, grep, sed, findutils and mpirun; nothing else.
 #
-#   SCRIPT [FOLDER]         the folder of the built programs; $BERT_DDP_BIN when not given
+#   SCRIPT [PROGRAM]        the built bert-ddp, with make-fixture beside it; those in $BERT_DDP_BIN when not given
 #   VERBOSE=1               also shows each sentence that the program said
 #   KEEP=1                  leaves the scratch folder there
 
-bin=$(realpath "${1:-${BERT_DDP_BIN:?is the folder of the built programs: .build/release}}")
+bin=$(dirname "$(realpath "${1:-${BERT_DDP_BIN:?is the folder of the built programs: .build/release}/bert-ddp}")")
 # shellcheck source=launch/lib/mpi-env.sh
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../../../launch/lib/mpi-env.sh"
 mpi_env 4
@@ -39,6 +39,7 @@ clean_up() {
   if [ -n "${KEEP:-}" ]; then echo "kept: $scratch"; else chmod -R u+rwX "$scratch"; rm -rf "$scratch"; fi
 }
 trap clean_up EXIT
+trap 'echo "FAILED  the script itself: line $LINENO of ${BASH_SOURCE[0]}"' ERR
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
