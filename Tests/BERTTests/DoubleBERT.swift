@@ -140,10 +140,14 @@ struct DoubleBERT {
 
   /// The logits of the head on the hidden states of a review's `[CLS]`.
   func logits(_ review: TinyReview, paddedTo paddedLength: Int) -> [Double] {
-    let first = [hidden(review, paddedTo: paddedLength)[0]]
-    let pooled = linear(first, "bert.pooler.dense").map { $0.map { Glibc.tanh($0) } }
+    let head = configuration.head
+    var first = [hidden(review, paddedTo: paddedLength)[0]]
+    if head.dropsInput {
+      first = drop(first, configuration.pooledDropout, site: DropoutSite.headInput, review: review.number)
+    }
+    let pooled = linear(first, head.dense).map { $0.map { Glibc.tanh($0) } }
     let dropped = drop(
       pooled, configuration.pooledDropout, site: DropoutSite.pooled, review: review.number)
-    return linear(dropped, "classifier")[0]
+    return linear(dropped, head.classifier)[0]
   }
 }

@@ -44,6 +44,16 @@ struct ForwardTests {
     expectReference(model, Self.reviews, training: false)
   }
 
+  /// AdapterHub's flexible head: two maps of its own on the raw first token, dropout before each.
+  @Test(arguments: [false, true])
+  func flexibleHead(_ training: Bool) {
+    var configuration = TinyModel.configuration(dropout: 0.4)
+    configuration.head = .flexible("task")
+    let model = TinyModel(configuration)
+    #expect(model.table.entry("bert.pooler.dense.weight") == nil)
+    expectReference(model, Self.reviews, training: training)
+  }
+
   /// Token types: none of type 1, from the second token on, and the last token alone.
   @Test(arguments: [1, 4, 6, 7])
   func segments(_ secondSegmentStart: Int) {

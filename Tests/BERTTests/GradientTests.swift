@@ -29,6 +29,17 @@ struct GradientTests {
     expectCentralDifferences(TinyModel(TinyModel.configuration(layers: 1)), Self.reviews)
   }
 
+  @Test
+  func flexibleHead() {
+    var configuration = TinyModel.configuration(dropout: 0.3)
+    configuration.head = .flexible("task")
+    let model = TinyModel(configuration)
+    let heads = model.table.entries.map(\.specification.name).filter { $0.hasPrefix("heads.task.") }
+    #expect(heads.count == 4)
+    expectCentralDifferences(
+      model, Self.reviews, names: heads + ["bert.encoder.layer.1.output.dense.weight"])
+  }
+
   /// The other smooth non-linearities, where they matter.
   @Test(arguments: [Activation.geluTanh, .swish, .tanh])
   func activations(_ activation: Activation) {

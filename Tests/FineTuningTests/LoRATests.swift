@@ -46,7 +46,7 @@ struct LoRATests {
   @Test(arguments: [(1, 1.0), (3, 12), (5, 0.5)])
   func update(_ rank: Int, _ alpha: Double) throws {
     let lora = try LoRA(loraRank: rank, alpha: alpha, targets: ["query", "output.dense"])
-    expectClose(lora.scale, alpha / Double(rank), relative: 1e-15)
+    expectClose(lora.scale(of: "bert.pooler.dense"), alpha / Double(rank), relative: 1e-15)
     let model = try Self.model(lora)
     let plain = TinyModel(Self.configuration)
     for name in [

@@ -12,16 +12,38 @@ struct MethodCase: Sendable, CustomStringConvertible {
     method.name + method.settings.sorted { $0.key < $1.key }.map { " \($0.key)=\($0.value)" }.joined()
   }
 
-  /// Options that differ from one another in what they add and train.
+  /// Options that differ from one another in what they add and train. Non-linearities are smooth, so that central
+  /// differences mean something, and sizes are small.
   private static let options: [FineTuningOptions] = {
-    var list = [FineTuningOptions()]
-    var small = FineTuningOptions()
-    (small.loraRank, small.loraAlpha, small.loraDropout) = (3, 1.5, 0.3)
-    (small.loraTargets, small.loraBias) = (["dense", "key"], .loraOnly)
-    list.append(small)
-    (small.loraTargets, small.loraBias, small.loraDropout) = (["all-linear"], .all, 0)
-    list.append(small)
-    return list
+    func make(_ change: (inout FineTuningOptions) -> Void) -> FineTuningOptions {
+      var options = FineTuningOptions()
+      options.adapterActivation = "gelu"
+      (options.prefixLength, options.prefixBottleneck) = (5, 7)
+      change(&options)
+      return options
+    }
+    return [
+      make { _ in },
+      make {
+        ($0.loraRank, $0.loraAlpha, $0.loraDropout) = (3, 1.5, 0.3)
+        ($0.loraTargets, $0.loraBias) = (["dense", "key"], .loraOnly)
+        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("houlsby", 5)
+        ($0.prefixLength, $0.prefixBottleneck) = (1, 12)
+      },
+      make {
+        ($0.loraRank, $0.loraAlpha, $0.loraDropout) = (3, 1.5, 0)
+        ($0.loraTargets, $0.loraBias, $0.loraVariant) = (["all-linear"], .all, .adapterHubDora)
+        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("scaled_parallel", 0.5)
+      },
+      make {
+        ($0.loraRank, $0.loraTargets, $0.loraVariant) = (2, ["dense", "key"], .dora)
+        ($0.adapterConfiguration, $0.adapterLeaveOut) = ("pfeiffer+inv", [0])
+      },
+      make {
+        ($0.loraRank, $0.loraAlpha, $0.loraTargets, $0.loraVariant) = (4, 1, ["all-linear"], .rslora)
+        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("parallel", 3)
+      },
+    ]
   }()
 
   /// Every method under every choice of options that it takes notice of.
@@ -34,10 +56,16 @@ struct MethodCase: Sendable, CustomStringConvertible {
     }
   }
 
+  /// Whether backward is the derivative of forward: PEFT's DoRA takes the lengths of rows as constants on purpose, and
+  /// has a test of its own.
+  var isDifferentiated: Bool { (method as? LoRA)?.variant != .dora }
+
   /// A tiny model fine-tuned this way, dropout on.
   func model(layers: Int = 2) throws -> TinyModel {
     let configuration = TinyModel.configuration(layers: layers)
-    return TinyModel(configuration, table: try method.table(for: configuration)) { method.model($0, $1) }
+    let model = TinyModel(configuration, table: try method.table(for: configuration)) { method.model($0, $1) }
+    method.completeInitialization(of: Set(model.table.entries.map(\.specification.name)), in: model.store)
+    return model
   }
 
   /// A tiny model whose added parameters are no longer what they start as.
@@ -59,27 +87,51 @@ struct MethodCase: Sendable, CustomStringConvertible {
       return embeddings + layers * layer + h * h + h + head
     case "linear-probe": return head
     case "bitfit": return h + layers * layerBiases + h + head
-    case "lora":
-      guard let lora = method as? LoRA else { return nil }
-      let r = lora.loraRank
-      let square = r * 2 * h
-      let wide = r * (h + i)
-      var (weights, biases) = (0, 0)
-      if lora.targets == ["query", "value"] { (weights, biases) = (layers * 2 * square, layers * 2 * h) }
-      if lora.targets == ["dense", "key"] {
-        (weights, biases) = (layers * (2 * square + 2 * wide) + square, layers * (3 * h + i) + h)
-      }
-      if lora.targets == ["all-linear"] {
-        (weights, biases) = (layers * (4 * square + 2 * wide) + square, layers * (5 * h + i) + h)
-      }
-      switch lora.bias {
-      case .none: biases = 0
-      case .loraOnly: break
-      case .all: biases = h + layers * layerBiases + h
-      }
-      return weights + biases + head
+    case "lora": return (method as? LoRA).flatMap { loraCount($0, c) }.map { head + $0 }
+    case "ia3": return layers * (2 * h + i) + head
+    case "prefix-tuning":
+      guard let prefix = method as? PrefixTuning else { return nil }
+      let (length, width) = (prefix.length, prefix.bottleneckSize)
+      return length * h + (width * h + width) + 2 * layers * (h * width + h) + head
+    case "adapter":
+      guard let adapter = (method as? BottleneckAdapters)?.setup.configurations["task"] else { return nil }
+      return head + adapterCount(adapter, c)
     default: return nil
     }
+  }
+
+  /// A and B of every target, a magnitude for each output in DoRA, and biases.
+  private static func loraCount(_ lora: LoRA, _ c: BERTConfiguration) -> Int? {
+    let (h, i, layers) = (c.hiddenSize, c.intermediateSize, c.layerCount)
+    let (square, wide) = (lora.loraRank * 2 * h, lora.loraRank * (h + i))
+    let (weights, outputs): (Int, Int)
+    switch lora.targets {
+    case ["query", "value"]: (weights, outputs) = (layers * 2 * square, layers * 2 * h)
+    case ["dense", "key"]:
+      (weights, outputs) = (layers * (2 * square + 2 * wide) + square, layers * (3 * h + i) + h)
+    case ["all-linear"]:
+      (weights, outputs) = (layers * (4 * square + 2 * wide) + square, layers * (5 * h + i) + h)
+    default: return nil
+    }
+    let biases =
+      switch lora.bias {
+      case .none: 0
+      case .loraOnly: outputs
+      case .all: h + layers * (7 * h + i) + h
+      }
+    return weights + (lora.variant.hasMagnitude ? outputs : 0) + biases
+  }
+
+  /// Down and up at every place, a learned scale, and two networks over half of the embeddings each.
+  private static func adapterCount(_ adapter: AdapterConfiguration, _ c: BERTConfiguration) -> Int {
+    let h = c.hiddenSize
+    let width = max(1, Int(Double(h) / (adapter.reduction.standard ?? 1)))
+    let placesALayer = (adapter.afterAttention ? 1 : 0) + (adapter.afterFeedForward ? 1 : 0)
+    let core = width * h + width + h * width + h + (adapter.scaling == .learned ? 1 : 0)
+    let cores = (c.layerCount - adapter.leaveOut.count) * placesALayer * core
+    guard let reduction = adapter.invertibleReduction else { return cores }
+    let (half, inner) = (h / 2, Int(Double(h / 2) / reduction))
+    return cores + 2 * (inner * half + inner + half * inner + half)
   }
 }
 

@@ -99,9 +99,10 @@ package final class TinyModel {
     workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: seed)
     workspace.isTraining = true
     workspace.step = 17
-    for entry in table.entries {
-      store.initialize(entry, seed: seed)
-      if entry.specification.shape.count == 1 { vary(entry.specification.name) }
+    for entry in table.entries { store.initialize(entry, seed: seed) }
+    // What a method adds keeps the start that it says.
+    for parameter in configuration.parameters(isTrainable: { _ in true }) where parameter.shape.count == 1 {
+      vary(parameter.name)
     }
   }
 

@@ -1,0 +1,90 @@
+import BERT
+import Failures
+import FineTuning
+import TestSupport
+import Testing
+
+/// Options that make no sense are refused with one sentence that names the option, before anything is computed.
+@Suite
+struct RefusalTests {
+  typealias Change = @Sendable (inout FineTuningOptions) -> Void
+
+  struct Case: Sendable, CustomStringConvertible {
+    let method: String
+    let option: String
+    let change: Change
+    let description: String
+
+    init(_ method: String, _ option: String, _ value: String, _ change: @escaping Change) {
+      self.method = method
+      self.option = option
+      self.change = change
+      description = "\(option) \(value)"
+    }
+  }
+
+  static let cases: [Case] = {
+    var list: [Case] = []
+    for value in [0, -3, .max, .min] {
+      list += [
+        Case("lora", "--lora-rank", "\(value)") { $0.loraRank = value },
+        Case("prefix-tuning", "--prefix-length", "\(value)") { $0.prefixLength = value },
+        Case("prefix-tuning", "--prefix-bottleneck", "\(value)") { $0.prefixBottleneck = value },
+      ]
+    }
+    for value in [0, -1, .nan, .infinity, 1e300] {
+      list.append(Case("lora", "--lora-alpha", "\(value)") { $0.loraAlpha = value })
+    }
+    for value: Float in [1, -0.1, .nan] {
+      list.append(Case("lora", "--lora-dropout", "\(value)") { $0.loraDropout = value })
+    }
+    for value: Float in [0, -1, .nan, .infinity] {
+      list.append(Case("lora", "--lora-plus-ratio", "\(value)") { $0.loraPlusRatio = value })
+    }
+    for value in [[], [-1], [0, 2], [.max]] {
+      list.append(Case("lora", "--lora-layers", "\(value)") { $0.loraLayers = value })
+    }
+    for value in [[], ["nothing"], ["query", "classifier"]] {
+      list.append(Case("lora", "--lora-targets", "\(value)") { $0.loraTargets = value })
+    }
+    for value in [0, -2, .nan, .infinity] {
+      list.append(Case("adapter", "--adapter-reduction-factor", "\(value)") { $0.adapterReductionFactor = value })
+    }
+    return list + [
+      Case("adapter", "--adapter-config", "none") { $0.adapterConfiguration = "none" },
+      Case("adapter", "--adapter-activation", "mish") { $0.adapterActivation = "mish" },
+    ]
+  }()
+
+  @Test(arguments: cases)
+  func refused(_ test: Case) {
+    var options = FineTuningOptions()
+    test.change(&options)
+    #expect {
+      _ = try FineTuningMethods.method(named: test.method, options).table(for: TinyModel.configuration())
+    } throws: { error in
+      guard let failure = error as? Failure else { return false }
+      return failure.kind == .usage && failure.message.hasPrefix(test.option) && failure.message.hasSuffix(".")
+        && !failure.message.contains("\n")
+    }
+  }
+
+  @Test(arguments: ["lorra", "", "LoRA", "full "])
+  func unknownMethod(_ name: String) {
+    #expect {
+      try FineTuningMethods.method(named: name, FineTuningOptions())
+    } throws: { error in
+      guard let failure = error as? Failure else { return false }
+      return failure.kind == .usage && failure.message.contains("--method is \"\(name)\"")
+        && FineTuningMethods.names.allSatisfy { failure.message.contains($0) }
+    }
+  }
+
+  /// A method takes no notice of another one's options.
+  @Test(arguments: ["full", "linear-probe", "bitfit", "ia3"])
+  func othersOptions(_ name: String) throws {
+    var options = FineTuningOptions()
+    (options.loraRank, options.prefixLength, options.adapterConfiguration) = (0, 0, "none")
+    _ = try FineTuningMethods.method(named: name, options).table(for: TinyModel.configuration())
+  }
+}
