@@ -10,11 +10,11 @@ set -euo pipefail
 
 # Checks that arguments are refused: with a status, and one sentence that has these words.
 refused() { # NAME STATUS WORD… -- ARGUMENT…
-  local name=$1 expected=$2 words=() count word sentence first='' before
+  local name=$1 expected=$2 words=() count word sentence first=''
   shift 2
   while [ "$1" != -- ]; do words+=("$1"); shift; done
   shift
-  before=$(snapshot)
+  snapshot >"$scratch/before"
   for count in 1 4; do
     ranks "$count" "$@"
     holds "status $status, expected $expected" [ "$status" -eq "$expected" ]
@@ -35,7 +35,9 @@ refused() { # NAME STATUS WORD… -- ARGUMENT…
     else
       holds "alone it said: $first -- now: $sentence" [ "$sentence" = "$first" ]
     fi
-    holds "the folder changed: $(diff <(echo "$before") <(snapshot) | head -n 5)" [ "$(snapshot)" = "$before" ]
+    snapshot >"$scratch/after"
+    diff "$scratch/before" "$scratch/after" >"$scratch/changes" ||
+      complain "the folder changed: $(head -n 5 "$scratch/changes")"
     conclude "$name, $(of "$count")"
     [ -z "${VERBOSE:-}" ] || echo "          $status $sentence"
   done
@@ -187,7 +189,7 @@ option() { refused "$1" 64 "${@:2}"; }
 option "--lora-rank 0" "--lora-rank is 0" -- "${train[@]}" --method lora --lora-rank 0
 option "an unknown method" --method '"magic"' lora bitfit -- "${train[@]}" --method magic
 option "an unknown target" --lora-targets '"qwery"' query -- "${train[@]}" --method lora --lora-targets qwery
-refused "a rank beyond reason" 1 "--lora-rank" GiB -- "${train[@]}" --method lora --lora-rank 1000000000
+option "a rank beyond reason" "--lora-rank is 1000000000" -- "${train[@]}" --method lora --lora-rank 1000000000
 option "an unknown option" --learningrate --learning-rate --help -- "${train[@]}" --learningrate 1
 option "an unknown command" evalute evaluate -- evalute --checkpoint run/model.h5
 option "a word that is no option" "'fast'" --help -- "${train[@]}" fast
