@@ -31,6 +31,7 @@ final class SmallModel {
   /// - Parameters:
   ///   - method: What is trained and added; its parameters start as in a run.
   ///   - dropout: The base's own dropout.
+  /// - Throws: `Failure` when the method does not fit the model.
   init(_ method: any FineTuningMethod, dropout: Float = 0) throws {
     self.method = method
     configuration = SmallModel.configuration(dropout: dropout)

@@ -46,7 +46,7 @@ import Testing
     let zeros = [Int32](repeating: 0, count: count)
     let summary = try EvaluationSummary(
       labels: zeros, predictions: zeros, losses: [Double](repeating: 0.1, count: count), classCount: 2)
-    #expect(isClose(summary.loss, Double(Float(0.1)), relative: 1e-10))
+    #expect(isClose(summary.loss, 0.1, relative: 1e-10))
   }
 
   @Test func aMaskLeavesReviewsOut() throws {
