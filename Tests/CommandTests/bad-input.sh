@@ -223,6 +223,7 @@ refused "a run directory under a file" 74 train.tsv/new -- "${train[@]}" --outpu
 refused "a run directory that is a file" 74 train.tsv -- "${train[@]}" --output train.tsv
 refused "import into a folder that is not there" 74 nowhere/new.h5 -- import base --output nowhere/new.h5
 refused "import under a file" 74 train.tsv/new.h5 -- import base --output train.tsv/new.h5
+refused "import over weights" 74 base/model.safetensors --output -- import base --output base/model.safetensors
 refused "import over a folder" 74 run -- import base --output run
 refused "export over a folder" 74 base "not empty" -- export --checkpoint run/model.h5 --format hf --output base
 refused "export under a file" 74 train.tsv/new -- export --checkpoint run/model.h5 --format hf --output train.tsv/new
@@ -255,6 +256,16 @@ exec 9<>run/.bert-ddp.lock
 flock -n 9
 refused "a run directory in use" 78 run "in use" --output -- "${train[@]}" --base base.h5 --output run --resume auto
 exec 9>&-
+
+echo "-- Numbers that are not finite"
+for count in 1 4; do
+  ranks "$count" "${train[@]}" --learning-rate 1e30 --max-steps 20
+  holds "status $status, expected 76" [ "$status" -eq 76 ]
+  holds "said: $(cat "$err")" [ "$(grep -cE '^(error|bert-ddp): .* at step [0-9]+ .*train.tsv.*--learning-rate' "$err")" -eq 1 ]
+  holds "a model all the same" [ ! -e new/model.h5 ]
+  conclude "a learning rate that leads nowhere, $(of "$count")"
+  rm -rf new
+done
 
 echo "-- A damaged checkpoint is passed over"
 for count in 1 4; do
