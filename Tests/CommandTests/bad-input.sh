@@ -2,7 +2,7 @@
 # Every bad input, as a plain command and on four ranks: it ends by itself with the exit status of its kind, says one
 # sentence that names the file and what was expected, and leaves the folder as it was. Odd input that is good is taken.
 #
-#   Tests/CommandTests/bad-input.sh [PROGRAM]
+#   Tests/CommandTests/bad-input.sh [FOLDER OF THE PROGRAMS]
 set -euo pipefail
 
 # shellcheck source=Tests/CommandTests/lib/checks.sh
@@ -189,7 +189,7 @@ option() { refused "$1" 64 "${@:2}"; }
 option "--lora-rank 0" "--lora-rank is 0" -- "${train[@]}" --method lora --lora-rank 0
 option "an unknown method" --method '"magic"' lora bitfit -- "${train[@]}" --method magic
 option "an unknown target" --lora-targets '"qwery"' query -- "${train[@]}" --method lora --lora-targets qwery
-option "a rank beyond reason" "--lora-rank is 1000000000" -- "${train[@]}" --method lora --lora-rank 1000000000
+option "a rank beyond reason" "--lora-rank is 1000000000" 65,536 -- "${train[@]}" --method lora --lora-rank 1000000000
 option "an unknown option" --learningrate --learning-rate --help -- "${train[@]}" --learningrate 1
 option "an unknown command" evalute evaluate -- evalute --checkpoint run/model.h5
 option "a word that is no option" "'fast'" --help -- "${train[@]}" fast

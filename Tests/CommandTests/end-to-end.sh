@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The commands as a person uses them, from a Hugging Face directory to predictions, on one to four ranks.
 #
-#   Tests/CommandTests/end-to-end.sh [PROGRAM]
+#   Tests/CommandTests/end-to-end.sh [FOLDER OF THE PROGRAMS]
 set -euo pipefail
 
 # shellcheck source=Tests/CommandTests/lib/checks.sh

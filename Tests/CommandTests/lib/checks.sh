@@ -4,11 +4,12 @@
 # Makes a scratch folder with a space in its name, tiny models and data in $work (see Tests/make-fixture), which becomes
 # the working folder, and counts checks. Needs bash, coreutils, grep, sed, findutils and mpirun; nothing else.
 #
-#   SCRIPT [PROGRAM]        the built bert-ddp, with make-fixture beside it; those in $BERT_DDP_BIN when not given
+#   SCRIPT [FOLDER]         the folder of the built programs, or bert-ddp in it; $BERT_DDP_BIN when not given
 #   VERBOSE=1               also shows each sentence that the program said
 #   KEEP=1                  leaves the scratch folder there
 
-bin=$(dirname "$(realpath "${1:-${BERT_DDP_BIN:?is the folder of the built programs: .build/release}/bert-ddp}")")
+bin=$(realpath "${1:-${BERT_DDP_BIN:?is the folder of the built programs: .build/release}}")
+[ -d "$bin" ] || bin=$(dirname "$bin")
 # shellcheck source=launch/lib/mpi-env.sh
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../../../launch/lib/mpi-env.sh"
 mpi_env 4
