@@ -25,6 +25,7 @@ struct Import: ParsableCommand {
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       try communicator.collectively(where: communicator.isFirst) {
+        try Output(output).checkReplacesOnlyOurs()
         let base = try Base(opening: source)
         let bar = screen.progress("importing", total: base.tensorNames.count, unit: "tensors")
         let bytes = try base.write(to: output, producer: producer) { bar.update($0) }

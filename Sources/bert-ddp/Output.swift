@@ -19,6 +19,17 @@ struct Output {
     guard access(directory + "/.", W_OK | X_OK) == 0 else { throw failure(errno) }
   }
 
+  /// Makes sure that nothing is lost but an older file of ours.
+  /// - Throws: `Failure` when another program's file stands there: the weights that are being imported, for one.
+  func checkReplacesOnlyOurs() throws {
+    guard isFile, let content = try? Data(contentsOf: URL(filePath: path), options: .alwaysMapped),
+      !content.isEmpty
+    else { return }
+    guard content.starts(with: Array("bert-ddp seal ".utf8)) else {
+      throw Failure(.cannotWrite, "\(path) exists and is not a file of bert-ddp; choose another --output.")
+    }
+  }
+
   /// Writes all of it.
   /// - Throws: `Failure` when that cannot be done; a file that stood before stands.
   func write(_ data: Data) throws {

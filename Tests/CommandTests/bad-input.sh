@@ -10,11 +10,11 @@ set -euo pipefail
 
 # Checks that arguments are refused: with a status, and one sentence that has these words.
 refused() { # NAME STATUS WORD… -- ARGUMENT…
-  local name=$1 expected=$2 words=() count word sentence first='' before
+  local name=$1 expected=$2 words=() count word sentence first=''
   shift 2
   while [ "$1" != -- ]; do words+=("$1"); shift; done
   shift
-  before=$(snapshot)
+  snapshot >"$scratch/before"
   for count in 1 4; do
     ranks "$count" "$@"
     holds "status $status, expected $expected" [ "$status" -eq "$expected" ]
@@ -35,7 +35,9 @@ refused() { # NAME STATUS WORD… -- ARGUMENT…
     else
       holds "alone it said: $first -- now: $sentence" [ "$sentence" = "$first" ]
     fi
-    holds "the folder changed: $(diff <(echo "$before") <(snapshot) | head -n 5)" [ "$(snapshot)" = "$before" ]
+    snapshot >"$scratch/after"
+    diff "$scratch/before" "$scratch/after" >"$scratch/changes" ||
+      complain "the folder changed: $(head -n 5 "$scratch/changes")"
     conclude "$name, $(of "$count")"
     [ -z "${VERBOSE:-}" ] || echo "          $status $sentence"
   done
@@ -79,6 +81,8 @@ refused "a shard that is missing" 66 model-00002-of-00002.safetensors -- "${trai
 refused "a checkpoint that is missing" 66 nowhere.h5 -- evaluate --checkpoint nowhere.h5 --test-file test.tsv
 refused "a checkpoint to go on from that is missing" 66 nowhere.h5 -- "${train[@]}" --resume nowhere.h5
 refused "texts to predict that are missing" 66 nowhere.txt -- predict --checkpoint run/model.h5 --input nowhere.txt
+refused "a model to export that is missing" 66 nowhere.h5 -- \
+  export --checkpoint nowhere.h5 --format hf --output new
 refused "a file to inspect that is missing" 66 nowhere.h5 -- inspect nowhere.h5
 if [ "$(id -u)" -ne 0 ]; then
   cp train.tsv secret.tsv && chmod 000 secret.tsv
@@ -185,7 +189,7 @@ option() { refused "$1" 64 "${@:2}"; }
 option "--lora-rank 0" "--lora-rank is 0" -- "${train[@]}" --method lora --lora-rank 0
 option "an unknown method" --method '"magic"' lora bitfit -- "${train[@]}" --method magic
 option "an unknown target" --lora-targets '"qwery"' query -- "${train[@]}" --method lora --lora-targets qwery
-option "a rank beyond reason" --lora-rank 65,536 -- "${train[@]}" --method lora --lora-rank 1000000000
+option "a rank beyond reason" "--lora-rank is 1000000000" 65,536 -- "${train[@]}" --method lora --lora-rank 1000000000
 option "an unknown option" --learningrate --learning-rate --help -- "${train[@]}" --learningrate 1
 option "an unknown command" evalute evaluate -- evalute --checkpoint run/model.h5
 option "a word that is no option" "'fast'" --help -- "${train[@]}" fast
@@ -200,6 +204,7 @@ option "--max-length above the positions" "--max-length is 65" 64 -- "${train[@]
 option "data without a base" --train-file --base -- train --train-file train.tsv --output new
 option "a base without data" --base --train-file -- train --base base --output new
 option "a command without what it needs" --checkpoint --help -- evaluate --test-file test.tsv
+option "an unknown format" "'onnx'" --format hf -- export --checkpoint run/model.h5 --format onnx --output new
 option "an option without its value" --base --help -- train --train-file train.tsv --base
 
 echo "-- Options in a file"
@@ -218,7 +223,10 @@ refused "a run directory under a file" 74 train.tsv/new -- "${train[@]}" --outpu
 refused "a run directory that is a file" 74 train.tsv -- "${train[@]}" --output train.tsv
 refused "import into a folder that is not there" 74 nowhere/new.h5 -- import base --output nowhere/new.h5
 refused "import under a file" 74 train.tsv/new.h5 -- import base --output train.tsv/new.h5
+refused "import over weights" 74 base/model.safetensors --output -- import base --output base/model.safetensors
 refused "import over a folder" 74 run -- import base --output run
+refused "export over a folder" 74 base "not empty" -- export --checkpoint run/model.h5 --format hf --output base
+refused "export under a file" 74 train.tsv/new -- export --checkpoint run/model.h5 --format hf --output train.tsv/new
 refused "prediction under a file" 74 train.tsv/new "Not a directory" -- \
   predict --checkpoint run/model.h5 --input test.tsv --output train.tsv/new
 refused "prediction over a folder" 74 run directory -- \
@@ -248,6 +256,16 @@ exec 9<>run/.bert-ddp.lock
 flock -n 9
 refused "a run directory in use" 78 run "in use" --output -- "${train[@]}" --base base.h5 --output run --resume auto
 exec 9>&-
+
+echo "-- Numbers that are not finite"
+for count in 1 4; do
+  ranks "$count" "${train[@]}" --learning-rate 1e30 --max-steps 20
+  holds "status $status, expected 76" [ "$status" -eq 76 ]
+  holds "said: $(cat "$err")" [ "$(grep -cE '^(error|bert-ddp): .* at step [0-9]+ .*train.tsv.*--learning-rate' "$err")" -eq 1 ]
+  holds "a model all the same" [ ! -e new/model.h5 ]
+  conclude "a learning rate that leads nowhere, $(of "$count")"
+  rm -rf new
+done
 
 echo "-- A damaged checkpoint is passed over"
 for count in 1 4; do

@@ -27,6 +27,8 @@ same_tensors() { # FILE FILE
 }
 # The numbers under a key of metrics.jsonl, one a line, of the events of a kind.
 numbers() { sed -nE "/\"event\":\"$2\"/s/.*\"$3\":([-+.0-9eE]+).*/\1/p" "$1"; }
+# The loss of an evaluation; a run's epochs, whose lines stand further in, have their own.
+loss() { sed -nE 's/^  "loss" : ([0-9.]+).*/\1/p' "$1"; }
 # Complains unless two lists of numbers, a line each, agree to a tolerance.
 close() { # FILE FILE TOLERANCE
   paste "$1" "$2" | awk -v most="$3" '
@@ -37,14 +39,15 @@ close() { # FILE FILE TOLERANCE
 }
 
 echo "-- Help"
+succeed 1 --help
+mapfile -t commands < <(sed -nE '/^SUBCOMMANDS:/,$s/^  ([a-z]+) .*/\1/p' "$out")
 for command in train import evaluate predict inspect; do
+  [[ " ${commands[*]} " == *" $command "* ]] || complain "no $command"
+done
+for command in "${commands[@]}"; do
   succeed 1 "$command" --help
   grep -A 1 "Example:" "$out" | grep -q "bert-ddp $command" || complain "no example"
   ! grep -v '^USAGE: ' "$out" | grep -qE '.{81}' || complain "wider than 80 columns: $command"
-done
-succeed 1 --help
-for command in train import evaluate predict inspect; do
-  holds "no $command" grep -qE "^  $command " "$out"
 done
 conclude "the help of each command has an example"
 for count in 1 4; do
@@ -78,7 +81,7 @@ for count in 1 2 3 4; do
   bytes=$(sed -nE 's/.*"all_reduce_bytes_per_step" : ([0-9]+).*/\1/p' "$run/results.json")
   trained=$(sed -nE 's/.*"trainable_parameters" : ([0-9]+).*/\1/p' "$run/results.json")
   holds "$bytes bytes a step for $trained numbers" [ "$bytes" -eq $((4 * trained)) ]
-  holds "no closing table: $(cat "$out")" grep -q '^test: 1,000 reviews' "$out"
+  holds "no closing table: $(cat "$out")" grep -qE '^test: [0-9,]+ reviews' "$out"
   holds "no run directory: $(cat "$out")" grep -q "results in $run" "$out"
   ! grep -q $'[\e\r]' "$out" || complain "control characters, though this is no terminal"
   conclude "the demo on $(of "$count")"
@@ -193,14 +196,21 @@ conclude "--config; the command line wins"
 succeed 2 evaluate --json --checkpoint lora/model.h5 --test-file test.tsv
 cp "$out" merged.json
 succeed 2 evaluate --json --checkpoint lora/model.h5 --test-file test.tsv --unmerged
-for file in merged.json "$out"; do sed -nE 's/.*"loss" : ([0-9.]+).*/\1/p' "$file" >"$scratch/of $(basename "$file")"; done
-close "$scratch/of merged.json" "$scratch/of out" 1e-5
+close <(loss merged.json) <(loss "$out") 1e-5
 conclude "LoRA folded into the weights and beside them"
-for method in linear-probe bitfit; do
-  succeed 2 "${train[@]}" --method $method --max-steps 2 --test-file test.tsv --output $method
-  succeed 1 evaluate --checkpoint $method/model.h5 --test-file test.tsv
+succeed 1 train --help
+read -ra methods < <(tr -s ' \n' ' ' <"$out" | sed -nE 's/.*Fine-tuning method: ([^.]*)\..*/\1/p' | tr -d ,) || true
+holds "few methods: ${methods[*]}" [ "${#methods[@]}" -ge 4 ]
+for method in "${methods[@]}"; do
+  succeed 2 "${train[@]}" --method "$method" --max-steps 2 --test-file test.tsv --output "method $method"
+  succeed 1 evaluate --json --checkpoint "method $method/model.h5" --test-file test.tsv
+  close <(loss "method $method/results.json") <(loss "$out") 1e-5
+  conclude "--method $method: evaluated as at the end of training"
 done
-conclude "linear-probe, bitfit"
+succeed 1 export --checkpoint lora/model.h5 --format hf --output exported
+succeed 2 "${train[@]}" --base exported --learning-rate 0 --max-steps 1 --test-file test.tsv --output "from exported"
+close <(loss "from exported/results.json") <(loss merged.json) 1e-5
+conclude "LoRA exported for Hugging Face and used as a base: the same model"
 
 echo "-- What is said"
 for count in 1 4; do

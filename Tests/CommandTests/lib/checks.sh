@@ -4,11 +4,12 @@
 # Makes a scratch folder with a space in its name, tiny models and data in $work (see Tests/make-fixture), which becomes
 # the working folder, and counts checks. Needs bash, coreutils, grep, sed, findutils and mpirun; nothing else.
 #
-#   SCRIPT [FOLDER]         the folder of the built programs; $BERT_DDP_BIN when not given
+#   SCRIPT [FOLDER]         the folder of the built programs, or bert-ddp in it; $BERT_DDP_BIN when not given
 #   VERBOSE=1               also shows each sentence that the program said
 #   KEEP=1                  leaves the scratch folder there
 
 bin=$(realpath "${1:-${BERT_DDP_BIN:?is the folder of the built programs: .build/release}}")
+[ -d "$bin" ] || bin=$(dirname "$bin")
 # shellcheck source=launch/lib/mpi-env.sh
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../../../launch/lib/mpi-env.sh"
 mpi_env 4
@@ -39,6 +40,7 @@ clean_up() {
   if [ -n "${KEEP:-}" ]; then echo "kept: $scratch"; else chmod -R u+rwX "$scratch"; rm -rf "$scratch"; fi
 }
 trap clean_up EXIT
+trap 'echo "FAILED  the script itself: line $LINENO of ${BASH_SOURCE[0]}"' ERR
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -110,10 +112,9 @@ succeed() { # RANKS ARGUMENT…
   [ "$status" -eq 0 ] || complain "status $status of bert-ddp ${*:2} on $1: $(head -c 1000 "$err")"
 }
 
-# What is in the working folder: names and contents.
+# What is in the working folder: names, and of files sizes and times of writing. A lock is taken and left as it was.
 snapshot() {
-  find "$work" ! -type f -printf '%y %P\n' | sort
-  find "$work" -type f -readable -exec cksum {} + | sort -k 3
+  find "$work" '(' -type f ! -name .bert-ddp.lock -printf '%P: %s bytes of %T@\n' ')' -o -printf '%P: %y\n' | sort
 }
 
 "$bin/make-fixture" "$work"
