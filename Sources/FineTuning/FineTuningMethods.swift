@@ -1,41 +1,5 @@
 internal import Failures
 
-/// What a person can ask of the methods together; each method reads what is its own.
-package struct FineTuningOptions: Sendable, Equatable {
-  /// LoRA's r.
-  package var loraRank = 16
-  /// LoRA's α; 2 r when nil.
-  package var loraAlpha: Double?
-  /// LoRA's dropout.
-  package var loraDropout: Float = 0.1
-  /// LoRA's targets.
-  package var loraTargets = ["query", "value"]
-  /// Which biases LoRA trains.
-  package var loraBias = LoRA.Bias.none
-  /// How LoRA's update enters.
-  package var loraVariant = LoRA.Variant.standard
-  /// What the learning rate of LoRA's B is multiplied by.
-  package var loraPlusRatio: Float = 1
-  /// The layers that get an update, from 0; all when nil.
-  package var loraLayers: [Int]?
-  /// How many positions prefix tuning's prefix has.
-  package var prefixLength = 30
-  /// The inner width of the network that makes the prefix.
-  package var prefixBottleneck = 512
-
-  /// The configuration of an adapter, by name.
-  package var adapterConfiguration = "pfeiffer"
-  /// The hidden size divided by the bottleneck's; the configuration's own when nil.
-  package var adapterReductionFactor: Double?
-  /// An adapter's non-linearity; the configuration's own when nil.
-  package var adapterActivation: String?
-  /// Layers without an adapter.
-  package var adapterLeaveOut: [Int] = []
-
-  /// The defaults.
-  package init() {}
-}
-
 /// The methods there are, by name: the one place where a new one is registered.
 package enum FineTuningMethods {
   private typealias Maker = @Sendable (FineTuningOptions) throws -> any FineTuningMethod
@@ -50,7 +14,7 @@ package enum FineTuningMethods {
         try LoRA(
           loraRank: $0.loraRank, alpha: $0.loraAlpha, dropout: $0.loraDropout, targets: $0.loraTargets,
           bias: $0.loraBias, variant: $0.loraVariant, plusRatio: $0.loraPlusRatio,
-          layers: $0.loraLayers.map { Set($0) })
+          layers: $0.loraLayers.map { Set($0) }, ranks: $0.loraRanks, alphas: $0.loraAlphas)
       }
     ),
     ("ia3", { _ in IA3() }),
@@ -58,7 +22,8 @@ package enum FineTuningMethods {
       "prefix-tuning",
       { try PrefixTuning(length: $0.prefixLength, bottleneckSize: $0.prefixBottleneck) }
     ),
-    ("adapter", { try BottleneckAdapters($0.adapter()) }),
+    ("adapter", { try BottleneckAdapters($0.adapterSetup(), trained: Set($0.trained)) }),
+    ("fusion", { try AdapterFusion($0.adapterSetup(), trained: Set($0.trainedAdapters)) }),
   ]
 
   /// The names that `--method` takes.

@@ -162,12 +162,12 @@ import Testing
     let names = ["a": all[0], "b": all[0], "c": all[0], "l": all[4]]
     let label = "query before \(queryBeforeNorm), value \(hasValue)"
     let fused = try AdapterSetup(names, .fuse(["a", "b", "c"]), fusion: fusion)
-    try Self.check(AdapterFusion(fused, trainsAdapters: true), "fusion, \(label)")
+    try Self.check(AdapterFusion(fused, trained: ["a", "b", "c"]), "fusion, \(label)")
     let stacked = try AdapterSetup(names, .stack([.single("l"), .fuse(["a", "b"])]), fusion: fusion)
-    try Self.check(AdapterFusion(stacked, trainsAdapters: true), "stacked fusion, \(label)")
+    try Self.check(AdapterFusion(stacked, trained: ["a", "b"]), "stacked fusion, \(label)")
     let houlsby = try AdapterSetup(["a": all[1], "b": all[1]], .fuse(["a", "b"]), fusion: fusion)
-    try Self.check(AdapterFusion(houlsby, trainsAdapters: true), "fusion at both ends, \(label)")
+    try Self.check(AdapterFusion(houlsby, trained: ["a", "b"]), "fusion at both ends, \(label)")
     let parallel = try AdapterSetup(["a": all[2], "b": all[3]], .fuse(["a", "b"]), fusion: fusion)
-    try Self.check(AdapterFusion(parallel, trainsAdapters: true), "parallel fusion, \(label)")
+    try Self.check(AdapterFusion(parallel, trained: ["a", "b"]), "parallel fusion, \(label)")
   }
 }

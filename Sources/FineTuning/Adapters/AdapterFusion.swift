@@ -11,20 +11,21 @@ package import Tensors
 package struct AdapterFusion: FineTuningMethod {
   /// The adapters and their fusion.
   package let setup: AdapterSetup
-  /// Whether the fused adapters are trained too.
-  package let trainsAdapters: Bool
+  /// The names of the adapters that are trained too.
+  package let trained: Set<String>
 
   /// What ‖I − V‖² is multiplied by.
   package static let regularization: Float = 0.01
 
   /// A fusion over a setup such as `Fuse(a, b)` or `Stack(ko, Fuse(a, b))`.
-  /// - Throws: `Failure` when the setup has no fusion.
-  package init(_ setup: AdapterSetup, trainsAdapters: Bool = false) throws {
+  /// - Throws: `Failure` when the setup has no fusion, or an adapter that is to be trained is not in it.
+  package init(_ setup: AdapterSetup, trained: Set<String> = []) throws {
     guard !setup.composition.fusions.isEmpty else {
       throw Failure(.usage, "\(setup.composition) fuses nothing; name two adapters or more with --fuse.")
     }
     self.setup = setup
-    self.trainsAdapters = trainsAdapters
+    self.trained = trained
+    try setup.requireMembers(trained)
   }
 
   /// What `--method` calls it.
@@ -35,7 +36,6 @@ package struct AdapterFusion: FineTuningMethod {
   package var settings: [String: String] {
     setup.settings.merging(["adapters_trained": trained.sorted().joined(separator: ",")]) { $1 }
   }
-  private var trained: Set<String> { trainsAdapters ? Set(setup.composition.fusions.joined()) : [] }
 
   /// The head.
   package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }

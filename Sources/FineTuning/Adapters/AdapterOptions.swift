@@ -2,6 +2,18 @@ internal import Failures
 internal import Kernels
 
 extension FineTuningOptions {
+  /// What a new adapter is called unless a person says otherwise.
+  package static let newAdapter = "task"
+
+  /// The adapters of the methods that have some: those given, or one new one.
+  func adapterSetup() throws -> AdapterSetup {
+    let name = FineTuningOptions.newAdapter
+    return try adapters ?? AdapterSetup([name: adapter()], .single(name))
+  }
+
+  /// The adapters that are trained.
+  var trained: [String] { adapters == nil ? [FineTuningOptions.newAdapter] : trainedAdapters }
+
   /// The adapter that a person asks for: a named configuration, changed where they say so.
   /// - Throws: `Failure` that names the option.
   package func adapter() throws -> AdapterConfiguration {

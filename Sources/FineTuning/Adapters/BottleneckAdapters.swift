@@ -23,9 +23,7 @@ package struct BottleneckAdapters: FineTuningMethod {
   package init(_ setup: AdapterSetup, trained: Set<String>) throws {
     self.setup = setup
     self.trained = trained
-    if let name = trained.subtracting(setup.composition.names).min() {
-      throw Failure(.usage, "the adapter \(name) is to be trained, but is not in \(setup.composition).")
-    }
+    try setup.requireMembers(trained)
   }
 
   /// What `--method` calls it.
@@ -51,6 +49,13 @@ package struct BottleneckAdapters: FineTuningMethod {
 }
 
 extension AdapterSetup {
+  /// Refuses to train what is not there.
+  func requireMembers(_ trained: Set<String>) throws {
+    if let name = trained.subtracting(composition.names).min() {
+      throw Failure(.usage, "the adapter \(name) is to be trained, but is not in \(composition).")
+    }
+  }
+
   /// For the configuration that is printed and stored.
   var settings: [String: String] {
     var settings = ["adapter_setup": composition.description]
