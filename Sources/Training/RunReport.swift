@@ -41,11 +41,12 @@ struct RunReport {
     screen.line()
   }
 
-  /// Names of tensors with the numbers of layers left out, each once.
+  /// The modules that tensors belong to, with the numbers of layers left out, each once.
   static func summary(of names: [String]) -> [String] {
     var seen: Set<String> = []
     return names.map { name in
-      name.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+      let parts = name.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }
+      return parts.dropLast(["weight", "bias"].contains(parts.last) ? 1 : 0).joined(separator: ".")
     }.filter { seen.insert($0).inserted }
   }
 
