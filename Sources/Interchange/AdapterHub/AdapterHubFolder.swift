@@ -5,10 +5,10 @@ package struct AdapterHubSetup: Sendable {
   /// The folder.
   package let path: String
   /// How the adapters are composed.
-  package let setup: AdapterSetup
-  /// The adapters in the order of ``AdapterSetup/adapters``.
+  package let setup: AdapterHubComposition
+  /// The adapters in the order of ``AdapterHubComposition/adapters``.
   package let adapters: [AdapterHubAdapter]
-  /// The fusions in the order of ``AdapterSetup/fusions``.
+  /// The fusions in the order of ``AdapterHubComposition/fusions``.
   package let fusions: [AdapterHubFusion]
 
   /// Opens a folder with `adapter_setup.json` and one folder per adapter and fusion.
@@ -21,7 +21,7 @@ package struct AdapterHubSetup: Sendable {
     let source = "\(path)/adapter_setup.json"
     var reader = try ConfigurationReader(JSONValue(contentsOf: source), source: source.quoted)
     let value = try reader.required("adapter_setup", reader.value("adapter_setup"))
-    let setup = try AdapterSetup(value, source: source.quoted)
+    let setup = try AdapterHubComposition(value, source: source.quoted)
     try setup.checkNesting(source: source.quoted)
     var options = options
     options.name = nil
