@@ -1,6 +1,6 @@
 package import BERT
 package import Collectives
-package import Datasets
+internal import Datasets
 package import FineTuning
 internal import Kernels
 package import Tensors
@@ -62,7 +62,7 @@ package final class Replica {
   ) -> Worker.Tally {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
     // Workers only read it, each its own part.
-    nonisolated(unsafe) let share = share
+    let share = share
     nonisolated(unsafe) let workers = workers
     pool.run { worker in
       for pass in share.microBatches(ofPart: rank * workers.count + worker, maxTokens: tokensPerPass) {

@@ -1,6 +1,6 @@
 internal import Failures
 internal import FoundationEssentials
-package import Metrics
+internal import Metrics
 
 /// A line of `metrics.jsonl`.
 package enum RunEvent: Encodable {

@@ -96,6 +96,13 @@ struct MethodOptions: ParsableArguments {
   var adapterActivation: String?
   @Option(help: "Layers without an adapter, counted from 0, such as 0-3,7 (default: none).")
   var adapterLeaveOut: LayerList?
+  @Option(help: "A trained adapter below the new one or the fusion, as PATH or NAME=PATH.")
+  var languageAdapter: String?
+  @Option(
+    help: "Adapters to fuse, separated by commas: PATH, NAME=PATH, or NAME=new for one that is trained first.")
+  var fuse: String?
+  @Flag(help: "Train the fused adapters that come with a head too, beside the fusion and the head.")
+  var trainAdapters = false
 
   var fineTuning: FineTuningOptions {
     var options = FineTuningOptions()

@@ -31,8 +31,8 @@ struct Train: ParsableCommand {
       var configuration = configuration
       let output = try communicator.shared { Array((place.output ?? Train.newDirectory(method.method)).utf8) }
       configuration.output = String(decoding: output, as: UTF8.self)
-      let run = try TrainingRun(configuration, communicator, screen)
-      if let results = try run.train(), self.screen.json { screen.json(try jsonText(results)) }
+      let results = try TrainingStages.train(configuration, communicator, screen)
+      if let results, self.screen.json { screen.json(try jsonText(results)) }
     }
   }
 
@@ -44,6 +44,8 @@ struct Train: ParsableCommand {
     (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
     (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
     (c.method, c.methodOptions) = (method.method, method.fineTuning)
+    (c.languageAdapter, c.trainsAdapters) = (method.languageAdapter, method.trainAdapters)
+    c.fuse = method.fuse?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
     (c.learningRate, c.adamEpsilon) = (optimizer.learningRate, optimizer.adamEpsilon)
     (c.adamBeta1, c.adamBeta2, c.weightDecay) = (
       optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay

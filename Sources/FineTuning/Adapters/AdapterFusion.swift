@@ -34,7 +34,7 @@ package struct AdapterFusion: FineTuningMethod {
   package var defaultLearningRate: Double { 5e-4 }
   /// The setup, and what of it is trained.
   package var settings: [String: String] {
-    setup.settings.merging(["adapters_trained": trained.sorted().joined(separator: ",")]) { $1 }
+    setup.settings.merging(["trained": (trained.sorted() + ["fusion", "head"]).joined(separator: ", ")]) { $1 }
   }
 
   /// The head.

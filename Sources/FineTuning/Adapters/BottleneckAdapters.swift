@@ -32,7 +32,7 @@ package struct BottleneckAdapters: FineTuningMethod {
   package var defaultLearningRate: Double { 1e-3 }
   /// The setup, and each adapter.
   package var settings: [String: String] {
-    setup.settings.merging(["adapters_trained": trained.sorted().joined(separator: ",")]) { $1 }
+    setup.settings.merging(["trained": (trained.sorted() + ["head"]).joined(separator: ", ")]) { $1 }
   }
   /// The head.
   package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
