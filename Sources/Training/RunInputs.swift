@@ -45,7 +45,7 @@ package struct RunInputs {
     baseSHA256 = shared.sha256
     tokenizer = shared.tokenizer
     configuration = try shared.configuration(
-      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength)
+      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head)
     (training, validation, test) = try communicator.collectively {
       guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
       let read = { (path: String) in
@@ -110,8 +110,16 @@ package struct SharedBase {
   }
 
   /// The shape with a run's own choices.
+  /// - Parameters:
+  ///   - labelCount: How many classes.
+  ///   - dropout: Overrides the base's dropout probabilities.
+  ///   - maxLength: The longest review.
+  ///   - head: The name of a flexible head; nil for BERT's own.
+  /// - Returns: The shape.
   /// - Throws: `Failure` when reviews may be longer than the base has positions.
-  package func configuration(labelCount: Int, dropout: Float?, maxLength: Int) throws -> BERTConfiguration {
+  package func configuration(
+    labelCount: Int, dropout: Float?, maxLength: Int, head: String? = nil
+  ) throws -> BERTConfiguration {
     guard maxLength <= configuration.positionCount else {
       throw Failure(
         .usage,
@@ -120,6 +128,7 @@ package struct SharedBase {
     }
     var own = configuration
     own.labelCount = labelCount
+    if let head { own.head = .flexible(head) }
     if let dropout {
       own.hiddenDropout = dropout
       own.attentionDropout = dropout
