@@ -37,15 +37,15 @@ conclude "a base with a classifier"
 
 cases=''
 # Trains a method, exports it in some formats, and notes what Python is to load.
-round() { # NAME FORMATS KIND ARGUMENT…
-  local name=$1 formats=$2 kind=$3 format
+round() { # NAME FORMATS "adapter" OR "setup" ARGUMENT…
+  local name=$1 formats=$2 hub=$3 format kind
   shift 3
   succeed 1 train --base seqcls --train-file train.tsv --max-length $length --max-steps 20 --learning-rate 1e-2 \
     --output "$name" "$@"
   succeed 1 predict --checkpoint "$name/model.h5" --input texts.txt --unmerged --logits --output "$name.tsv"
   for format in $formats; do
     succeed 1 export --checkpoint "$name/model.h5" --format "$format" --output "$name for $format"
-    case $format in hf) kind=model ;; peft) kind=peft ;; esac
+    case $format in hf) kind=model ;; peft) kind=peft ;; *) kind=$hub ;; esac
     cases+="{\"name\": \"$name for $format\", \"kind\": \"$kind\", \"written\": \"$name for $format\", \"ours\": \"$name.tsv\"},"
     # Back again, and the same to the last digit.
     [ "$format" != hf ] || continue
@@ -59,12 +59,12 @@ round() { # NAME FORMATS KIND ARGUMENT…
 lora=(--method lora --lora-rank 4 --lora-alpha 6)
 round "lora" "peft adapterhub hf" adapter "${lora[@]}"
 round "rslora" "peft adapterhub hf" adapter "${lora[@]}" --lora-variant rslora
-round "dora" "peft hf" peft "${lora[@]}" --lora-variant dora
+round "dora" "peft hf" - "${lora[@]}" --lora-variant dora
 round "adapterhub-dora" "adapterhub hf" adapter "${lora[@]}" --lora-variant adapterhub-dora
-round "all-linear" "peft hf" peft "${lora[@]}" --lora-targets all-linear
-round "embeddings" "peft hf" peft "${lora[@]}" --lora-targets query,word_embeddings
-round "biases of targets" "peft hf" peft "${lora[@]}" --lora-bias lora_only
-round "all biases" "peft hf" peft "${lora[@]}" --lora-bias all
+round "all-linear" "peft hf" - "${lora[@]}" --lora-targets all-linear
+round "embeddings" "peft hf" - "${lora[@]}" --lora-targets query,word_embeddings
+round "biases of targets" "peft hf" - "${lora[@]}" --lora-bias lora_only
+round "all biases" "peft hf" - "${lora[@]}" --lora-bias all
 round "one layer" "peft adapterhub hf" adapter "${lora[@]}" --lora-layers 1
 round "ia3" "adapterhub hf" adapter --method ia3
 round "prefix" "adapterhub" adapter --method prefix-tuning --prefix-length 5 --prefix-bottleneck 24
@@ -76,7 +76,7 @@ round "other" "adapterhub" adapter --method adapter --adapter-reduction-factor 8
 round "fusion" "adapterhub" setup --method fusion --fuse "a=pfeiffer/model.h5,b=other/model.h5"
 round "stack of a fusion" "adapterhub" setup --method fusion --language-adapter "ko=pfeiffer+inv/model.h5" \
   --fuse "a=pfeiffer/model.h5,b=other/model.h5"
-for method in full bitfit linear-probe; do round "$method, plain" "hf" model --method "$method"; done
+for method in full bitfit linear-probe; do round "$method, plain" "hf" - --method "$method"; done
 
 echo "-- Loaded by the libraries"
 printf '[%s]' "${cases%,}" >cases.json
