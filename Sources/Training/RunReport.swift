@@ -34,6 +34,8 @@ struct RunReport {
     let table = model.store.table
     screen.line(
       "training \(Format.count(table.trainableCount)) of \(Format.count(table.count)) parameters (\(Format.percent(Double(table.trainableCount) / Double(table.count)))), \(Format.bytes(4 * table.trainableCount)) per all-reduce"
+        + (table.trainableEntries.contains(where: \.specification.isLookedUp)
+          ? " less the token embeddings of tokens that a step does not have" : "")
     )
     if inputs.base?.isRandom == false, !model.fresh.isEmpty {
       screen.line("started at random: \(RunReport.summary(of: model.fresh).joined(separator: ", "))")
@@ -41,11 +43,12 @@ struct RunReport {
     screen.line()
   }
 
-  /// Names of tensors with the numbers of layers left out, each once.
+  /// The modules that tensors belong to, with the numbers of layers left out, each once.
   static func summary(of names: [String]) -> [String] {
     var seen: Set<String> = []
     return names.map { name in
-      name.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+      let parts = name.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }
+      return parts.dropLast(["weight", "bias"].contains(parts.last) ? 1 : 0).joined(separator: ".")
     }.filter { seen.insert($0).inserted }
   }
 

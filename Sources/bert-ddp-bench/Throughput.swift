@@ -118,6 +118,8 @@ struct Throughput {
     _ communicator: Communicator
   ) throws -> Result {
     let order = SampleOrder(count: data.count, seed: 1)
+    let lookedUp = LookedUpRows(replica.store.table)
+    let exchange = GradientExchange(communicator)
     var reviews: [Int] = []
     var seconds: [Double] = []
     var rates: [Double] = []
@@ -129,12 +131,14 @@ struct Throughput {
       order.reviews(of: order.step(step, reviewsPerStep: bench.globalBatchSize), into: &reviews)
       try communicator.barrier()
       let start = now()
+      let touched = lookedUp.stretches(of: reviews, in: data)
       _ = replica.addGradients(
-        reviews[...], of: data, step: step, rank: communicator.rank, size: communicator.size)
-      try communicator.allReduceSum(replica.gradients)
+        reviews[...], of: data, step: step, touched: touched, rank: communicator.rank, size: communicator.size)
+      try exchange.sum(replica.gradients, touched: touched)
       guard let gradients = replica.gradients.baseAddress else { continue }
-      let norm = optimizer.norm(of: gradients, count: reviews.count)
-      optimizer.step(gradients, count: reviews.count, norm: norm, learningRate: 1e-5, pool: replica.pool)
+      let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched, pool: replica.pool)
+      optimizer.step(
+        gradients, count: reviews.count, norm: norm, learningRate: 1e-5, touched: touched, pool: replica.pool)
       let elapsed = now() - start
       guard step >= bench.warmupSteps else { continue }
       let tokens = reviews.reduce(0) { $0 + data.tokenCount($1) }

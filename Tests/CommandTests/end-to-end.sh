@@ -16,27 +16,8 @@ keys() { # FILE KEY…
   "$bin/make-fixture" check-json "$file" >"$scratch/json" || complain "$(cat "$scratch/json")"
   for key in "$@"; do grep -q "\"$key\" *:" "$file" || complain "no $key in $file"; done
 }
-# The tensors of a file of ours, a line each, with their checksums.
-tensors() { "$program" inspect "$1" | grep -E '^/(tensors|optimizer)' || true; }
-# Complains unless two files have the same tensors, bit for bit.
-same_tensors() { # FILE FILE
-  tensors "$1" >"$scratch/one"
-  tensors "$2" >"$scratch/two"
-  holds "no tensors in $1" [ -s "$scratch/one" ]
-  holds "$1 and $2 differ: $(diff "$scratch/one" "$scratch/two" | head -n 3)" cmp -s "$scratch/one" "$scratch/two"
-}
-# The numbers under a key of metrics.jsonl, one a line, of the events of a kind.
-numbers() { sed -nE "/\"event\":\"$2\"/s/.*\"$3\":([-+.0-9eE]+).*/\1/p" "$1"; }
 # The loss of an evaluation; a run's epochs, whose lines stand further in, have their own.
 loss() { sed -nE 's/^  "loss" : ([0-9.]+).*/\1/p' "$1"; }
-# Complains unless two lists of numbers, a line each, agree to a tolerance.
-close() { # FILE FILE TOLERANCE
-  paste "$1" "$2" | awk -v most="$3" '
-    NF != 2 { print "lists of different lengths"; bad = 1 }
-    { d = $1 - $2; if (d < 0) d = -d; if (d > most) { print; bad = 1 } }
-    END { if (NR == 0) print "nothing"; exit bad || NR == 0 }' \
-    >"$scratch/far" || complain "further apart than $3: $(head -n 3 "$scratch/far")"
-}
 
 echo "-- Help"
 succeed 1 --help
@@ -77,10 +58,10 @@ for count in 1 2 3 4; do
     grep '"event":"evaluation"' "$run/metrics.jsonl" | grep -q "\"$key\":" || complain "evaluation event: $key"
   done
   holds "another world size" grep -q "\"world_size\" : $count" "$run/results.json"
-  # 4 bytes for each number that is trained.
+  # 4 bytes for each number that is trained, but for rows of token embeddings that no token of a step has.
   bytes=$(sed -nE 's/.*"all_reduce_bytes_per_step" : ([0-9]+).*/\1/p' "$run/results.json")
   trained=$(sed -nE 's/.*"trainable_parameters" : ([0-9]+).*/\1/p' "$run/results.json")
-  holds "$bytes bytes a step for $trained numbers" [ "$bytes" -eq $((4 * trained)) ]
+  holds "$bytes bytes a step for $trained numbers" [ "$bytes" -lt $((4 * trained)) -a "$bytes" -gt $((2 * trained)) ]
   holds "no closing table: $(cat "$out")" grep -qE '^test: [0-9,]+ reviews' "$out"
   holds "no run directory: $(cat "$out")" grep -q "results in $run" "$out"
   ! grep -q $'[\e\r]' "$out" || complain "control characters, though this is no terminal"
