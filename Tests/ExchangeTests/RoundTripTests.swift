@@ -1,7 +1,9 @@
 import BERT
 import Exchange
+import Failures
 import FineTuning
 import Kernels
+import Tensors
 import TestSupport
 import Testing
 

@@ -2,26 +2,26 @@ import BERT
 import Exchange
 import FineTuning
 import Foundation
+import Kernels
 import TestSupport
 import Testing
 
 /// Folders that PEFT and AdapterHub's library wrote, opened as `import` opens them: the logits are the libraries'.
 @Suite(.enabled(if: Fixtures.areAvailable))
 struct ForeignAdapterGoldenTests {
-  static let cases: [(folder: String, golden: String)] =
-    ["lora", "lora_bin", "lora_minimal_config", "rslora", "dora", "lora_all_linear"].map { name in
-      ("peft/" + name, ["lora_bin", "lora_minimal_config"].contains(name) ? "peft_lora" : "peft_" + name)
-    }
-    + ["ah_lora", "ah_dora"].map { ("adapterhub/" + $0, $0) }
-    + [
-      "pfeiffer", "houlsby", "parallel", "scaled_parallel", "seq_bn_lnafter", "seq_bn_noresid", "ia3",
-      "prefix_tuning",
-    ].map { ("adapterhub/" + $0, "ah_" + $0) }
-    + [
-      ("adapterhub/pfeiffer_safetensors", "ah_pfeiffer"), ("adapterhub/setup_stack", "ah_stack"),
-      ("adapterhub/lang_ko", "ah_lang_only"), ("adapterhub/legacy_lang_ko", "ah_legacy_lang"),
-      ("adapterhub/legacy_lang_ko_noprefix", "ah_legacy_lang"), ("adapterhub/flex_task", "ah_flex_head"),
-    ]
+  /// Folders of the fixtures, and the goldens that belong to them.
+  static let cases: [(folder: String, golden: String)] = [
+    ("peft/lora", "peft_lora"), ("peft/lora_bin", "peft_lora"), ("peft/rslora", "peft_rslora"),
+    ("peft/dora", "peft_dora"), ("peft/lora_all_linear", "peft_lora_all_linear"),
+    ("adapterhub/ah_lora", "ah_lora"), ("adapterhub/ah_dora", "ah_dora"), ("adapterhub/ia3", "ah_ia3"),
+    ("adapterhub/prefix_tuning", "ah_prefix_tuning"), ("adapterhub/pfeiffer", "ah_pfeiffer"),
+    ("adapterhub/pfeiffer_safetensors", "ah_pfeiffer"), ("adapterhub/houlsby", "ah_houlsby"),
+    ("adapterhub/parallel", "ah_parallel"), ("adapterhub/scaled_parallel", "ah_scaled_parallel"),
+    ("adapterhub/seq_bn_lnafter", "ah_seq_bn_lnafter"), ("adapterhub/seq_bn_noresid", "ah_seq_bn_noresid"),
+    ("adapterhub/setup_stack", "ah_stack"), ("adapterhub/lang_ko", "ah_lang_only"),
+    ("adapterhub/legacy_lang_ko", "ah_legacy_lang"), ("adapterhub/legacy_lang_ko_noprefix", "ah_legacy_lang"),
+    ("adapterhub/flex_task", "ah_flex_head"),
+  ]
 
   private func logits(of adapter: ForeignAdapter) throws -> [Float] {
     let method = try FineTuningMethods.method(named: adapter.method, adapter.options)

@@ -80,7 +80,7 @@ package struct PEFTFolder: Sendable {
   private static func repeated(_ archive: TensorArchive) throws -> Set<String> {
     var copies: Set<String> = []
     for name in archive.entries.map(\.name) {
-      if name.contains(".original_module.") { copies.insert(name) }
+      if name.contains(".original_module."), name.hasSuffix(".bias") { copies.insert(name) }
       let plain = name.replacing(".modules_to_save.", with: ".", maxReplacements: 1)
       guard plain != name, let other = archive.entry(named: plain), other.shape == archive.entry(named: name)?.shape,
         try archive.floats(name) == archive.floats(plain)
