@@ -115,7 +115,7 @@ let package = Package(
     tests("Datasets", ["Randomness", "Failures"]),
     tests("Metrics"),
     tests("Interchange", ["Failures"]),
-    tests("Exchange", ["Interchange", "FineTuning", "BERT", "Kernels", "Tensors", "Failures"]),
+    tests("Exchange", ["Interchange", "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Failures"]),
     tests("HDF5", ["Failures"]),
     tests("Checkpoints", ["HDF5", "Failures"]),
     tests("Console"),
@@ -124,7 +124,7 @@ let package = Package(
       "Training",
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Datasets", "Tokenization", "Collectives", "Interchange",
-        "Failures",
+        "Exchange", "Failures",
       ]),
   ]
 )

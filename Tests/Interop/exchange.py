@@ -196,13 +196,14 @@ def save_adapterhub(base, folder, inputs, generator):
         head = True if name == "fusion" else None
         yield f"adapterhub {name}", lambda path, m=model, s=setup, h=head: m.save_adapter_setup(path, s, head_setup=h), model
 
-    torch.manual_seed(1)
-    flexible = adapters.BertAdapterModel.from_pretrained(base, attn_implementation="eager")
-    flexible.add_adapter("task", config=small)
-    flexible.add_classification_head("task", num_labels=3)
-    flexible.train_adapter("task")
-    stir(flexible, generator)
-    yield "adapterhub flexible head", lambda path: flexible.save_adapter(path, "task"), flexible
+    for name, config in {"flexible head": small, "lora under a flexible head": "lora[r=4,alpha=6]"}.items():
+        torch.manual_seed(1)
+        flexible = adapters.BertAdapterModel.from_pretrained(base, attn_implementation="eager")
+        flexible.add_adapter("task", config=config)
+        flexible.add_classification_head("task", num_labels=3)
+        flexible.train_adapter("task")
+        stir(flexible, generator)
+        yield f"adapterhub {name}", lambda path, m=flexible: m.save_adapter(path, "task"), flexible
 
 
 def save(base, texts, length, folder):

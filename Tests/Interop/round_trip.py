@@ -117,8 +117,13 @@ def load_peft(base, folder):
             name = name.replace(f".{kind}", f".{kind}.default")
         if name.endswith("lora_magnitude_vector"):
             name += ".default.weight"
-        saved = name.replace("classifier.", "classifier.modules_to_save.default.")
-        return saved if saved in state else name
+        # A module that was trained whole is a copy beside the base's own, which has the plain name.
+        parts = name.split(".")
+        for place in range(len(parts) - 1, 0, -1):
+            saved = ".".join(parts[:place] + ["modules_to_save", "default"] + parts[place:])
+            if saved in state:
+                return saved
+        return name
 
     require_loaded(model, os.path.join(folder, files[0]), rename)
     loaded = {rename(name) for name in tensors(os.path.join(folder, files[0]))}
