@@ -7,8 +7,8 @@ package import Tensors
 package final class Workspace {
   /// The numbers of the model.
   package let parameters: ParameterStore
-  /// The gradient block of this worker, in the layout of the trainable block; nil where nothing is trained.
-  package let gradients: UnsafeMutablePointer<Float>?
+  /// Where gradients are added up, in the layout of the trainable block; nil where nothing is trained.
+  package var gradients: UnsafeMutablePointer<Float>?
   /// Memory for one pass.
   package let arena: ActivationArena
   /// The run's seed.

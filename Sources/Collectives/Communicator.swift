@@ -21,6 +21,8 @@ package final class Communicator {
   package let nodeCount: Int
   /// Ends the job, from any thread.
   package let job: Job
+  /// Looks after signals and stalls.
+  package let watch: Watch
 
   /// What this rank has handed to collectives so far.
   package internal(set) var statistics = CollectiveStatistics()
@@ -49,7 +51,9 @@ package final class Communicator {
   package init(program: String) {
     (rank, size, localRank, localSize, nodeIndex, nodeCount) = (0, 1, 0, 1, 0, 1)
     (world, node) = (nil, nil)
-    job = Job(program: program, rank: 0, size: 1, usesMPI: false, hasOtherHosts: false)
+    let board = Board(rank: 0)
+    watch = Watch(board)
+    job = Job(program: program, rank: 0, size: 1, usesMPI: false, hasOtherHosts: false, board: board)
   }
 
   /// All ranks of an initialised MPI.
@@ -75,7 +79,12 @@ package final class Communicator {
     (self.rank, self.size) = (rank, size)
     self.world = size > 1 ? world : nil
     self.node = localSize > 1 ? node : nil
-    job = Job(program: program, rank: rank, size: size, usesMPI: true, hasOtherHosts: nodeCount > 1)
+    let board =
+      localSize > 1
+      ? try Board(rank: rank, node: node, localRank: localRank, localSize: localSize) : Board(rank: rank)
+    watch = Watch(board)
+    job = Job(
+      program: program, rank: rank, size: size, usesMPI: true, hasOtherHosts: nodeCount > 1, board: board)
   }
 
   /// Whether this rank is the one that speaks, evaluates and writes.
@@ -93,6 +102,7 @@ package final class Communicator {
     _ kind: CollectiveStatistics.Kind, bytes: Int, _ body: () throws -> Result
   ) rethrows -> Result {
     let start = Communicator.now()
+    watch.arrives()
     defer {
       statistics[kind].calls += 1
       statistics[kind].bytes += bytes

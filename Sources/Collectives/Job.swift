@@ -17,6 +17,8 @@ package struct Job: Sendable {
   let usesMPI: Bool
   /// Whether ending the job has to reach other hosts, which takes longer.
   let hasOtherHosts: Bool
+  /// Where the node's ranks see that this one is ending the job.
+  let board: Board
 
   private static let isEnding = Atomic<Bool>(false)
   private static let lastResort = Atomic<Int32>(1)
@@ -41,14 +43,16 @@ package struct Job: Sendable {
   private func stop(_ failure: Failure, sentence: String, after seconds: Double) -> Never {
     // One thread ends the job; another that comes meanwhile waits to be ended with it.
     if Job.isEnding.exchange(true, ordering: .acquiringAndReleasing) { while true { sleep(60) } }
+    board[board.own, .ending] = 2
     // From here on a signal of mpirun, which is how the others are ended, ends this rank at once.
-    for signalNumber in [SIGTERM, SIGINT, SIGHUP] { signal(signalNumber, SIG_DFL) }
+    for signalNumber in [SIGTERM, SIGINT, SIGUSR1, SIGHUP] { signal(signalNumber, SIG_DFL) }
     usleep(UInt32(seconds * 1e6))
     Job.say("\(program): \(sentence)")
     // `MPI_Abort(256)` would tell mpirun that all is well.
     let status = (1...125).contains(failure.exitStatus) ? failure.exitStatus : 1
     Job.leaveAnyway(status: status, after: 10)
     fflush(nil)
+    LauncherHold.end()
     if usesMPI {
       Job.muteBanner()
       MPI_Abort(CMPI_commWorld(), status)

@@ -18,13 +18,18 @@ package enum MPISession {
     program: String = "bert-ddp", _ body: (Communicator) throws -> Result
   ) throws -> Result {
     guard let launcher = Launcher.current, !launcher.isAlone else {
-      return try body(Communicator(program: program))
+      let alone = Communicator(program: program)
+      alone.watch.start(alone.job)
+      defer { alone.watch.stop() }
+      return try body(alone)
     }
     if !launcher.connects { refuse(launcher, size: 1, program: program) }
     let world = try start(program: program)
     refuse(launcher, size: world.size, program: program)
+    world.watch.start(world.job)
     do {
       let result = try body(world)
+      world.watch.stop()
       try world.settle()
       try check(MPI_Finalize(), "MPI_Finalize")
       return result

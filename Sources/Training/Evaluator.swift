@@ -35,14 +35,17 @@ package struct Evaluator {
   ///   - data: The reviews.
   ///   - name: What they are called on the screen.
   ///   - isInTraining: Which of them have a text that occurs in training.
+  ///   - isCancelled: Asked between passes whether to leave it.
   /// - Returns: The result on rank 0; nil elsewhere.
-  /// - Throws: `Failure` when ranks cannot talk.
-  package func evaluate(_ data: EncodedReviews, name: String, isInTraining: [Bool] = []) throws -> Evaluation? {
+  /// - Throws: `Failure` when ranks cannot talk, or any of them has left it.
+  package func evaluate(
+    _ data: EncodedReviews, name: String, isInTraining: [Bool] = [], isCancelled: () -> Bool = { false }
+  ) throws -> Evaluation? {
     let start = monotonicSeconds()
     let bar = screen.progress("evaluating \(name)", total: data.count)
     defer { bar.finish() }
     // Rank 0 sees its own share; the others' are as large.
-    let logits = try replica.logits(data, communicator) { done, total in
+    let logits = try replica.logits(data, communicator, isCancelled: isCancelled) { done, total in
       bar.update(total > 0 ? data.count * done / total : data.count)
     }
     guard let logits else { return nil }

@@ -73,9 +73,8 @@ package final class Inference {
     let data = try encode(dataset)
     let bar = screen.progress("predicting", total: data.count, unit: "texts")
     defer { bar.finish() }
-    let logits = try replica.logits(data, communicator) { done, total in
-      bar.update(total > 0 ? data.count * done / total : data.count)
-    }
+    let logits = try replica.logits(
+      data, communicator, progress: { done, total in bar.update(total > 0 ? data.count * done / total : data.count) })
     guard let logits else { return nil }
     let classes = configuration.labelCount
     return logits.withUnsafeBufferPointer { logits in

@@ -1,6 +1,7 @@
 package import BERT
 package import Collectives
-internal import Datasets
+package import Datasets
+internal import Failures
 package import FineTuning
 internal import Kernels
 package import Tensors
@@ -15,6 +16,11 @@ package final class Replica {
   package let workers: [Worker]
   /// The most tokens of a pass; longer reviews are passes of their own.
   package let tokensPerPass: Int
+
+  /// Told from any worker that a pass is done.
+  package var progress: (@Sendable () -> Void)?
+  /// What a review costs.
+  package let reviewCost: ReviewCost
 
   private let configuration: BERTConfiguration
   private var share: ShareOut
@@ -41,9 +47,9 @@ package final class Replica {
     workers = (0..<pool.count).map { _ in
       Worker(method, configuration, store, seed: seed, tokensPerPass: tokensPerPass, trains: trains)
     }
-    share = ShareOut(
-      cost: ReviewCost(
-        hiddenSize: configuration.hiddenSize, intermediateSize: configuration.intermediateSize))
+    reviewCost = ReviewCost(
+      hiddenSize: configuration.hiddenSize, intermediateSize: configuration.intermediateSize)
+    share = ShareOut(cost: reviewCost)
   }
 
   /// The sum of this rank's gradients after `addGradients`, in the layout of the trainable block.
@@ -65,9 +71,11 @@ package final class Replica {
     // Workers only read it, each its own part.
     let share = share
     nonisolated(unsafe) let workers = workers
+    let progress = progress
     pool.run { worker in
       for pass in share.microBatches(ofPart: rank * workers.count + worker, maxTokens: tokensPerPass) {
         workers[worker].addGradients(pass, of: data, step: step)
+        progress?()
       }
     }
     sumGradients(touched ?? Stretches(all: gradients.count))
@@ -98,11 +106,13 @@ package final class Replica {
   /// - Parameters:
   ///   - data: The reviews.
   ///   - communicator: The ranks that share the passes.
+  ///   - isCancelled: Asked between passes whether to leave it.
   ///   - progress: Told how many of this rank's tokens are done, and how many it has.
   /// - Returns: `[count, C]` on rank 0; nil elsewhere.
-  /// - Throws: `Failure` when ranks cannot talk.
+  /// - Throws: `Failure` when ranks cannot talk; of kind `stopped` on all ranks when any of them has left it.
   package func logits(
-    _ data: EncodedReviews, _ communicator: Communicator, progress: (Int, Int) -> Void = { _, _ in }
+    _ data: EncodedReviews, _ communicator: Communicator, isCancelled: () -> Bool = { false },
+    progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> [Float]? {
     let classes = configuration.labelCount
     let passes = Replica.passes(data, tokensPerPass: tokensPerPass)
@@ -115,14 +125,18 @@ package final class Replica {
       var done = 0
       let tokens = own.map { passes[$0].reduce(0) { $0 + data.tokenCount($1) } }
       let total = tokens.reduce(0, +)
-      for first in stride(from: 0, to: own.count, by: workers.count) {
+      for first in stride(from: 0, to: own.count, by: workers.count) where !isCancelled() {
         pool.run { worker in
           guard first + worker < own.count else { return }
           workers[worker].predict(passes[own[first + worker]], of: data, into: target)
         }
         for index in first..<min(first + workers.count, own.count) { done += tokens[index] }
         progress(done, total)
+        self.progress?()
       }
+    }
+    guard try communicator.maximum(of: isCancelled() ? 1 : 0) == 0 else {
+      throw Failure(.stopped, "the evaluation was stopped; start it again.")
     }
     let reviews = own.flatMap { passes[$0] }
     let ownLogits = reviews.flatMap { logits[$0 * classes..<($0 + 1) * classes] }

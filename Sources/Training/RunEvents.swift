@@ -10,6 +10,8 @@ package enum RunEvent: Encodable {
   case epoch(EpochEvent)
   /// An evaluation is done.
   case evaluation(EvaluationEvent)
+  /// A step changed nothing because a number was not finite.
+  case skipped(SkippedEvent)
 
   /// Writes the event as one object.
   package func encode(to encoder: any Encoder) throws {
@@ -17,6 +19,7 @@ package enum RunEvent: Encodable {
     case .step(let event): try event.encode(to: encoder)
     case .epoch(let event): try event.encode(to: encoder)
     case .evaluation(let event): try event.encode(to: encoder)
+    case .skipped(let event): try event.encode(to: encoder)
     }
   }
 }
@@ -37,6 +40,16 @@ package struct StepEvent: Encodable {
     case learningRate = "learning_rate", gradientNorm = "grad_norm"
     case reviewsPerSecond = "reviews_per_second", tokensPerSecond = "tokens_per_second"
   }
+}
+
+/// A step that was left out; JSON has no numbers that are not finite, so it says which one was not.
+package struct SkippedEvent: Encodable {
+  let event = "skipped"
+  let step: Int
+  /// The sentence.
+  let reason: String
+  /// How many steps were left out so far.
+  let skipped: Int
 }
 
 /// An epoch's figures.

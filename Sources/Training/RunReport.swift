@@ -74,6 +74,12 @@ struct RunReport {
     table.add("longest review", "\(run.maxLength) tokens")
     table.add("dropout", run.dropout.map { "\($0)" } ?? "the base's")
     table.add("seed", "\(run.seed)")
+    if run.deterministic { table.add("deterministic", "the same bits on any number of ranks and threads") }
+    table.add(
+      "stopping",
+      "after \(run.stallTimeout) s without progress"
+        + (run.maxMinutes.map { ", before \($0) minutes are over" } ?? "")
+        + (run.skipNonfinite > 0 ? ", \(run.skipNonfinite) steps that are not finite left out" : ""))
     table.add("run directory", run.output)
     screen.table(table)
   }

@@ -20,6 +20,7 @@ package struct RunResults: Encodable {
     let allReduceBytesPerStep: Int
     let steps: Int
     let stepsAsked: Int
+    let skippedSteps: Int
     let epochs: [EpochEvent]
     let peakRSSBytes: [Int]
     let baseSHA256: String
@@ -29,7 +30,8 @@ package struct RunResults: Encodable {
       case method, threads, steps, epochs, output
       case trainableParameters = "trainable_parameters", totalParameters = "total_parameters"
       case worldSize = "world_size", allReduceBytesPerStep = "all_reduce_bytes_per_step"
-      case stepsAsked = "steps_asked", peakRSSBytes = "peak_rss_bytes", baseSHA256 = "base_sha256"
+      case stepsAsked = "steps_asked", skippedSteps = "skipped_steps", peakRSSBytes = "peak_rss_bytes", baseSHA256 =
+        "base_sha256"
     }
   }
 
@@ -44,6 +46,7 @@ package struct RunResults: Encodable {
       method: run.method, trainableParameters: model.store.table.trainableCount,
       totalParameters: model.store.table.count, worldSize: worldSize, threads: run.threads,
       allReduceBytesPerStep: allReduceBytesPerStep, steps: state.step, stepsAsked: totalSteps,
+      skippedSteps: state.skippedSteps,
       epochs: state.epochs, peakRSSBytes: peakResidentBytes, baseSHA256: inputs.baseSHA256, output: run.output
     )
   }

@@ -17,6 +17,8 @@ struct RunState: Codable, Equatable {
   /// The same since the last `step` event, so that the curve goes on where it was.
   var windowLoss = 0.0
   var windowReviews = 0
+  /// Steps whose loss or gradient was not finite, which changed nothing (`--skip-nonfinite`).
+  var skippedSteps = 0
 }
 
 /// Writing and reading a run's checkpoints: trained tensors, moments, state and configuration in one verified file.
@@ -25,30 +27,39 @@ struct TrainingCheckpoint {
   let baseSHA256: String
   let dataSHA256: String
 
+  /// What training changes, where it lies: in the run's own memory or in a copy.
+  struct Numbers {
+    let store: ParameterStore
+    let first: UnsafeMutableBufferPointer<Float>
+    let second: UnsafeMutableBufferPointer<Float>
+  }
+
   static func name(step: Int) -> String { "checkpoint-\(step).h5" }
 
   /// Publishes a checkpoint.
   /// - Throws: `Failure` when it cannot be written; what stood before stands.
-  func write(to path: String, _ state: RunState, _ model: ModelState, _ optimizer: Optimizer) throws {
-    let count = model.store.table.trainableCount
+  func write(
+    to path: String, _ state: RunState, _ numbers: Numbers, _ absent: [ParameterTable.Entry]
+  ) throws {
+    let count = numbers.store.table.trainableCount
     let writer = try TensorFileWriter(
       to: path, .checkpoint, producer: producer, expectedByteCount: 12 * count, step: state.step)
-    try describe(writer, model)
+    try describe(writer, numbers.store, absent)
     try writer.setJSON("run_state", Data(jsonText(state).utf8))
     try writer.describe(
       TensorSchema.firstMoment, "AdamW's running mean of the gradient, of the tensor of the same name")
     try writer.describe(
       TensorSchema.secondMoment,
       "AdamW's running mean of the squared gradient, of the tensor of the same name")
-    for entry in model.store.table.trainableEntries {
+    for entry in numbers.store.table.trainableEntries {
       let (name, shape) = (entry.specification.name, entry.specification.shape)
       let range = entry.parameter.offset..<entry.parameter.offset + entry.parameter.count
       try writer.write(
         name, in: TensorSchema.firstMoment, shape: shape,
-        UnsafeBufferPointer(rebasing: optimizer.firstMoments[range]))
+        UnsafeBufferPointer(rebasing: numbers.first[range]))
       try writer.write(
         name, in: TensorSchema.secondMoment, shape: shape,
-        UnsafeBufferPointer(rebasing: optimizer.secondMoments[range]))
+        UnsafeBufferPointer(rebasing: numbers.second[range]))
     }
     _ = try writer.publish()
   }
@@ -58,22 +69,23 @@ struct TrainingCheckpoint {
   func writeModel(to path: String, _ model: ModelState) throws {
     let writer = try TensorFileWriter(
       to: path, .model, producer: producer, expectedByteCount: 4 * model.store.table.trainableCount)
-    try describe(writer, model)
+    try describe(writer, model.store, model.absentFromBase)
     _ = try writer.publish()
   }
 
-  private func describe(_ writer: borrowing TensorFileWriter, _ model: ModelState) throws {
+  private func describe(
+    _ writer: borrowing TensorFileWriter, _ store: ParameterStore, _ absent: [ParameterTable.Entry]
+  ) throws {
     try writer.setJSON("configuration", Data(jsonText(configuration).utf8))
     try writer.setText("base_sha256", baseSHA256)
     try writer.setText("data_sha256", dataSHA256)
     try writer.describe(
       TensorSchema.tensors,
       "parameters under their published names; weights are [out, in], numbers have no unit")
-    let absent = model.absentFromBase.filter { !$0.parameter.isTrainable }
-    for entry in model.store.table.trainableEntries + absent {
+    for entry in store.table.trainableEntries + absent.filter({ !$0.parameter.isTrainable }) {
       let name = entry.specification.name
       try writer.write(
-        name, shape: entry.specification.shape, UnsafeBufferPointer(model.store.elements(name)))
+        name, shape: entry.specification.shape, UnsafeBufferPointer(store.elements(name)))
     }
   }
 

@@ -80,6 +80,14 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var threads = 1
   /// Steps between `step` events.
   package var logEvery = 50
+  /// Whether trained tensors are to have the same bits on any number of ranks and threads.
+  package var deterministic = false
+  /// How many steps with a loss or gradient that is not finite are left out before the run ends.
+  package var skipNonfinite = 0
+  /// Seconds without progress after which the job ends; 0 for never.
+  package var stallTimeout = 600
+  /// Minutes from the start of the program after which the run has stopped, its checkpoint written.
+  package var maxMinutes: Double?
 
   /// The defaults.
   package init() {}
@@ -94,7 +102,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case warmupRatio = "warmup_ratio", globalBatchSize = "global_batch_size"
     case accumulationSteps = "accumulation_steps", maxLength = "max_length", trainLimit = "train_limit"
     case maxSteps = "max_steps", checkpointEvery = "checkpoint_every"
-    case keepCheckpoints = "keep_checkpoints", logEvery = "log_every"
+    case keepCheckpoints = "keep_checkpoints", logEvery = "log_every", deterministic
+    case skipNonfinite = "skip_nonfinite", stallTimeout = "stall_timeout", maxMinutes = "max_minutes"
     case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
     case adapterSHA256 = "adapter_sha256"
   }
@@ -132,6 +141,12 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     let largest = 1_000_000_000
     for (option, value) in whole {
       try require((1...largest).contains(value), option, value, "a whole number from 1 to \(largest)")
+    }
+    for (option, value) in [("skip-nonfinite", skipNonfinite), ("stall-timeout", stallTimeout)] {
+      try require((0...largest).contains(value), option, value, "a whole number from 0 to \(largest)")
+    }
+    if let maxMinutes {
+      try require(maxMinutes > 0 && maxMinutes.isFinite, "max-minutes", maxMinutes, "a number above 0")
     }
     try require((1...1024).contains(threads), "threads", threads, "a whole number from 1 to 1024")
     try require(
@@ -185,6 +200,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   private static let changeable: Set<String> = [
     "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "epochs", "max_steps",
     "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse",
+    "skip_nonfinite", "stall_timeout", "max_minutes",
   ]
 
   /// The fields that have to be as they were for a run to be resumed; files count by their content, not their names.

@@ -11,32 +11,35 @@ internal import Tensors
 
 /// A training run from its configuration to its results: the same code on every rank, rank 0 speaks and writes.
 package final class TrainingRun {
-  private var run: TrainingConfiguration
-  private let communicator: Communicator
-  private let screen: Screen
+  let run: TrainingConfiguration
+  let communicator: Communicator
+  let screen: Screen
   private let files: RunFiles
 
   private let pool: WorkerPool
-  private let inputs: RunInputs
+  let inputs: RunInputs
   private let training: EncodedReviews
   private let validation: EncodedReviews?
   private let test: EncodedReviews?
   private let isInTraining: [Bool]
   private let report: DatasetReport
-  private let model: ModelState
+  let model: ModelState
   private let replica: Replica
-  private let optimizer: Optimizer
+  private let passes: StepPasses
+  let optimizer: Optimizer
   private let lookedUp: LookedUpRows
-  private let exchange: GradientExchange
   private let order: SampleOrder
   private let schedule: LearningRateSchedule
   private let checkpoint: TrainingCheckpoint
   /// Held by rank 0.
   private let directory: RunDirectory?
-  private var state = RunState()
-  private var reviews: [Int] = []
+  let writer: CheckpointWriter
+  var state = RunState()
+  var reviews: [Int] = []
   /// How many steps were done in this process.
   private var stepsHere = 0
+  /// The longest step so far, in seconds.
+  var longestStep = 0.0
   /// What was evaluated last, on every rank.
   private var evaluated: (split: String, step: Int)?
   /// Its figures, on rank 0.
@@ -56,6 +59,7 @@ package final class TrainingRun {
     try run.validate()
     self.communicator = communicator
     self.screen = screen
+    communicator.watch.stallTimeout = run.stallTimeout
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
     if !blasIsCorrect() {
@@ -90,7 +94,7 @@ package final class TrainingRun {
 
     let resume = ResumePlan(run, checkpoint, communicator, screen)
     let from = try resume.checkpointPath()
-    try TrainingRun.agree(run, inputs, from, communicator)
+    try RunAgreement(run, method, inputs).check(from: from, on: communicator)
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
       sources: try TrainingRun.sources(inputs, from, communicator), communicator)
@@ -102,7 +106,9 @@ package final class TrainingRun {
     settings.maxGradientNorm = run.maxGradNorm > 0 ? run.maxGradNorm : nil
     optimizer = Optimizer(model.store, settings)
     lookedUp = LookedUpRows(model.store.table)
-    exchange = GradientExchange(communicator)
+    passes = StepPasses(
+      replica, communicator, reviewsPerPass: run.globalBatchSize, isDeterministic: run.deterministic)
+    writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     if let from { try goBack(to: from) }
   }
 
@@ -116,22 +122,11 @@ package final class TrainingRun {
     return (checkpoint.flatMap { $0 }.map { [$0] } ?? []) + inputs.adapters
   }
 
-  private static func agree(
-    _ run: TrainingConfiguration, _ inputs: RunInputs, _ from: String?, _ communicator: Communicator
-  ) throws {
-    var values = try run.identity()
-    values["base"] = inputs.baseSHA256
-    values["training data"] = inputs.dataSHA256
-    values["threads"] = "\(run.threads)"
-    values["checkpoint"] = from ?? ""
-    values["version"] = version
-    try communicator.agree(on: values)
-  }
-
   private func goBack(to path: String) throws {
     try communicator.collectively(where: true) {
       state = try TrainingCheckpoint.read(path, model, optimizer)
-      optimizer.resume(after: state.step)
+      // A step that was left out changed nothing.
+      optimizer.resume(after: state.step - state.skippedSteps)
     }
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
   }
@@ -150,9 +145,12 @@ package final class TrainingRun {
       try files.write(json: StoredConfiguration(run, inputs, communicator), to: "config.json")
       try files.startMetrics(keepingStepsTo: state.step > 0 ? state.step : nil)
     }
+    communicator.watch.respond(.asks)
     while state.step < totalSteps { try trainEpoch() }
     if let test, evaluated?.split != "test" || evaluated?.step != state.step { try evaluate(test, "test") }
+    communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
+      try writer.finish()
       try checkpoint.writeModel(to: run.output + "/model.h5", model)
     }
     let results = try finish(singles)
@@ -175,6 +173,7 @@ package final class TrainingRun {
       if state.step % run.logEvery == 0 || state.step == end { try log(&window) }
       if state.step == end { break }
       if let every = run.checkpointEvery, state.step % every == 0 { try save() }
+      if sums.needsAttention { try attend() }
     }
     bar.finish()
     try endEpoch(epoch, isWhole: end == (epoch + 1) * perEpoch)
@@ -188,54 +187,43 @@ package final class TrainingRun {
     var norm: Double
     var rate: Double
     var seconds: Double
+    var needsAttention: Bool
   }
 
   private func step() throws -> StepSums {
     let start = monotonicSeconds()
-    let step = order.step(state.step, reviewsPerStep: run.reviewsPerStep)
-    order.reviews(of: step, into: &reviews)
+    order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     let touched = lookedUp.stretches(of: reviews, in: training)
-    var own = Worker.Tally()
-    for first in stride(from: 0, to: reviews.count, by: run.globalBatchSize) {
-      let pass = replica.addGradients(
-        reviews[first..<min(first + run.globalBatchSize, reviews.count)], of: training, step: state.step,
-        touched: touched, rank: communicator.rank, size: communicator.size)
-      own.loss += pass.loss
-      own.reviews += pass.reviews
-      own.tokens += pass.tokens
-    }
-    try exchange.sum(replica.gradients, touched: touched)
-    var sums = [own.loss, Double(own.reviews), Double(own.tokens)]
-    try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
-    precondition(Int(sums[1]) == reviews.count, "every review of a step is computed exactly once")
+    let sums = try passes.run(reviews, of: training, step: state.step, touched: touched) { wantsAttention() }
     guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
     model.method.addRegularizationGradient(
       to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
     let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched, pool: pool)
-    guard sums[0].isFinite, norm.isFinite else { throw notFinite(loss: sums[0], norm: norm) }
     let rate = schedule.rate(at: state.step)
-    optimizer.step(
-      gradients, count: reviews.count, norm: norm, learningRate: rate, touched: touched, pool: pool)
+    let isFinite = sums.loss.isFinite && norm.isFinite
+    if isFinite {
+      optimizer.step(
+        gradients, count: reviews.count, norm: norm, learningRate: rate, touched: touched, pool: pool)
+    } else {
+      let event = try leaveOut(loss: sums.loss, norm: norm)
+      replica.gradients.update(repeating: 0)
+      try record(.skipped(event))
+    }
     let seconds = monotonicSeconds() - start
+    longestStep = max(longestStep, seconds)
     state.step += 1
     stepsHere += 1
-    state.epochLoss += sums[0]
     state.epochReviews += reviews.count
-    state.epochTokens += Int(sums[2])
+    state.epochTokens += sums.tokens
     state.epochSeconds += seconds
-    state.windowLoss += sums[0]
-    state.windowReviews += reviews.count
+    // A step that was left out counts as seen; its loss is no number to add up.
+    let loss = isFinite ? sums.loss : 0
+    state.epochLoss += loss
+    state.windowLoss += loss
+    state.windowReviews += isFinite ? reviews.count : 0
     return StepSums(
-      loss: sums[0], reviews: reviews.count, tokens: Int(sums[2]), norm: norm, rate: rate, seconds: seconds)
-  }
-
-  private func notFinite(loss: Double, norm: Double) -> Failure {
-    let what = loss.isFinite ? "the gradient's norm is \(norm)" : "the loss is \(loss)"
-    let lines = reviews.prefix(8).map { "\(inputs.training.line($0))" }.joined(separator: ", ")
-    return Failure(
-      .notFinite,
-      "\(what) at step \(state.step + 1) (lines \(lines)\(reviews.count > 8 ? ", …" : "") of \(inputs.training.name)); lower --learning-rate, or go on from the last checkpoint with --resume auto."
-    )
+      loss: loss, reviews: reviews.count, tokens: sums.tokens, norm: isFinite ? norm : 0, rate: rate,
+      seconds: seconds, needsAttention: sums.needsAttention)
   }
 
   // MARK: Figures
@@ -290,8 +278,16 @@ package final class TrainingRun {
 
   @discardableResult
   private func evaluate(_ data: EncodedReviews, _ split: String) throws -> Evaluation? {
-    let evaluation = try Evaluator(replica, classes: run.labelCount, communicator, screen)
-      .evaluate(data, name: split, isInTraining: split == "test" ? isInTraining : [])
+    communicator.watch.enter(.evaluating, step: state.step)
+    let evaluation: Evaluation?
+    do {
+      evaluation = try Evaluator(replica, classes: run.labelCount, communicator, screen).evaluate(
+        data, name: split, isInTraining: split == "test" ? isInTraining : [], isCancelled: wantsAttention)
+    } catch let failure as Failure where failure.kind == .stopped {
+      // Everybody left it.
+      try attend()
+      throw failure
+    }
     evaluated = (split, state.step)
     guard let evaluation else { return nil }
     let event = EvaluationEvent(
@@ -303,14 +299,6 @@ package final class TrainingRun {
   }
 
   // MARK: Files
-
-  private func save() throws {
-    try communicator.collectively(where: communicator.isFirst) {
-      let path = run.output + "/" + TrainingCheckpoint.name(step: state.step)
-      try checkpoint.write(to: path, state, model, optimizer)
-      _ = try CheckpointFiles(in: run.output).rotate(keeping: run.keepCheckpoints, knownValid: state.step)
-    }
-  }
 
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }

@@ -41,6 +41,9 @@ package final class Worker {
 
   deinit { free(gradients.baseAddress) }
 
+  /// Has later passes add their gradients elsewhere than in `gradients`.
+  func addsGradients(to values: UnsafeMutablePointer<Float>) { workspace.gradients = values }
+
   /// A pass over some reviews, forward and backward.
   func addGradients<Reviews: Collection<Int>>(_ reviews: Reviews, of data: EncodedReviews, step: Int) {
     fill(reviews, data)

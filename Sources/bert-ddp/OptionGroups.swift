@@ -156,6 +156,14 @@ struct RunOptions: ParsableArguments {
   var threads = 1
   @Option(help: "Steps between lines of metrics.jsonl.")
   var logEvery = 50
+  @Flag(help: "The same bits on any number of ranks and threads.")
+  var deterministic = false
+  @Option(help: "Leave out up to N steps whose loss or gradient is not finite.")
+  var skipNonfinite = 0
+  @Option(help: "End the job after so many seconds without progress; 0 for never.")
+  var stallTimeout = 600
+  @Option(help: "Stop with a checkpoint before so many minutes are over.")
+  var maxMinutes: Double?
   // Taken out before the arguments are parsed; it stands here for the help.
   @Option(help: "Options in YAML, such as \"method: lora\"; one on the command line wins.")
   var config: String?

@@ -19,6 +19,21 @@ let trainingChecks: [Check] =
       },
     ]
   } + [
+    Check("sharded: trained tensors and losses of any number of ranks and threads, bit for bit") {
+      for name in ["full", "lora"] {
+        for threads in [1, 2, 3] { try compareBits(try TrialRun(name, reviews: 45), threads: threads, $0, $1) }
+      }
+      try compareBits(try TrialRun("lora", reviews: 2), threads: 1, $0, $1)
+    },
+    Check("sharded: as if 1 to 14 ranks had computed it, bit for bit, every review once") { _, findings in
+      let trial = try TrialRun("full", reviews: 45)
+      let expected = try trial.shardedGradients(ranks: 1, threads: 1)
+      findings.expect(expected.contains { $0 != 0 }, "no gradients")
+      for ranks in 2...14 {
+        let found = try trial.shardedGradients(ranks: ranks, threads: 1 + ranks % 3)
+        findings.expect(hasSameBits(found, expected), "gradients differ with \(ranks) ranks")
+      }
+    },
     Check("a step of fewer reviews than ranks is complete, and nobody waits for ever") {
       try compare(try TrialRun("lora", reviews: 2), steps: 3, threads: 1, $0, $1)
     },
@@ -87,6 +102,18 @@ private func compare(
   }
 }
 
+private func hasSameBits(_ a: [Float], _ b: [Float]) -> Bool {
+  a.count == b.count && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
+}
+
+private func compareBits(_ trial: TrialRun, threads: Int, _ world: Communicator, _ findings: Findings) throws {
+  let alone = try trial.train(
+    steps: 8, threads: 1, isSharded: true, Communicator(program: "mpi-check"))
+  let together = try trial.train(steps: 8, threads: threads, isSharded: true, world)
+  findings.expect(hasSameBits(alone.trained, together.trained), "tensors differ with \(threads) threads")
+  findings.expectEqual(together.losses, alone.losses, "losses with \(threads) threads")
+}
+
 /// A tiny model and reviews, the same on every rank, and training runs of it from the same start.
 private struct TrialRun {
   let method: any FineTuningMethod
@@ -133,10 +160,11 @@ private struct TrialRun {
   /// Steps of 10 reviews at a high rate, so that a mistake shows; in dense ones every row of every table is added up,
   /// sent and stepped along, touched or not.
   func train(
-    steps: Int, threads: Int, isDense: Bool = false, settings: Optimizer.Settings = Optimizer.Settings(),
-    _ world: Communicator
+    steps: Int, threads: Int, isSharded: Bool = false, isDense: Bool = false,
+    settings: Optimizer.Settings = Optimizer.Settings(), _ world: Communicator
   ) throws -> (losses: [Double], trained: [Float]) {
     try withReplica(threads: threads, trains: true) { replica, trainable in
+      let sharded = ShardedGradients(replica)
       let optimizer = Optimizer(replica.store, settings)
       let lookedUp = LookedUpRows(replica.store.table)
       let exchange = GradientExchange(world)
@@ -145,17 +173,50 @@ private struct TrialRun {
       var losses: [Double] = []
       for step in 0..<steps {
         order.reviews(of: order.step(step, reviewsPerStep: 10), into: &reviews)
+        let (rank, size) = (world.rank, world.size)
         let touched = isDense ? Stretches(all: table.trainableCount) : lookedUp.stretches(of: reviews, in: data)
-        let own = replica.addGradients(
-          reviews[...], of: data, step: step, touched: touched, rank: world.rank, size: world.size)
-        try exchange.sum(replica.gradients, touched: touched)
-        losses.append(try world.sum(of: own.loss) / Double(reviews.count))
+        if isSharded {
+          var own = sharded.addGradients(reviews[...], of: data, step: step, rank: rank, size: size).losses
+          try sharded.sum(on: world)
+          try own.withUnsafeMutableBufferPointer { try world.allReduceSum($0) }
+          losses.append(own.reduce(0, +) / Double(reviews.count))
+        } else {
+          let own = replica.addGradients(
+            reviews[...], of: data, step: step, touched: touched, rank: rank, size: size)
+          try exchange.sum(replica.gradients, touched: touched)
+          losses.append(try world.sum(of: own.loss) / Double(reviews.count))
+        }
         guard let gradients = replica.gradients.baseAddress else { continue }
         let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched)
         optimizer.step(
           gradients, count: reviews.count, norm: norm, learningRate: 1e-3, touched: touched, pool: replica.pool)
       }
       return (losses, Array(trainable))
+    }
+  }
+
+  /// The gradients of a step as several ranks would compute them, one after another in this process.
+  func shardedGradients(ranks: Int, threads: Int) throws -> [Float] {
+    withReplica(threads: threads, trains: true) { replica, _ in
+      final class Values {
+        var numbers: [Float]
+        init(_ numbers: [Float]) { self.numbers = numbers }
+      }
+      let sharded = ShardedGradients(replica)
+      var sums = PartialSums<Values>(SumTree(partCount: ShardedGradients.shardCount))
+      var reviews = 0
+      for rank in 0..<ranks {
+        let tally = sharded.addGradients(
+          Array(0..<data.count)[...], of: data, step: 0, rank: rank, size: ranks)
+        reviews += tally.reviews
+        for node in sharded.takeNodes() {
+          sums.append(node.parts, Values(node.values)) { left, right in
+            for index in left.numbers.indices { left.numbers[index] += right.numbers[index] }
+          }
+        }
+      }
+      precondition(reviews == data.count && sums.nodes.count == 1, "every review once")
+      return sums.nodes[0].values.numbers
     }
   }
 

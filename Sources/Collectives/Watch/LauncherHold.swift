@@ -1,0 +1,81 @@
+internal import Glibc
+internal import Synchronization
+
+/// The mpirun (or its daemon on another host) above this process.
+struct LauncherProcess {
+  let process: pid_t
+
+  /// The nearest one; a script may stand between. nil when there is none.
+  static let current: LauncherProcess? = {
+    var process = getppid()
+    for _ in 0..<8 where process > 1 {
+      let name = lines("/proc/\(process)/comm").first.map(String.init) ?? ""
+      if ["mpirun", "mpiexec", "orterun", "orted", "prterun", "prted"].contains(name) {
+        return LauncherProcess(process: process)
+      }
+      // "PPid:	17"
+      let parent = lines("/proc/\(process)/status").first { $0.hasPrefix("PPid:") }
+      guard let next = parent?.split(separator: "\t").last.flatMap({ pid_t($0) }) else { return nil }
+      process = next
+    }
+    return nil
+  }()
+}
+
+/// Holds mpirun back while a checkpoint is written.
+///
+/// An mpirun that gets SIGTERM or SIGINT passes SIGTERM on and kills all ranks a second later
+/// (`odls_base_sigkill_timeout`), whatever they are writing. So the first rank of the host stops it (SIGSTOP) and lets it
+/// go on when the checkpoint stands. A shell beside it lets it go on as well when this process ends in any way, or after
+/// a minute and a half: mpirun never stays stopped.
+enum LauncherHold {
+  private static let pipeEnd = Atomic<Int32>(-1)
+
+  /// Stops mpirun, where it is on this host and this is its first rank here.
+  static func begin() {
+    guard
+      let launcher = LauncherProcess.current?.process, pipeEnd.load(ordering: .acquiring) < 0,
+      (getenv("OMPI_COMM_WORLD_LOCAL_RANK").map { String(cString: $0) } ?? "0") == "0"
+    else { return }
+    var ends: [CInt] = [-1, -1]
+    guard pipe(&ends) == 0 else { return }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    guard guardian(launcher, reading: ends[0]) else {
+      close(ends[0])
+      close(ends[1])
+      return
+    }
+    close(ends[0])
+    pipeEnd.store(ends[1], ordering: .releasing)
+    kill(launcher, SIGSTOP)
+  }
+
+  /// Lets mpirun go on.
+  static func end() {
+    let descriptor = pipeEnd.exchange(-1, ordering: .acquiringAndReleasing)
+    guard descriptor >= 0, let launcher = LauncherProcess.current?.process else { return }
+    kill(launcher, SIGCONT)
+    close(descriptor)
+  }
+
+  /// Starts the shell that waits for the end of this process; in a group of its own, since mpirun kills groups.
+  private static func guardian(_ launcher: pid_t, reading descriptor: CInt) -> Bool {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, descriptor, STDIN_FILENO)
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+    posix_spawnattr_setpgroup(&attributes, 0)
+    // `timeout` is everywhere; without it the shell still waits for the end of the process.
+    let script = "if command -v timeout >/dev/null; then timeout 90 cat; else cat; fi; kill -CONT \(launcher)"
+    let words: [UnsafeMutablePointer<CChar>?] = [strdup("/bin/sh"), strdup("-c"), strdup(script), nil]
+    defer { for word in words { free(word) } }
+    var process: pid_t = 0
+    return posix_spawn(&process, "/bin/sh", &actions, &attributes, words, environ) == 0
+  }
+}

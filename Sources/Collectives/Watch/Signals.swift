@@ -1,0 +1,54 @@
+internal import Glibc
+internal import Synchronization
+
+/// The signals that ask a run to stop: SIGTERM, SIGINT, SIGUSR1.
+///
+/// The handler only notes them; the rank's watch looks at the notes ten times a second and acts.
+enum Signals {
+  /// A signal as it arrived.
+  struct Arrival: Equatable {
+    let number: CInt
+    /// The process that sent it; 0 for the terminal and the kernel.
+    let sender: pid_t
+
+    var name: String {
+      switch number {
+      case SIGTERM: "SIGTERM"
+      case SIGINT: "SIGINT"
+      default: "SIGUSR1"
+      }
+    }
+  }
+
+  private static let count = Atomic<Int>(0)
+  /// The first one: its number and, above, its sender.
+  private static let first = Atomic<Int>(0)
+
+  /// How many have arrived.
+  static var arrivalCount: Int { count.load(ordering: .acquiring) }
+
+  /// The first one that arrived.
+  static var firstArrival: Arrival? {
+    let note = first.load(ordering: .acquiring)
+    return note == 0 ? nil : Arrival(number: CInt(note & 0xFF), sender: pid_t(truncatingIfNeeded: note >> 8))
+  }
+
+  /// Notes the signals from here on. One that was ignored at the start (`nohup`) stays ignored.
+  static func install() {
+    var action = sigaction()
+    action.__sigaction_handler.sa_sigaction = { number, information, _ in
+      let sender = information.map { $0.pointee._sifields._kill.si_pid } ?? 0
+      // Only what a handler may do: two atomic operations, no allocation, no lock.
+      _ = Signals.first.compareExchange(
+        expected: 0, desired: Int(number) | Int(max(0, sender)) << 8, ordering: .acquiringAndReleasing)
+      Signals.count.wrappingAdd(1, ordering: .acquiringAndReleasing)
+    }
+    action.sa_flags = SA_SIGINFO | SA_RESTART
+    for number in [SIGTERM, SIGINT, SIGUSR1] {
+      var before = sigaction()
+      sigaction(number, nil, &before)
+      let isIgnored = unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) == 1
+      if !isIgnored { sigaction(number, &action, nil) }
+    }
+  }
+}

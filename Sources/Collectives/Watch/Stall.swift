@@ -1,0 +1,83 @@
+internal import Glibc
+
+/// Tells a job in which nothing moves any more, and who is missing.
+struct Stall {
+  private let board: Board
+  /// Everything that moves on this node, added up, when it moved last.
+  private var activity = 0
+  /// Seconds since then.
+  private var quiet = 0.0
+  /// Each line's ticks, and seconds since they moved.
+  private var ticks: [(count: Int, still: Double)]
+
+  init(_ board: Board) {
+    self.board = board
+    ticks = Array(repeating: (0, 0), count: board.lineCount)
+  }
+
+  /// Looks again after some time.
+  mutating func pass(seconds: Double) {
+    let now = (0..<board.lineCount).reduce(0) {
+      $0 &+ board[$1, .beats] &+ board[$1, .collectives] &+ board[$1, .phase] &+ board[$1, .step]
+    }
+    quiet = now == activity ? quiet + seconds : 0
+    activity = now
+    for line in ticks.indices {
+      let count = board[line, .ticks]
+      ticks[line] = count == ticks[line].count ? (count, ticks[line].still + seconds) : (count, 0)
+    }
+  }
+
+  /// What to say when nothing has moved for so many seconds; nil while things move.
+  /// - Parameters:
+  ///   - timeout: Seconds; files are given `Watch.patience` times as long.
+  ///   - ranks: How many ranks the job has.
+  func sentence(after timeout: Double, ranks: Int) -> String? {
+    let phase = Phase(rawValue: board[board.own, .phase]) ?? .preparing
+    let limit = phase.isPatient ? timeout * Watch.patience : timeout
+    guard quiet >= limit else { return nil }
+    let missing = self.missing
+    // Another node may know better who is missing; it speaks first.
+    if missing.isEmpty, board.lineCount < ranks, quiet < limit + 5 { return nil }
+    let start = "no progress for \(Int(quiet)) s (--stall-timeout \(Int(timeout))): "
+    return start + describe(missing, ranks: ranks) + "; start again with --resume auto."
+  }
+
+  /// The lines of ranks that do not run, else of those that have not come where the others wait.
+  private var missing: [(line: Int, why: String)] {
+    let absent = ticks.indices.compactMap { line -> (Int, String)? in
+      switch ProcessState.of(board[line, .process]) {
+      case .stopped: (line, "stopped")
+      case .gone: (line, "gone")
+      case .running: ticks[line].still > 5 ? (line, "not running") : nil
+      }
+    }
+    if !absent.isEmpty { return absent }
+    let furthest = ticks.indices.map { board[$0, .collectives] }.max() ?? 0
+    return ticks.indices.filter { board[$0, .collectives] < furthest }.map { ($0, "running") }
+  }
+
+  private func describe(_ missing: [(line: Int, why: String)], ranks: Int) -> String {
+    let others = ticks.indices.filter { line in !missing.contains { $0.line == line } }
+    // The others know where everybody should be.
+    let place = others.max { board[$0, .collectives] < board[$1, .collectives] } ?? board.own
+    let step = board[place, .step]
+    let phase = Phase(rawValue: board[place, .phase]) ?? .preparing
+    let here = (step > 0 ? "step \(step), " : "") + phase.words
+    guard !missing.isEmpty else {
+      return board.lineCount < ranks
+        ? "the \(board.lineCount) ranks of host \(hostName()) wait in \(here) for a rank of another host"
+        : ranks == 1 ? "stuck in \(here)" : "all \(ranks) ranks are stuck in \(here)"
+    }
+    let names = missing.map { line, why in
+      "rank \(board[line, .rank]) (process \(board[line, .process]) on \(hostName()), \(why))"
+    }
+    return "\(names.joined(separator: ", ")) \(names.count == 1 ? "is" : "are") missing from \(here)"
+  }
+
+  private func hostName() -> String {
+    var bytes = [CChar](repeating: 0, count: 256)
+    guard gethostname(&bytes, bytes.count - 1) == 0 else { return "this host" }
+    return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+}

@@ -1,0 +1,148 @@
+internal import Checkpoints
+internal import Collectives
+internal import Failures
+internal import Glibc
+internal import Synchronization
+internal import Tensors
+
+/// Writes checkpoints on rank 0 while training goes on: what is saved is copied first, where memory allows, and a
+/// thread writes the copy.
+///
+/// One checkpoint is written at a time, and no other thread uses libhdf5 meanwhile: whoever wants to read or write such
+/// a file calls `finish` before.
+final class CheckpointWriter: @unchecked Sendable {
+  private let checkpoint: TrainingCheckpoint
+  private let directory: String
+  private let keep: Int
+  private var thread: pthread_t?
+  /// Set by the thread before it ends.
+  private var failure: (any Error)?
+  private let failed = Atomic<Bool>(false)
+  /// Trained numbers and moments, end to end.
+  private var copy: UnsafeMutableBufferPointer<Float>?
+  private var work: (() throws -> Void)?
+  /// The step of the newest checkpoint that was begun.
+  private(set) var newestStep: Int?
+  /// How long the last one took, in seconds.
+  private var seconds = 0.0
+
+  init(_ checkpoint: TrainingCheckpoint, directory: String, keep: Int) {
+    (self.checkpoint, self.directory, self.keep) = (checkpoint, directory, keep)
+  }
+
+  deinit {
+    if let thread { pthread_join(thread, nil) }
+    copy?.deallocate()
+  }
+
+  /// Whether the one under way has failed; `finish` says why.
+  var hasFailed: Bool { failed.load(ordering: .acquiring) }
+
+  /// Seconds that another one may take, for somebody who has to be done in time.
+  func estimate(_ model: ModelState) -> Double {
+    // A slow disk, until one has been measured.
+    2 * max(seconds, Double(12 * model.store.table.trainableCount) / 50e6)
+  }
+
+  /// Begins to write a checkpoint; that of a step which has one already is left out.
+  /// - Throws: `Failure` when the one before could not be written, or this one, where there is no memory for a copy.
+  func begin(_ state: RunState, _ model: ModelState, _ optimizer: Optimizer) throws {
+    try finish()
+    guard newestStep != state.step else { return }
+    let path = directory + "/" + TrainingCheckpoint.name(step: state.step)
+    let count = model.store.table.trainableCount
+    let numbers = copyNumbers(count, model, optimizer)
+    let isCopied = numbers != nil
+    let source =
+      numbers
+      ?? TrainingCheckpoint.Numbers(
+        store: model.store, first: optimizer.firstMoments, second: optimizer.secondMoments)
+    let absent = model.absentFromBase
+    newestStep = state.step
+    let write = { [self] in
+      let start = monotonicSeconds()
+      try checkpoint.write(to: path, state, source, absent)
+      _ = try CheckpointFiles(in: directory).rotate(keeping: keep, knownValid: state.step)
+      seconds = monotonicSeconds() - start
+    }
+    guard isCopied, start(write) else {
+      do {
+        return try write()
+      } catch {
+        newestStep = nil
+        throw error
+      }
+    }
+  }
+
+  /// Waits for the one under way.
+  /// - Throws: `Failure` when it could not be written.
+  func finish() throws {
+    if let thread { pthread_join(thread, nil) }
+    thread = nil
+    guard let failure else { return }
+    self.failure = nil
+    failed.store(false, ordering: .releasing)
+    newestStep = nil
+    throw failure
+  }
+
+  /// A copy of everything that training changes; nil where there is no memory for it.
+  private func copyNumbers(
+    _ count: Int, _ model: ModelState, _ optimizer: Optimizer
+  ) -> TrainingCheckpoint.Numbers? {
+    if copy == nil {
+      guard availableBytes() > 12 * count + 256 << 20 else { return nil }
+      copy = .allocate(capacity: max(1, 3 * count))
+    }
+    guard let start = copy?.baseAddress else { return nil }
+    start.initialize(from: model.store.trainable, count: count)
+    if let m = optimizer.firstMoments.baseAddress, let v = optimizer.secondMoments.baseAddress {
+      (start + count).initialize(from: m, count: count)
+      (start + 2 * count).initialize(from: v, count: count)
+    }
+    return TrainingCheckpoint.Numbers(
+      store: ParameterStore(table: model.store.table, frozen: model.store.frozen, trainable: start),
+      first: UnsafeMutableBufferPointer(start: start + count, count: count),
+      second: UnsafeMutableBufferPointer(start: start + 2 * count, count: count))
+  }
+
+  private func start(_ work: @escaping () throws -> Void) -> Bool {
+    self.work = work
+    var thread = pthread_t()
+    let argument = Unmanaged.passUnretained(self).toOpaque()
+    let status = pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        Unmanaged<CheckpointWriter>.fromOpaque(argument).takeUnretainedValue().run()
+        return nil
+      }, argument)
+    if status == 0 { self.thread = thread }
+    return status == 0
+  }
+
+  private func run() {
+    do {
+      try work?()
+    } catch {
+      failure = error
+      failed.store(true, ordering: .releasing)
+    }
+    work = nil
+  }
+}
+
+/// Bytes that the system says a program may still take without others suffering (`MemAvailable`).
+private func availableBytes() -> Int {
+  guard let file = fopen("/proc/meminfo", "r") else { return 0 }
+  defer { fclose(file) }
+  var line = [CChar](repeating: 0, count: 256)
+  while fgets(&line, CInt(line.count), file) != nil {
+    let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    guard text.hasPrefix("MemAvailable:") else { continue }
+    // "MemAvailable:   22000000 kB"
+    return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 } ?? 0
+  }
+  return 0
+}

@@ -1,0 +1,128 @@
+package import Collectives
+internal import Datasets
+internal import Kernels
+
+/// Gradients that have the same bits on any number of ranks and threads (`--deterministic`).
+///
+/// The reviews of a step are cut into a fixed number of shards. Each shard is computed alone, on one thread, into
+/// gradients of its own; ranks take shards that lie together, and the shards' gradients are added along a tree that does
+/// not depend on who computed them.
+package final class ShardedGradients {
+  /// How many shards a step has: 1, 2, 3, 4, 6 and 12 ranks get equally many.
+  package static let shardCount = 12
+
+  /// What the shards of a step add up to.
+  package struct Tally {
+    /// `[shards]`: the sum of losses of each shard of this rank; 0 for others'.
+    package var losses = [Double](repeating: 0, count: shardCount)
+    /// How many reviews this rank computed.
+    package var reviews = 0
+    /// How many tokens.
+    package var tokens = 0
+  }
+
+  private let replica: Replica
+  private let tree = SumTree(partCount: shardCount)
+  private var share: ShareOut
+  /// Buffers that are zero and not in use.
+  private var free: [UnsafeMutablePointer<Float>] = []
+  private var all: [UnsafeMutablePointer<Float>] = []
+  private var sums: PartialSums<UnsafeMutablePointer<Float>>
+
+  /// Sharded gradients of a replica; buffers are taken as they are needed.
+  package init(_ replica: Replica) {
+    self.replica = replica
+    share = ShareOut(cost: replica.reviewCost)
+    sums = PartialSums(tree)
+  }
+
+  deinit { for buffer in all { buffer.deallocate() } }
+
+  private var count: Int { replica.gradients.count }
+
+  private func buffer() -> UnsafeMutablePointer<Float> {
+    if let known = free.popLast() { return known }
+    let new = UnsafeMutablePointer<Float>.allocate(capacity: max(1, count))
+    new.initialize(repeating: 0, count: count)
+    all.append(new)
+    return new
+  }
+
+  /// Computes this rank's shards of some reviews; their sums wait for `sum`.
+  /// - Parameters:
+  ///   - reviews: The reviews of all ranks.
+  ///   - data: Where they are.
+  ///   - step: The optimiser step, for dropout.
+  ///   - rank: This rank.
+  ///   - size: How many ranks share the reviews.
+  /// - Returns: What this rank computed.
+  package func addGradients(
+    _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, rank: Int, size: Int
+  ) -> Tally {
+    share.share(reviews, over: ShardedGradients.shardCount) { data.tokenCount($0) }
+    let own = tree.parts(of: rank, among: size)
+    var tally = Tally()
+    for first in stride(from: own.lowerBound, to: own.upperBound, by: replica.workers.count) {
+      let shards = first..<min(first + replica.workers.count, own.upperBound)
+      let buffers = shards.map { _ in buffer() }
+      compute(shards, into: buffers, data, step)
+      for (worker, shard) in shards.enumerated() {
+        let done = replica.workers[worker].takeTally()
+        tally.losses[shard] = done.loss
+        tally.reviews += done.reviews
+        tally.tokens += done.tokens
+        add(buffers[worker], of: shard)
+      }
+    }
+    return tally
+  }
+
+  /// A shard for each worker.
+  private func compute(
+    _ shards: Range<Int>, into buffers: [UnsafeMutablePointer<Float>], _ data: EncodedReviews, _ step: Int
+  ) {
+    // Workers only read them, each its own part.
+    let share = share
+    nonisolated(unsafe) let replica = replica
+    nonisolated(unsafe) let buffers = buffers
+    replica.pool.run { worker in
+      guard worker < shards.count else { return }
+      let one = replica.workers[worker]
+      one.addsGradients(to: buffers[worker])
+      let shard = shards.lowerBound + worker
+      for pass in share.microBatches(ofPart: shard, maxTokens: replica.tokensPerPass) {
+        one.addGradients(pass, of: data, step: step)
+        replica.progress?()
+      }
+    }
+  }
+
+  private func add(_ values: UnsafeMutablePointer<Float>, of shard: Int) {
+    var emptied: [UnsafeMutablePointer<Float>] = []
+    sums.append(shard..<shard + 1, values) { left, right in
+      nonisolated(unsafe) let (left, right) = (left, right)
+      replica.pool.runRanges(count) { _, range in
+        moveSum(right + range.lowerBound, to: left + range.lowerBound, range.count)
+      }
+      emptied.append(right)
+    }
+    free += emptied
+  }
+
+  /// This rank's nodes of the tree, for a test that plays several ranks.
+  package func takeNodes() -> [(parts: Range<Int>, values: [Float])] {
+    let nodes = sums.nodes.map { ($0.parts, Array(UnsafeBufferPointer(start: $0.values, count: count))) }
+    for node in sums.nodes { node.values.update(repeating: 0, count: count) }
+    free += sums.nodes.map(\.values)
+    sums.removeAll()
+    return nodes
+  }
+
+  /// Adds up the shards of all ranks into the replica's gradients; collective.
+  /// - Throws: `Failure` when ranks cannot talk.
+  package func sum(on communicator: Communicator) throws {
+    try communicator.orderedSum(sums.nodes.map(\.values), along: tree, into: replica.gradients)
+    free += sums.nodes.map(\.values)
+    sums.removeAll()
+  }
+}

@@ -1,0 +1,67 @@
+internal import Collectives
+internal import Console
+internal import Datasets
+internal import Failures
+
+/// Checkpoints, and how a run ends before it is done. All ranks decide alike: what one of them wants is added up with
+/// the sums of each step.
+extension TrainingRun {
+  /// Whether this rank wants all of them to `attend`: a signal has come, the time is nearly up, a checkpoint failed.
+  func wantsAttention() -> Bool {
+    let watch = communicator.watch
+    if communicator.isFirst, !watch.wantsStop, let minutes = run.maxMinutes {
+      let reserve = writer.estimate(model) + 2 * longestStep + 1
+      if monotonicSeconds() - watch.began + reserve > 60 * minutes { watch.timeIsUp() }
+    }
+    return watch.wantsStop || writer.hasFailed
+  }
+
+  /// Does what some rank wanted attention for; collective.
+  /// - Throws: The same `Failure` on all ranks: `cannotWrite` when a checkpoint failed, `stopped` when the run is to stop.
+  func attend() throws {
+    communicator.watch.enter(.saving, step: state.step)
+    try communicator.collectively(where: writer.hasFailed) { try writer.finish() }
+    let reason = communicator.watch.stopReason
+    guard try communicator.maximum(of: reason == nil ? 0 : 1) == 1 else { return }
+    try save()
+    try finishSaving()
+    try communicator.collectively(where: reason != nil) {
+      throw Failure(
+        .stopped,
+        "stopped by \(reason ?? "") after step \(state.step) of \(totalSteps), which is saved in \(run.output); go on with --resume auto."
+      )
+    }
+  }
+
+  /// Begins to write a checkpoint of the step just done; collective.
+  func save() throws {
+    communicator.watch.enter(.saving, step: state.step)
+    try communicator.collectively(where: communicator.isFirst) { try writer.begin(state, model, optimizer) }
+  }
+
+  /// Waits for the checkpoint under way; collective.
+  private func finishSaving() throws {
+    try communicator.collectively(where: communicator.isFirst) { try writer.finish() }
+  }
+
+  /// Leaves out a step whose loss or gradient is not finite; every rank finds the same numbers and does the same.
+  /// - Throws: `Failure` of kind `notFinite`, when no more of them are tolerated.
+  func leaveOut(loss: Double, norm: Double) throws -> SkippedEvent {
+    let what = loss.isFinite ? "the gradient's norm is \(norm)" : "the loss is \(loss)"
+    let lines = reviews.prefix(8).map { "\(inputs.training.line($0))" }.joined(separator: ", ")
+    let place =
+      "at step \(state.step + 1) (lines \(lines)\(reviews.count > 8 ? ", …" : "") of \(inputs.training.name))"
+    guard state.skippedSteps < run.skipNonfinite else {
+      // The last good checkpoint may still be on its way.
+      try finishSaving()
+      let tolerated = run.skipNonfinite > 0 ? " after \(state.skippedSteps) such steps were left out" : ""
+      throw Failure(
+        .notFinite,
+        "\(what) \(place)\(tolerated); lower --learning-rate, or go on from the last checkpoint with --resume auto."
+      )
+    }
+    state.skippedSteps += 1
+    screen.warning("\(what) \(place); the step is left out (--skip-nonfinite \(run.skipNonfinite)).")
+    return SkippedEvent(step: state.step + 1, reason: what, skipped: state.skippedSteps)
+  }
+}

@@ -1,0 +1,92 @@
+import Collectives
+import Failures
+import FoundationEssentials
+import Glibc
+
+/// A training job of this program under an mpirun of its own, for commands that start several and compare them.
+struct InnerJob {
+  /// mpirun's process.
+  let process: pid_t
+  private let log: String
+
+  /// Starts a job; what it says goes to a file.
+  /// - Throws: `Failure` when there is no mpirun.
+  init(ranks: Int, _ arguments: [String], log: String) throws {
+    self.log = log
+    var program = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+    guard readlink("/proc/self/exe", &program, program.count - 1) > 0 else {
+      throw Failure(.other, "/proc/self/exe cannot be read, so this program does not know where it is.")
+    }
+    let path = String(decoding: program.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+    var words = (["mpirun", "-np", "\(ranks)", path] + arguments).map { strdup($0) as UnsafeMutablePointer<CChar>? }
+    var environment = InnerJob.environment().map { strdup($0) as UnsafeMutablePointer<CChar>? }
+    words.append(nil)
+    environment.append(nil)
+    defer { for word in words + environment { free(word) } }
+    var process: pid_t = 0
+    let status = posix_spawnp(&process, "mpirun", &actions, nil, words, environment)
+    guard status == 0 else {
+      throw Failure(
+        .other, "mpirun cannot be started: \(String(cString: strerror(status))); is Open MPI on the PATH?")
+    }
+    self.process = process
+  }
+
+  /// This program's environment, and what mpirun has to be told here: that root is meant, and ranks beyond the cores.
+  private static func environment() -> [String] {
+    var values = ProcessInfo.processInfo.environment
+    if getuid() == 0 {
+      for name in ["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] { values[name] = "1" }
+    }
+    values["OMPI_MCA_rmaps_base_oversubscribe"] = values["OMPI_MCA_rmaps_base_oversubscribe"] ?? "1"
+    return values.map { "\($0.key)=\($0.value)" }
+  }
+
+  /// The status it ended with, as a shell has it; nil while it runs.
+  func poll() -> Int32? { wait(WNOHANG) }
+
+  /// Waits for its end.
+  /// - Returns: The status it ended with, as a shell has it.
+  func wait() -> Int32 { wait(0) ?? 1 }
+
+  private func wait(_ options: CInt) -> Int32? {
+    var status: CInt = 0
+    var ended: pid_t
+    repeat { ended = waitpid(process, &status, options) } while ended < 0 && errno == EINTR
+    if ended == 0 { return nil }
+    guard ended == process else { return 1 }
+    return status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F
+  }
+
+  /// Kills a rank (SIGKILL), or mpirun itself, and returns when no process of the job is left.
+  /// - Returns: What was killed.
+  func kill(_ one: Int) -> String {
+    let ranks = children()
+    let victim = one < ranks.count ? ranks[one] : process
+    Glibc.kill(victim, SIGKILL)
+    _ = wait()
+    // Ranks whose mpirun is gone notice it and leave.
+    for _ in 0..<100 where ranks.contains(where: { Glibc.kill($0, 0) == 0 }) { usleep(100_000) }
+    for rank in ranks { Glibc.kill(rank, SIGKILL) }
+    return victim == process ? "mpirun" : "a rank"
+  }
+
+  private func children() -> [pid_t] {
+    let path = "/proc/\(process)/task/\(process)/children"
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
+    return text.split(whereSeparator: \.isWhitespace).compactMap { pid_t($0) }
+  }
+
+  /// What it said last, for the sentence about its failure.
+  var lastLine: String {
+    let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+    let lines = text.split(separator: "\n")
+    return String(lines.last { $0.hasPrefix("bert-ddp: ") || $0.hasPrefix("error: ") } ?? lines.last ?? "")
+  }
+}
