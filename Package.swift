@@ -122,7 +122,7 @@ let package = Package(
       "Training",
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Datasets", "Tokenization", "Collectives", "Interchange",
-        "Failures",
+        "Checkpoints", "Console", "Demo", "Metrics", "Failures",
       ]),
   ]
 )

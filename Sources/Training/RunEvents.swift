@@ -68,7 +68,8 @@ package struct EvaluationEvent: Encodable {
   let step: Int
   let epoch: Int
   let seconds: Double
-  let summary: EvaluationSummary
+  /// The figures.
+  package let summary: EvaluationSummary
 
   private enum CodingKeys: String, CodingKey { case event, split, step, epoch, seconds }
 

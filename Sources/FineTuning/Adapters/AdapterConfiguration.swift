@@ -174,8 +174,8 @@ package struct AdapterConfiguration: Sendable, Equatable {
 
   private static func width(_ size: Int, _ factor: Double, _ key: String) throws -> Int {
     let width = factor > 0 ? (Double(size) / factor).rounded(.down) : .infinity
-    guard width <= Double(1 << 20) else {
-      throw Failure(.badContent, "\(key) is \(factor), expected a number above 0, such as 16.")
+    guard width <= Double(1 << 24) else {
+      throw Failure(.badContent, "\(key) is \(factor), expected a number from 0.001 on, such as 16.")
     }
     return max(1, Int(width))
   }

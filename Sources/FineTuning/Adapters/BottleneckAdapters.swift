@@ -31,9 +31,7 @@ package struct BottleneckAdapters: FineTuningMethod {
   /// At full fine-tuning's 2e-5 an adapter hardly moves.
   package var defaultLearningRate: Double { 1e-3 }
   /// The setup, and each adapter.
-  package var settings: [String: String] {
-    setup.settings.merging(["adapters_trained": trained.sorted().joined(separator: ",")]) { $1 }
-  }
+  package var settings: [String: String] { setup.settings(trained: trained) }
   /// The head.
   package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// The adapters' tensors.
@@ -57,9 +55,13 @@ extension AdapterSetup {
   }
 
   /// For the configuration that is printed and stored.
-  var settings: [String: String] {
-    var settings = ["adapter_setup": composition.description]
+  func settings(trained: Set<String>) -> [String: String] {
+    var settings = [
+      "adapter_setup": composition.description,
+      "adapters_trained": trained.isEmpty ? "none" : trained.sorted().joined(separator: ","),
+    ]
     for name in composition.names { settings["adapter_\(name)"] = self[name].summary }
+    if !composition.fusions.isEmpty { settings["fusion"] = fusion.summary }
     return settings
   }
 }
