@@ -3,10 +3,11 @@ internal import Checkpoints
 internal import Failures
 package import FoundationEssentials
 internal import Interchange
+internal import Tensors
 package import Tokenization
 
 /// A base model: its shape, its tokenizer, and its tensors in a file, a Hugging Face directory, or made up.
-package final class Base {
+package final class Base: ParameterSource {
   /// The path it was opened from.
   package let path: String
   /// The model's shape.
@@ -55,7 +56,7 @@ package final class Base {
     file = nil
     self.directory = directory
     contentSHA256 = ""
-    contentSHA256 = try digestTensors()
+    contentSHA256 = try contentDigest(of: tensorNames)
   }
 
   private init(_ open: OpenTensorFile) throws {
@@ -133,39 +134,10 @@ package final class Base {
     try writer.setText("content_sha256", contentSHA256)
     try writer.writeFile("vocab.txt", vocabulary)
     for (index, name) in tensorNames.enumerated() {
-      try withTensor(name) { try writer.write(name, shape: shapes[name] ?? [], UnsafeBufferPointer($0)) }
+      try withTensor(name) { try writer.write(name, shape: $0, UnsafeBufferPointer($1)) }
       progress(index + 1)
     }
     return try writer.publish().byteCount
-  }
-
-  private func withTensor<R>(
-    _ name: String, _ body: (UnsafeMutableBufferPointer<Float>) throws -> R
-  ) throws -> R {
-    let shape = shapes[name] ?? []
-    let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: shape.reduce(1, *))
-    defer { values.deallocate() }
-    values.initialize(repeating: 0)
-    try read(name, shape: shape, into: values)
-    return try body(values)
-  }
-
-  private func digestTensors() throws -> String {
-    var lines = ""
-    for name in tensorNames.sorted() {
-      let digest = try withTensor(name) { Digest.hex(of: UnsafeRawBufferPointer($0)) }
-      lines += "\(name) \(shapes[name] ?? []) \(digest)\n"
-    }
-    return Digest.hex(of: Array(lines.utf8))
-  }
-}
-
-/// A verified file that several owners may hold.
-final class OpenTensorFile {
-  let file: TensorFile
-
-  init(_ path: String, as kinds: [TensorSchema.Kind]) throws {
-    file = try TensorFile(opening: path, as: kinds)
   }
 }
 

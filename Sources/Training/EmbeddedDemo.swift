@@ -1,8 +1,8 @@
-package import BERT
-package import Datasets
+internal import BERT
+internal import Datasets
 internal import Demo
 internal import Failures
-package import FoundationEssentials
+internal import FoundationEssentials
 internal import Tokenization
 
 /// The demo that runs when neither base nor data are named: generated reviews and a tiny BERT that starts at random.

@@ -1,6 +1,6 @@
 package import BERT
 package import Collectives
-package import Datasets
+internal import Datasets
 package import FineTuning
 internal import Kernels
 package import Tensors
@@ -33,7 +33,7 @@ package final class Replica {
     _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true
   ) {
     useOneBLASThread()
-    let tokensPerPass = max(1024, maxLength)
+    let tokensPerPass = Replica.tokensPerPass(maxLength: maxLength)
     self.store = store
     self.pool = pool
     self.tokensPerPass = tokensPerPass
@@ -45,6 +45,9 @@ package final class Replica {
       cost: ReviewCost(
         hiddenSize: configuration.hiddenSize, intermediateSize: configuration.intermediateSize))
   }
+
+  /// The most tokens of a pass, unless a review alone has more.
+  static func tokensPerPass(maxLength: Int) -> Int { max(1024, maxLength) }
 
   /// The sum of this rank's gradients after `addGradients`, in the layout of the trainable block.
   package var gradients: UnsafeMutableBufferPointer<Float> { workers[0].gradients }
@@ -62,7 +65,7 @@ package final class Replica {
   ) -> Worker.Tally {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
     // Workers only read it, each its own part.
-    nonisolated(unsafe) let share = share
+    let share = share
     nonisolated(unsafe) let workers = workers
     pool.run { worker in
       for pass in share.microBatches(ofPart: rank * workers.count + worker, maxTokens: tokensPerPass) {

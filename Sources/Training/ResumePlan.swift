@@ -78,10 +78,11 @@ struct ResumePlan {
     var differing: [String] = []
     let (mine, theirs) = (try run.identity(), try other.identity())
     for key in Set(mine.keys).union(theirs.keys).sorted() where mine[key] != theirs[key] {
-      differing.append("\(key) (there \(theirs[key] ?? "none"), here \(mine[key] ?? "none"))")
+      differing += differences(key, there: theirs[key], here: mine[key])
     }
     if base != checkpoint.baseSHA256 { differing.append("the base") }
     if data != checkpoint.dataSHA256 { differing.append("the training data") }
+    if differing.count > 4 { differing[4...] = ["\(differing.count - 4) more"] }
     guard differing.isEmpty else {
       throw Failure(
         .disagreement,

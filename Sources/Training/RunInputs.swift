@@ -1,11 +1,11 @@
 package import BERT
 internal import Checkpoints
 package import Collectives
-package import Console
 package import Datasets
 internal import Demo
 internal import Failures
-package import FoundationEssentials
+internal import FoundationEssentials
+internal import Tensors
 package import Tokenization
 
 /// What a run reads: the base and the data, the same on every rank, checked before anything is trained.
@@ -18,6 +18,8 @@ package struct RunInputs {
   package let tensorNames: Set<String>
   /// The identity of the base.
   package let baseSHA256: String
+  /// What the model builds on beside the base, on ranks that lead a node.
+  let adapters: [any ParameterSource]
   /// How texts become tokens.
   package let tokenizer: WordPieceTokenizer
   /// The reviews trained on.
@@ -28,11 +30,21 @@ package struct RunInputs {
   package let test: Dataset?
   /// The identity of the training reviews.
   package let dataSHA256: String
+  /// Whether the default of the longest review is more than the base has positions, so that these are the longest.
+  package let isShortened: Bool
 
   /// Reads everything that a configuration names.
+  /// - Parameters:
+  ///   - run: What is read; gets what only the files say.
+  ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks when anything is missing or wrong on any of them.
-  package init(_ run: TrainingConfiguration, _ communicator: Communicator) throws {
+  init(_ run: inout TrainingConfiguration, _ communicator: Communicator) throws {
     let shared = try SharedBase(run.base, communicator)
+    adapters = try AdapterSources(&run, shared, communicator).parameters
+    let positions = shared.configuration.positionCount
+    isShortened = !run.asksForMaxLength && run.maxLength > positions && positions >= 3
+    if isShortened { run.maxLength = positions }
+    let run = run
     base = shared.base
     tensorNames = shared.tensorNames
     baseSHA256 = shared.sha256

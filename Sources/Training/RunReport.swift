@@ -29,20 +29,28 @@ struct RunReport {
       )
     }
     if let note = model.sharingNote { screen.warning(note) }
-    options(run, totalSteps)
+    options(run, inputs, totalSteps)
     data(report, inputs, training)
     let table = model.store.table
     screen.line(
       "training \(Format.count(table.trainableCount)) of \(Format.count(table.count)) parameters (\(Format.percent(Double(table.trainableCount) / Double(table.count)))), \(Format.bytes(4 * table.trainableCount)) per all-reduce"
     )
-    let absent = model.absentFromBase.map(\.specification.name).filter { !$0.contains(".lora_") }
-    if !absent.isEmpty, inputs.base?.isRandom == false {
-      screen.line("not in the base, started at random: \(absent.joined(separator: ", "))")
+    if inputs.base?.isRandom == false, !model.fresh.isEmpty {
+      screen.line("started at random: \(RunReport.summary(of: model.fresh).joined(separator: ", "))")
     }
     screen.line()
   }
 
-  private func options(_ run: TrainingConfiguration, _ totalSteps: Int) {
+  /// The modules that tensors belong to, with the numbers of layers left out, each once.
+  static func summary(of names: [String]) -> [String] {
+    var seen: Set<String> = []
+    return names.map { name in
+      let parts = name.split(separator: ".").map { Int($0) == nil ? String($0) : "*" }
+      return parts.dropLast(["weight", "bias"].contains(parts.last) ? 1 : 0).joined(separator: ".")
+    }.filter { seen.insert($0).inserted }
+  }
+
+  private func options(_ run: TrainingConfiguration, _ inputs: RunInputs, _ totalSteps: Int) {
     var table = Table(["option", "value"])
     table.add("base", run.base ?? "embedded demo (a tiny BERT that starts at random)")
     table.add("method", run.method)
@@ -60,7 +68,8 @@ struct RunReport {
       "\(run.globalBatchSize) reviews over all ranks"
         + (run.accumulationSteps > 1 ? ", \(run.accumulationSteps) to a step" : ""))
     table.add("epochs", "\(run.epochs), \(Format.count(totalSteps)) steps in all")
-    table.add("longest review", "\(run.maxLength) tokens")
+    table.add(
+      "longest review", "\(run.maxLength) tokens" + (inputs.isShortened ? ", all positions that the base has" : ""))
     table.add("dropout", run.dropout.map { "\($0)" } ?? "the base's")
     table.add("seed", "\(run.seed)")
     table.add("run directory", run.output)
@@ -101,21 +110,25 @@ struct RunReport {
   /// The closing table.
   func closing(_ run: TrainingConfiguration, _ results: RunResults) {
     if let evaluation = results.evaluation {
-      let s = evaluation.summary
       var table = Table([
         "method", "trained", "accuracy", "95 %", "precision", "recall", "F1", "loss", "time/epoch",
       ])
-      let seconds = results.run.epochs.map(\.trainSeconds)
-      table.add(
-        run.method,
-        Format.percent(Double(results.run.trainableParameters) / Double(results.run.totalParameters)),
-        Format.figure(s.accuracy), Format.interval(s.accuracyInterval.lower, s.accuracyInterval.upper),
-        Format.figure(s.precision), Format.figure(s.recall), Format.figure(s.f1), Format.figure(s.loss),
-        Format.duration(seconds.reduce(0, +) / Double(max(1, seconds.count))))
+      for single in results.singles { add("adapter \(single.name)", single.results, to: &table) }
+      add(run.method, results, to: &table)
       screen.line()
-      screen.result(table, heading: "\(evaluation.split): \(Format.count(s.reviews)) reviews")
+      screen.result(table, heading: "\(evaluation.split): \(Format.count(evaluation.summary.reviews)) reviews")
     }
     screen.line("steps done \(Format.count(results.run.steps)) of \(Format.count(results.run.stepsAsked))")
     screen.result("results in \(run.output)")
+  }
+
+  private func add(_ name: String, _ results: RunResults, to table: inout Table) {
+    guard let s = results.evaluation?.summary else { return }
+    let seconds = results.run.epochs.map(\.trainSeconds)
+    table.add(
+      name, Format.percent(Double(results.run.trainableParameters) / Double(results.run.totalParameters)),
+      Format.figure(s.accuracy), Format.interval(s.accuracyInterval.lower, s.accuracyInterval.upper),
+      Format.figure(s.precision), Format.figure(s.recall), Format.figure(s.f1), Format.figure(s.loss),
+      Format.duration(seconds.reduce(0, +) / Double(max(1, seconds.count))))
   }
 }

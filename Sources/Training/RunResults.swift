@@ -7,6 +7,8 @@ package struct RunResults: Encodable {
   package let evaluation: EvaluationEvent?
   /// The figures beside them.
   package let run: Figures
+  /// The adapters that were trained for the run's fusion, each alone.
+  let singles: [SingleAdapterResults]
 
   /// The figures beside an evaluation's.
   package struct Figures: Encodable {
@@ -33,9 +35,11 @@ package struct RunResults: Encodable {
 
   init(
     _ run: TrainingConfiguration, _ state: RunState, _ evaluation: EvaluationEvent?, _ inputs: RunInputs,
-    _ model: ModelState, worldSize: Int, allReduceBytesPerStep: Int, peakResidentBytes: [Int], totalSteps: Int
+    _ model: ModelState, worldSize: Int, allReduceBytesPerStep: Int, peakResidentBytes: [Int], totalSteps: Int,
+    singles: [SingleAdapterResults] = []
   ) {
     self.evaluation = evaluation
+    self.singles = singles
     self.run = Figures(
       method: run.method, trainableParameters: model.store.table.trainableCount,
       totalParameters: model.store.table.count, worldSize: worldSize, threads: run.threads,
@@ -48,7 +52,12 @@ package struct RunResults: Encodable {
   package func encode(to encoder: any Encoder) throws {
     try evaluation?.encode(to: encoder)
     try run.encode(to: encoder)
+    guard !singles.isEmpty else { return }
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(singles, forKey: .singles)
   }
+
+  private enum CodingKeys: String, CodingKey { case singles = "single_adapters" }
 }
 
 /// `config.json`: every resolved option, and what the run read and ran on.

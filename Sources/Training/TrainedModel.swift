@@ -1,4 +1,5 @@
 internal import BERT
+internal import Checkpoints
 internal import Collectives
 internal import Failures
 internal import FineTuning
@@ -42,9 +43,13 @@ struct TrainedModel {
     shape = try shared.configuration(
       labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength)
     let method = try configuration.fineTuningMethod()
+    let isReader = shared.base != nil
+    let file = try communicator.collectively(where: isReader) {
+      try OpenTensorFile(checkpoint, as: [.checkpoint, .model])
+    }
     model = try ModelState(
       base: shared.base, names: shared.tensorNames, shape, merged && method.canMerge ? Merged(method) : method,
-      seed: configuration.seed, overlay: checkpoint, communicator)
+      seed: configuration.seed, sources: file.map { [$0] } ?? [], needsAll: true, communicator)
     self.configuration = configuration
   }
 }

@@ -24,6 +24,14 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var method = "full"
   /// The method's own options.
   package var methodOptions = FineTuningOptions()
+  /// A trained adapter below the new one or below the fusion: `PATH` or `NAME=PATH`.
+  package var languageAdapter: String?
+  /// The adapters that are fused: `PATH`, `NAME=PATH` or `NAME=new` each.
+  package var fuse: [String] = []
+  /// Whether the fused adapters that were trained on a task are trained further.
+  package var trainsAdapters = false
+  /// The SHA-256 of the numbers of each adapter that the run builds on.
+  package var adapterSHA256: [String: String] = [:]
   /// How often every review is seen.
   package var epochs = 4
   /// The learning rate at its highest; the method's own when nil.
@@ -48,6 +56,9 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var accumulationSteps = 1
   /// The longest review, in tokens.
   package var maxLength = 128
+  /// Whether a person asked for that length; the default gives way to a base of fewer positions. Not stored: the length
+  /// is.
+  package var asksForMaxLength = true
   /// How many reviews are trained on: the first of a seeded shuffle.
   package var trainLimit: Int?
   /// Ends the run after so many steps.
@@ -83,6 +94,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case accumulationSteps = "accumulation_steps", maxLength = "max_length", trainLimit = "train_limit"
     case maxSteps = "max_steps", checkpointEvery = "checkpoint_every"
     case keepCheckpoints = "keep_checkpoints", logEvery = "log_every"
+    case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
+    case adapterSHA256 = "adapter_sha256"
   }
 
   /// The names of the data files' columns.
@@ -104,7 +117,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     func require(_ holds: Bool, _ option: String, _ found: Any, _ expected: String) throws {
       if !holds { throw Failure(.usage, "--\(option) is \(found), expected \(expected).") }
     }
-    _ = try fineTuningMethod()
+    try validateMethod()
     if let learningRate {
       try require(learningRate.isFinite && learningRate >= 0, "learning-rate", learningRate, "0 or more")
     }
@@ -141,10 +154,36 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     }
   }
 
+  /// What is built on other adapters has its setup only once they were opened.
+  private func validateMethod() throws {
+    guard languageAdapter != nil || !fuse.isEmpty else {
+      if trainsAdapters { throw Failure(.usage, "--train-adapters needs --method fusion with --fuse.") }
+      _ = try fineTuningMethod()
+      return
+    }
+    let method = fuse.isEmpty ? "adapter" : "fusion"
+    guard self.method == method || (self.method == "fusion" && fuse.isEmpty) else {
+      throw Failure(
+        .usage,
+        "--\(fuse.isEmpty ? "language-adapter" : "fuse") needs --method \(fuse.isEmpty ? "adapter or fusion" : "fusion"), and --method is \(self.method)."
+      )
+    }
+    if self.method == "fusion", fuse.count < 2 {
+      throw Failure(
+        .usage, "a fusion needs two adapters or more, and --fuse has \(fuse.count), as in --fuse ko=PATH,task=new.")
+    }
+    if trainsAdapters, fuse.isEmpty {
+      throw Failure(.usage, "--train-adapters needs --method fusion with --fuse.")
+    }
+    for text in fuse { _ = try FuseMember(text) }
+    if let languageAdapter { _ = try FuseMember(languageAdapter, option: "language-adapter") }
+    _ = try methodOptions.adapter()
+  }
+
   /// The fields that a resumed run may change: where it runs, how long, and what it says of itself.
   private static let changeable: Set<String> = [
     "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "epochs", "max_steps",
-    "base", "train_file", "validation_file", "test_file",
+    "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse",
   ]
 
   /// The fields that have to be as they were for a run to be resumed; files count by their content, not their names.

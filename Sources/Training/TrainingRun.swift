@@ -50,8 +50,6 @@ package final class TrainingRun {
   package init(_ configuration: TrainingConfiguration, _ communicator: Communicator, _ screen: Screen) throws {
     var run = configuration
     try run.validate()
-    let method = try run.fineTuningMethod()
-    run.learningRate = run.learningRate ?? method.defaultLearningRate
     self.communicator = communicator
     self.screen = screen
     files = RunFiles(directory: run.output)
@@ -62,10 +60,13 @@ package final class TrainingRun {
         "OpenBLAS computes wrong products on this processor (\(blasDescription())); set OPENBLAS_CORETYPE=Haswell and start again."
       )
     }
-    inputs = try RunInputs(run, communicator)
+    inputs = try RunInputs(&run, communicator)
+    let method = try run.fineTuningMethod()
+    run.learningRate = run.learningRate ?? method.defaultLearningRate
+    let resolved = run
     pool = WorkerPool(count: run.threads)
     let encode = { [inputs, pool] (dataset: Dataset) in
-      try EncodedReviews(dataset, inputs.tokenizer, maxLength: run.maxLength, communicator, pool)
+      try EncodedReviews(dataset, inputs.tokenizer, maxLength: resolved.maxLength, communicator, pool)
     }
     training = try encode(inputs.training)
     validation = try inputs.validation.map(encode)
@@ -88,8 +89,8 @@ package final class TrainingRun {
     try TrainingRun.agree(run, inputs, from, communicator)
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
-      overlay: from,
-      communicator)
+      sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
+      tokensPerPass: TrainingRun.tokensPerPass(run, training, communicator), communicator)
     replica = Replica(
       method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength)
     var settings = Optimizer.Settings()
@@ -98,6 +99,25 @@ package final class TrainingRun {
     settings.maxGradientNorm = run.maxGradNorm > 0 ? run.maxGradNorm : nil
     optimizer = Optimizer(model.store, settings)
     if let from { try goBack(to: from) }
+  }
+
+  /// How many tokens a thread has at once, on average.
+  private static func tokensPerPass(
+    _ run: TrainingConfiguration, _ training: EncodedReviews, _ communicator: Communicator
+  ) -> Int {
+    let reviews = Double(run.globalBatchSize) / Double(communicator.size * run.threads)
+    let tokens = reviews * Double(training.tokenCount) / Double(max(1, training.count))
+    return min(Replica.tokensPerPass(maxLength: run.maxLength), Int(tokens))
+  }
+
+  /// What comes before the base: the checkpoint to go on from, then adapters.
+  private static func sources(
+    _ inputs: RunInputs, _ from: String?, _ communicator: Communicator
+  ) throws -> [any ParameterSource] {
+    let checkpoint = try communicator.collectively(where: inputs.base != nil) {
+      try from.map { try OpenTensorFile($0, as: [.checkpoint]) }
+    }
+    return (checkpoint.flatMap { $0 }.map { [$0] } ?? []) + inputs.adapters
   }
 
   private static func agree(
@@ -123,9 +143,10 @@ package final class TrainingRun {
   // MARK: The run
 
   /// Trains, evaluates, writes; every rank calls it.
+  /// - Parameter singles: The results of the adapters that were trained for this run's fusion.
   /// - Returns: The results, on rank 0.
   /// - Throws: The same `Failure` on all ranks.
-  package func train() throws -> RunResults? {
+  func train(beside singles: [SingleAdapterResults] = []) throws -> RunResults? {
     defer { pool.close() }
     RunReport(screen).opening(run, inputs, report, model, training, totalSteps, communicator)
     try communicator.collectively(where: communicator.isFirst) {
@@ -138,7 +159,7 @@ package final class TrainingRun {
     try communicator.collectively(where: communicator.isFirst) {
       try checkpoint.writeModel(to: run.output + "/model.h5", model)
     }
-    let results = try finish()
+    let results = try finish(singles)
     try model.free()
     return results
   }
@@ -292,7 +313,7 @@ package final class TrainingRun {
     }
   }
 
-  private func finish() throws -> RunResults? {
+  private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
     let sent = communicator.statistics[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
@@ -301,7 +322,7 @@ package final class TrainingRun {
         // What the collective layer counted; nothing was sent when there was nothing left to train.
         allReduceBytesPerStep: sent.calls > 0
           ? sent.bytes / sent.calls : 4 * model.store.table.trainableCount,
-        peakResidentBytes: peaks, totalSteps: totalSteps)
+        peakResidentBytes: peaks, totalSteps: totalSteps, singles: singles)
       try files.write(json: results, to: "results.json")
       return results
     }

@@ -1,8 +1,8 @@
 package import BERT
 internal import Failures
-package import FineTuning
+internal import FineTuning
 internal import Kernels
-package import Tensors
+internal import Tensors
 
 /// One thread's replica: a model over the shared parameters, gradients and memory of its own.
 package final class Worker {

@@ -19,7 +19,7 @@ struct BertDDP: ParsableCommand {
           --train-file train.tsv --test-file test.tsv --method lora
       """,
     version: producer,
-    subcommands: [Train.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self],
+    subcommands: [Train.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self, Methods.self],
     defaultSubcommand: Train.self)
 
   /// What the first argument may be.

@@ -8,53 +8,11 @@ set -euo pipefail
 # shellcheck source=Tests/CommandTests/lib/checks.sh
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/checks.sh" "$@"
 
-# Checks that arguments are refused: with a status, and one sentence that has these words.
-refused() { # NAME STATUS WORD… -- ARGUMENT…
-  local name=$1 expected=$2 words=() count word sentence first=''
-  shift 2
-  while [ "$1" != -- ]; do words+=("$1"); shift; done
-  shift
-  snapshot >"$scratch/before"
-  for count in 1 4; do
-    ranks "$count" "$@"
-    holds "status $status, expected $expected" [ "$status" -eq "$expected" ]
-    sentence=$(grep -aE '^(error|bert-ddp): ' "$err" || true)
-    if [ "$(grep -acE '^(error|bert-ddp): ' "$err")" -ne 1 ]; then
-      complain "not one sentence: $(head -c 2000 "$err")"
-    elif grep -aqvE '^(error|bert-ddp|warning): ' "$err"; then
-      complain "more than a sentence: $(head -c 2000 "$err")"
-    fi
-    # Free bytes of the disk change.
-    sentence=$(sed -E 's/[0-9]{9,} are available/N are available/' <<<"${sentence#*: }")
-    holds "a long sentence: $sentence" [ "${#sentence}" -le 400 ]
-    for word in "${words[@]}"; do
-      [[ $sentence == *"$word"* ]] || complain "no \"$word\" in: $sentence"
-    done
-    if [ "$count" -eq 1 ]; then
-      first=$sentence
-    else
-      holds "alone it said: $first -- now: $sentence" [ "$sentence" = "$first" ]
-    fi
-    snapshot >"$scratch/after"
-    diff "$scratch/before" "$scratch/after" >"$scratch/changes" ||
-      complain "the folder changed: $(head -n 5 "$scratch/changes")"
-    conclude "$name, $(of "$count")"
-    [ -z "${VERBOSE:-}" ] || echo "          $status $sentence"
-  done
-}
-
 # Training that would be sound but for what is said beside it.
 train=(train --base base --train-file train.tsv --max-length 32 --max-steps 2 --learning-rate 1e-3 --output new)
 
 # A copy of a base, to be damaged.
 copy() { cp -r "$1" "$2"; }
-# Inverts a bit of a file.
-flip() { # FILE OFFSET
-  local byte
-  byte=$(od -An -tu1 -j "$2" -N 1 "$1")
-  # shellcheck disable=SC2059
-  printf "\\x$(printf %x $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
-}
 # A table with a header and lines.
 table() { printf 'id\tdocument\tlabel\n'; printf '%b\n' "$@"; }
 
@@ -201,6 +159,13 @@ option "a learning rate that is no number" --learning-rate nan -- "${train[@]}" 
 option "no threads" "--threads is 0" -- "${train[@]}" --threads 0
 option "prediction without threads" "--threads is 0" -- predict --checkpoint run/model.h5 --input test.tsv --threads 0
 option "--max-length above the positions" "--max-length is 65" 64 -- "${train[@]}" --max-length 65
+# 240 GiB of gradients, a block for each thread.
+if [ "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)" -lt 200000000 ]; then
+  refused "more threads than memory has room for" 1 "1024 threads" GiB --threads -- \
+    "${train[@]}" --method lora --lora-targets all-linear --lora-rank 65536 --threads 1024
+else
+  echo "skipped more threads than memory has room for: this machine has room"
+fi
 option "data without a base" --train-file --base -- train --train-file train.tsv --output new
 option "a base without data" --base --train-file -- train --base base --output new
 option "a command without what it needs" --checkpoint --help -- evaluate --test-file test.tsv

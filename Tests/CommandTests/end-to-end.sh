@@ -16,27 +16,8 @@ keys() { # FILE KEY…
   "$bin/make-fixture" check-json "$file" >"$scratch/json" || complain "$(cat "$scratch/json")"
   for key in "$@"; do grep -q "\"$key\" *:" "$file" || complain "no $key in $file"; done
 }
-# The tensors of a file of ours, a line each, with their checksums.
-tensors() { "$program" inspect "$1" | grep -E '^/(tensors|optimizer)' || true; }
-# Complains unless two files have the same tensors, bit for bit.
-same_tensors() { # FILE FILE
-  tensors "$1" >"$scratch/one"
-  tensors "$2" >"$scratch/two"
-  holds "no tensors in $1" [ -s "$scratch/one" ]
-  holds "$1 and $2 differ: $(diff "$scratch/one" "$scratch/two" | head -n 3)" cmp -s "$scratch/one" "$scratch/two"
-}
-# The numbers under a key of metrics.jsonl, one a line, of the events of a kind.
-numbers() { sed -nE "/\"event\":\"$2\"/s/.*\"$3\":([-+.0-9eE]+).*/\1/p" "$1"; }
 # The loss of an evaluation; a run's epochs, whose lines stand further in, have their own.
 loss() { sed -nE 's/^  "loss" : ([0-9.]+).*/\1/p' "$1"; }
-# Complains unless two lists of numbers, a line each, agree to a tolerance.
-close() { # FILE FILE TOLERANCE
-  paste "$1" "$2" | awk -v most="$3" '
-    NF != 2 { print "lists of different lengths"; bad = 1 }
-    { d = $1 - $2; if (d < 0) d = -d; if (d > most) { print; bad = 1 } }
-    END { if (NR == 0) print "nothing"; exit bad || NR == 0 }' \
-    >"$scratch/far" || complain "further apart than $3: $(head -n 3 "$scratch/far")"
-}
 
 echo "-- Help"
 succeed 1 --help
@@ -185,6 +166,10 @@ for key in loss grad_norm; do
   close "$scratch/one" "$scratch/two" 1e-4
 done
 conclude "two passes of 16 reviews make the step of one of 32"
+succeed 1 train --base base --train-file train.tsv --max-steps 1 --output "all positions"
+holds "not said: $(cat "$out")" grep -q '^ *longest review  *64 tokens, all positions that the base has' "$out"
+holds "not stored" grep -q '"max_length" : 64' "all positions/config.json"
+conclude "the default --max-length gives way to a base of 64 positions"
 printf 'method: lora\nlora_rank: 4\nlora_targets: [query, value, dense]\nseed: 3\nquiet: true\nmax_steps:\n' >"my options.yaml"
 succeed 2 "${train[@]}" --config "my options.yaml" --seed 5 --epochs 1 --test-file test.tsv --output lora
 holds "not the file's method" grep -q '"method" : "lora"' lora/config.json

@@ -3,6 +3,8 @@ import Collectives
 import Console
 import Datasets
 import FineTuning
+import Kernels
+import Metrics
 import Tensors
 import TestSupport
 import Testing
@@ -26,7 +28,10 @@ struct MethodRunTests {
     (small.loraRank, small.prefixLength, small.prefixBottleneck, small.adapterReductionFactor) = (3, 4, 6, 4)
     func setup(_ method: String, _ composition: Composition) -> Case {
       var options = small
-      options.adapters = try? AdapterSetup(["ko": .language, "a": .pfeiffer, "b": .pfeiffer], composition)
+      var task = AdapterConfiguration.pfeiffer
+      // Wide enough, and smooth, so that no bottleneck is dead.
+      (task.reduction, task.activation) = (AdapterConfiguration.Reduction(4), .gelu)
+      options.adapters = try? AdapterSetup(["ko": .language, "a": task, "b": task], composition)
       options.trainedAdapters = composition.names
       return Case(method: method, options: options, label: composition.description)
     }
@@ -56,8 +61,7 @@ struct MethodRunTests {
   }
 
   private static func train(_ configuration: TrainingConfiguration) throws -> RunResults {
-    let run = try TrainingRun(configuration, Communicator(program: "tests"), .silent())
-    return try #require(try run.train())
+    try #require(try TrainingStages.train(configuration, Communicator(program: "tests"), .silent()))
   }
 
   /// The tensors of a trained file, bit by bit, in each of its groups.

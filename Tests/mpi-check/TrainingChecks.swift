@@ -19,7 +19,8 @@ let trainingChecks: [Check] =
       },
     ]
   } + [
-    Check("every registered method is among them, a fusion with frozen adapters and with a trained one") { _, findings in
+    Check("every registered method is among them, a fusion with frozen adapters and with a trained one") {
+      _, findings in
       findings.expectEqual(Set(methodTrials.map(\.method)), Set(FineTuningMethods.names), "methods")
       findings.expectEqual(methodTrials.count { $0.method == "fusion" }, 3, "fusions")
     },

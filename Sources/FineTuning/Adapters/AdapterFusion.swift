@@ -34,7 +34,9 @@ package struct AdapterFusion: FineTuningMethod {
   /// Half the rate of a single adapter.
   package var defaultLearningRate: Double { 5e-4 }
   /// The setup, and what of it is trained.
-  package var settings: [String: String] { setup.settings(trained: trained) }
+  package var settings: [String: String] {
+    setup.settings.merging(["trained": (trained.sorted() + ["fusion", "head"]).joined(separator: ", ")]) { $1 }
+  }
 
   /// The head.
   package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }

@@ -13,6 +13,14 @@ package enum AdapterNames {
   /// The prefix of the tensors of an adapter's invertible block.
   package static func invertible(_ name: String) -> String { "bert.invertible_adapters.\(name)" }
 
+  /// The name that a tensor of an adapter has when the adapter is called otherwise; nil for one that is not its own.
+  package static func renamed(_ tensor: String, from old: String, to new: String) -> String? {
+    let block = invertible(old) + "."
+    if tensor.hasPrefix(block) { return invertible(new) + "." + tensor.dropFirst(block.count) }
+    guard let range = tensor.firstRange(of: ".adapters.\(old).") else { return nil }
+    return tensor.replacingCharacters(in: range, with: ".adapters.\(new).")
+  }
+
   /// The other names under which files hold the same tensor: the library stores the normalisation that a core starts
   /// with twice.
   package static func copies(of name: String) -> [String] {

@@ -41,7 +41,8 @@ extension FineTuningOptions {
       guard factor.isFinite, factor >= 0.001 else {
         throw Failure(
           .usage,
-          "--adapter-reduction-factor is \(factor), expected a number from 0.001 on, such as 16; below 1 the bottleneck is wider than the base.")
+          "--adapter-reduction-factor is \(factor), expected a number from 0.001 on, such as 16; below 1 the bottleneck is wider than the base."
+        )
       }
       configuration.reduction = AdapterConfiguration.Reduction(factor)
     }

@@ -31,7 +31,9 @@ package struct BottleneckAdapters: FineTuningMethod {
   /// At full fine-tuning's 2e-5 an adapter hardly moves.
   package var defaultLearningRate: Double { 1e-3 }
   /// The setup, and each adapter.
-  package var settings: [String: String] { setup.settings(trained: trained) }
+  package var settings: [String: String] {
+    setup.settings.merging(["trained": (trained.sorted() + ["head"]).joined(separator: ", ")]) { $1 }
+  }
   /// The head.
   package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// The adapters' tensors.
@@ -55,11 +57,8 @@ extension AdapterSetup {
   }
 
   /// For the configuration that is printed and stored.
-  func settings(trained: Set<String>) -> [String: String] {
-    var settings = [
-      "adapter_setup": composition.description,
-      "adapters_trained": trained.isEmpty ? "none" : trained.sorted().joined(separator: ","),
-    ]
+  var settings: [String: String] {
+    var settings = ["adapter_setup": composition.description]
     for name in composition.names { settings["adapter_\(name)"] = self[name].summary }
     if !composition.fusions.isEmpty { settings["fusion"] = fusion.summary }
     return settings

@@ -117,5 +117,67 @@ snapshot() {
   find "$work" '(' -type f ! -name .bert-ddp.lock -printf '%P: %s bytes of %T@\n' ')' -o -printf '%P: %y\n' | sort
 }
 
+# Checks that arguments are refused: with a status, and one sentence that has these words.
+refused() { # NAME STATUS WORD… -- ARGUMENT…
+  local name=$1 expected=$2 words=() count word sentence first=''
+  shift 2
+  while [ "$1" != -- ]; do words+=("$1"); shift; done
+  shift
+  snapshot >"$scratch/before"
+  for count in 1 4; do
+    ranks "$count" "$@"
+    holds "status $status, expected $expected" [ "$status" -eq "$expected" ]
+    sentence=$(grep -aE '^(error|bert-ddp): ' "$err" || true)
+    if [ "$(grep -acE '^(error|bert-ddp): ' "$err")" -ne 1 ]; then
+      complain "not one sentence: $(head -c 2000 "$err")"
+    elif grep -aqvE '^(error|bert-ddp|warning): ' "$err"; then
+      complain "more than a sentence: $(head -c 2000 "$err")"
+    fi
+    # Free bytes of the disk change.
+    sentence=$(sed -E 's/[0-9]{9,} are available/N are available/' <<<"${sentence#*: }")
+    holds "a long sentence: $sentence" [ "${#sentence}" -le 400 ]
+    for word in "${words[@]}"; do
+      [[ $sentence == *"$word"* ]] || complain "no \"$word\" in: $sentence"
+    done
+    if [ "$count" -eq 1 ]; then
+      first=$sentence
+    else
+      holds "alone it said: $first -- now: $sentence" [ "$sentence" = "$first" ]
+    fi
+    snapshot >"$scratch/after"
+    diff "$scratch/before" "$scratch/after" >"$scratch/changes" ||
+      complain "the folder changed: $(head -n 5 "$scratch/changes")"
+    conclude "$name, $(of "$count")"
+    [ -z "${VERBOSE:-}" ] || echo "          $status $sentence"
+  done
+}
+
+# The tensors of a file of ours, a line each, with their checksums.
+tensors() { "$program" inspect "$1" | grep -E '^/(tensors|optimizer)' || true; }
+# Complains unless two files have the same tensors, bit for bit.
+same_tensors() { # FILE FILE
+  tensors "$1" >"$scratch/one"
+  tensors "$2" >"$scratch/two"
+  holds "no tensors in $1" [ -s "$scratch/one" ]
+  holds "$1 and $2 differ: $(diff "$scratch/one" "$scratch/two" | head -n 3)" cmp -s "$scratch/one" "$scratch/two"
+}
+# The numbers under a key of metrics.jsonl, one a line, of the events of a kind.
+numbers() { sed -nE "/\"event\":\"$2\"/s/.*\"$3\":([-+.0-9eE]+).*/\1/p" "$1"; }
+# Complains unless two lists of numbers, a line each, agree to a tolerance.
+close() { # FILE FILE TOLERANCE
+  paste "$1" "$2" | awk -v most="$3" '
+    NF != 2 { print "lists of different lengths"; bad = 1 }
+    { d = $1 - $2; if (d < 0) d = -d; if (d > most) { print; bad = 1 } }
+    END { if (NR == 0) print "nothing"; exit bad || NR == 0 }' \
+    >"$scratch/far" || complain "further apart than $3: $(head -n 3 "$scratch/far")"
+}
+# Inverts a bit of a file.
+flip() { # FILE OFFSET
+  local byte
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+  # shellcheck disable=SC2059
+  printf "\\x$(printf %x $((byte ^ 4)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
 "$bin/make-fixture" "$work"
 cd "$work" || exit 1

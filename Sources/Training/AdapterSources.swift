@@ -1,0 +1,123 @@
+internal import Collectives
+internal import Failures
+internal import FineTuning
+internal import FoundationEssentials
+internal import Tensors
+
+/// The adapters that a run builds on: what `--language-adapter` and `--fuse` name, and how they work together.
+struct AdapterSources {
+  /// Where their numbers come from, on ranks that lead a node; none on others.
+  let parameters: [any ParameterSource]
+
+  /// Opens what a run names, checks it against the base, and puts the resolved adapters into the run's options;
+  /// collective.
+  /// - Parameters:
+  ///   - run: Gets the adapters, which of them are trained, and the SHA-256 of each one's numbers.
+  ///   - base: The base that they have to belong to.
+  ///   - communicator: All ranks.
+  /// - Throws: The same `Failure` on all ranks.
+  init(_ run: inout TrainingConfiguration, _ base: SharedBase, _ communicator: Communicator) throws {
+    guard run.languageAdapter != nil || !run.fuse.isEmpty else {
+      parameters = []
+      return
+    }
+    let asked = run
+    let plan = try communicator.collectively(where: communicator.localRank == 0) {
+      try AdapterPlan(asked, base)
+    }
+    let text = try communicator.shared { Array(try jsonText(plan?.resolved).utf8) }
+    let resolved = try communicator.collectively {
+      try JSONDecoder().decode(AdapterPlan.Resolved.self, from: Data(text))
+    }
+    run.methodOptions.adapters = resolved.setup
+    run.methodOptions.trainedAdapters = resolved.trained
+    run.adapterSHA256 = resolved.digests
+    parameters = plan?.sources ?? []
+  }
+}
+
+/// Which adapters a run has, on a rank that read them.
+private struct AdapterPlan {
+  /// What every rank has to know.
+  struct Resolved: Codable {
+    let setup: AdapterSetup
+    let trained: [String]
+    let digests: [String: String]
+  }
+
+  let resolved: Resolved
+  let sources: [AdapterSource]
+
+  init(_ run: TrainingConfiguration, _ base: SharedBase) throws {
+    let language = try run.languageAdapter.map { text in
+      let member = try FuseMember(text, option: "language-adapter")
+      return try AdapterSource(opening: member.path ?? "", as: member.name, base)
+    }
+    var fused = try run.fuse.map { text in
+      let member = try FuseMember(text)
+      guard let path = member.path else {
+        throw Failure(.other, "the adapter \(text) was to be trained before the fusion, and was not.")
+      }
+      return try AdapterSource(opening: path, as: member.name, base)
+    }
+    var configurations: [String: AdapterConfiguration] = [:]
+    for source in (language.map { [$0] } ?? []) + fused {
+      guard configurations.updateValue(source.configuration, forKey: source.name) == nil else {
+        throw Failure(
+          .usage,
+          "two adapters are called \(source.name); name them yourself, as in --fuse \(source.name)=PATH,other=PATH.")
+      }
+    }
+    var top: Composition
+    var trained: [String]
+    if fused.isEmpty {
+      let name = language?.name == FineTuningOptions.newAdapter ? "new" : FineTuningOptions.newAdapter
+      configurations[name] = try run.methodOptions.adapter()
+      (top, trained) = (.single(name), [name])
+    } else {
+      (top, trained) = (.fuse(fused.map(\.name)), [])
+      if run.trainsAdapters {
+        trained = fused.filter(\.hasHead).map(\.name)
+        guard !trained.isEmpty else {
+          throw Failure(
+            .usage,
+            "--train-adapters trains the fused adapters that were trained on a task, and none of \(top) brings a head; leave it out."
+          )
+        }
+      }
+      // The fusion starts from the head of the last task that it mixes.
+      if let index = fused.lastIndex(where: \.hasHead) { fused[index].offersHead = true }
+    }
+    if let language { top = .stack([.single(language.name), top]) }
+    sources = (language.map { [$0] } ?? []) + fused
+    resolved = Resolved(
+      setup: try AdapterSetup(configurations, top), trained: trained,
+      digests: Dictionary(uniqueKeysWithValues: try sources.map { ($0.name, try $0.contentSHA256()) }))
+  }
+}
+
+/// One entry of `--fuse`: `PATH`, `NAME=PATH`, `NAME=new` or `new`.
+struct FuseMember {
+  /// What the run calls the adapter; the file's own name for it when nil.
+  let name: String?
+  /// Where it is; nil for one that is to be trained first.
+  let path: String?
+
+  /// Reads an entry.
+  /// - Throws: `Failure` of kind `usage` when it is none.
+  init(_ text: String, option: String = "fuse") throws {
+    let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    // A path may have an "=" further in.
+    let isNamed = parts.count == 2 && !parts[0].contains("/")
+    let path = isNamed ? parts[1] : text
+    guard !path.isEmpty, !isNamed || !parts[0].isEmpty else {
+      throw Failure(.usage, "--\(option) has \"\(text)\", expected PATH, NAME=PATH or NAME=new.")
+    }
+    let isNew = path == "new"
+    guard !isNew || option == "fuse" else {
+      throw Failure(.usage, "--\(option) is \"\(text)\", expected the path of a trained adapter.")
+    }
+    self.path = isNew ? nil : path
+    name = isNamed ? parts[0] : (isNew ? FineTuningOptions.newAdapter : nil)
+  }
+}
