@@ -54,6 +54,7 @@ let package = Package(
     module("Datasets", ["Randomness", "Failures"]),
     module("Metrics"),
     module("Interchange", ["Failures"]),
+    module("Exchange", ["Interchange", "FineTuning", "BERT", "Tensors", "Kernels", "Failures"]),
     module("HDF5", ["CHDF5", "Failures"]),
     module("Checkpoints", ["HDF5", "Failures", .product(name: "Crypto", package: "swift-crypto")]),
     module("Collectives", ["CMPI", "Failures"]),
@@ -65,7 +66,7 @@ let package = Package(
       "Training",
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
-        "Metrics", "Interchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
+        "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
       ]),
     program(
       "bert-ddp",
@@ -114,6 +115,7 @@ let package = Package(
     tests("Datasets", ["Randomness", "Failures"]),
     tests("Metrics"),
     tests("Interchange", ["Failures"]),
+    tests("Exchange", ["Interchange", "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Failures"]),
     tests("HDF5", ["Failures"]),
     tests("Checkpoints", ["HDF5", "Failures"]),
     tests("Console"),
@@ -122,7 +124,7 @@ let package = Package(
       "Training",
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Datasets", "Tokenization", "Collectives", "Interchange",
-        "Checkpoints", "Console", "Demo", "Metrics", "Failures",
+        "Checkpoints", "Console", "Demo", "Exchange", "Metrics", "Failures",
       ]),
   ]
 )

@@ -8,8 +8,9 @@ extension BERTConfiguration {
   /// - Returns: Names, shapes and initial values.
   package func parameters(isTrainable: (String) -> Bool) -> [ParameterSpecification] {
     var list: [ParameterSpecification] = []
-    func add(_ name: String, _ shape: [Int], _ initializer: Initializer) {
-      list.append(ParameterSpecification(name, shape, initializer, isTrainable: isTrainable(name)))
+    func add(_ name: String, _ shape: [Int], _ initializer: Initializer, isLookedUp: Bool = false) {
+      list.append(
+        ParameterSpecification(name, shape, initializer, isTrainable: isTrainable(name), isLookedUp: isLookedUp))
     }
     let weights = Initializer.normal(deviation: initializerRange)
     func addNorm(_ name: String) {
@@ -24,7 +25,7 @@ extension BERTConfiguration {
     let embeddings = "bert.embeddings"
     add(
       "\(embeddings).word_embeddings.weight", [vocabularySize, h],
-      .normal(deviation: initializerRange, zeroRow: padTokenID))
+      .normal(deviation: initializerRange, zeroRow: padTokenID), isLookedUp: true)
     add("\(embeddings).position_embeddings.weight", [positionCount, h], weights)
     add("\(embeddings).token_type_embeddings.weight", [typeCount, h], weights)
     addNorm(embeddings)

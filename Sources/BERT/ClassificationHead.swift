@@ -3,6 +3,8 @@ package import Tensors
 
 /// Which classification head a model has: where its two linear maps lie, and whether its input is dropped out too.
 package struct HeadDesign: Sendable, Equatable {
+  /// The name of a flexible head; nil for BERT's own.
+  package let name: String?
   /// The module before tanh.
   package let dense: String
   /// The module that gives logits.
@@ -12,11 +14,11 @@ package struct HeadDesign: Sendable, Equatable {
 
   /// BERT's own: the pooler, which belongs to the base, and a classifier.
   package static let pooled = HeadDesign(
-    dense: "bert.pooler.dense", classifier: "classifier", dropsInput: false)
+    name: nil, dense: "bert.pooler.dense", classifier: "classifier", dropsInput: false)
 
   /// AdapterHub's flexible head of a name: two maps of its own on the raw first token.
   package static func flexible(_ name: String) -> HeadDesign {
-    HeadDesign(dense: "heads.\(name).1", classifier: "heads.\(name).4", dropsInput: true)
+    HeadDesign(name: name, dense: "heads.\(name).1", classifier: "heads.\(name).4", dropsInput: true)
   }
 
   /// Whether a parameter belongs to a head and not to the base.

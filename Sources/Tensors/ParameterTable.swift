@@ -24,17 +24,20 @@ package struct ParameterSpecification: Sendable {
   package let decays: Bool
   /// What the learning rate is multiplied by for this parameter.
   package let learningRateScale: Float
+  /// Whether it is a table of which a pass reads only some rows, so that the gradients of all others are zero.
+  package let isLookedUp: Bool
 
   /// A parameter; weight decay is left out for names that contain `bias` or `LayerNorm`, as the reference does.
   package init(
     _ name: String, _ shape: [Int], _ initializer: Initializer, isTrainable: Bool,
-    learningRateScale: Float = 1
+    learningRateScale: Float = 1, isLookedUp: Bool = false
   ) {
     self.name = name
     self.shape = shape
     self.initializer = initializer
     self.isTrainable = isTrainable
     self.learningRateScale = learningRateScale
+    self.isLookedUp = isLookedUp
     decays =
       !(name.contains("bias") || name.contains("LayerNorm") || name.contains("layernorm")
       || name.contains("_norm"))

@@ -5,6 +5,16 @@ internal import Failures
 internal import FineTuning
 internal import Kernels
 
+/// What a model says of a text.
+package struct Prediction: Sendable {
+  /// The class.
+  package let label: Int
+  /// Its probability.
+  package let probability: Double
+  /// `[classes]`.
+  package let logits: [Float]
+}
+
 /// A trained file over its base, ready to be asked.
 package final class Inference {
   /// How the file was trained.
@@ -56,10 +66,10 @@ package final class Inference {
       .evaluate(try encode(dataset), name: name)
   }
 
-  /// The class and its probability of each text.
+  /// The class of each text, its probability and the logits.
   /// - Returns: The predictions on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk.
-  package func predict(_ dataset: Dataset) throws -> [(label: Int, probability: Double)]? {
+  package func predict(_ dataset: Dataset) throws -> [Prediction]? {
     let data = try encode(dataset)
     let bar = screen.progress("predicting", total: data.count, unit: "texts")
     defer { bar.finish() }
@@ -73,7 +83,9 @@ package final class Inference {
       return (0..<data.count).map { row in
         let probabilities = softmaxProbabilities(base + row * classes, count: classes)
         let label = (1..<classes).reduce(0) { probabilities[$1] > probabilities[$0] ? $1 : $0 }
-        return (label, probabilities[label])
+        return Prediction(
+          label: label, probability: probabilities[label],
+          logits: Array(logits[row * classes..<(row + 1) * classes]))
       }
     }
   }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Kernels
 package import Tensors
 
@@ -31,29 +32,80 @@ package final class Optimizer {
   /// How many steps were done.
   package var stepCount = 0
 
+  private let lookedUp: LookedUpRows
+  /// What gradients have reached since the start, and which rows of the looked-up table are in it. All else has moments
+  /// of zero and, without weight decay, stays exactly as it is in every step.
+  private var reached: Stretches
+  private var isReached: [Bool]
+
   /// An optimiser at its start: moments zero.
   package init(_ store: ParameterStore, _ settings: Settings) {
     self.store = store
     self.settings = settings
-    firstMoments = .allocate(capacity: store.table.trainableCount)
-    secondMoments = .allocate(capacity: store.table.trainableCount)
-    firstMoments.initialize(repeating: 0)
-    secondMoments.initialize(repeating: 0)
+    firstMoments = zeroedFloats(store.table.trainableCount)
+    secondMoments = zeroedFloats(store.table.trainableCount)
+    lookedUp = LookedUpRows(store.table)
+    isReached = [Bool](repeating: settings.weightDecay != 0, count: lookedUp.rowCount)
+    reached = Stretches()
+    findReached()
   }
 
   deinit {
-    firstMoments.deallocate()
-    secondMoments.deallocate()
+    free(firstMoments.baseAddress)
+    free(secondMoments.baseAddress)
+  }
+
+  /// Takes up a run after `stepCount` steps, when its moments have been read.
+  package func resume(after stepCount: Int) {
+    self.stepCount = stepCount
+    guard let m = firstMoments.baseAddress, let v = secondMoments.baseAddress else { return }
+    for row in isReached.indices where !isReached[row] { isReached[row] = lookedUp.isReached(row, by: m, v) }
+    findReached()
+  }
+
+  private func findReached() {
+    reached = lookedUp.stretches(ofRows: isReached.indices.lazy.filter { [isReached] in isReached[$0] })
+  }
+
+  private func reach(_ touched: Stretches) {
+    var grows = false
+    lookedUp.forEachRow(of: touched) { row in
+      grows = grows || !isReached[row]
+      isReached[row] = true
+    }
+    if grows { findReached() }
   }
 
   /// The global norm of the mean gradient.
   /// - Parameters:
   ///   - gradients: The sum over `count` reviews, in the layout of the trainable block.
   ///   - count: How many reviews it is the sum of.
-  /// - Returns: The Euclidean norm.
-  package func norm(of gradients: UnsafePointer<Float>, count: Int) -> Double {
-    sumOfSquares(gradients, store.table.trainableCount).squareRoot() / Double(count)
+  ///   - touched: Where gradients are other than zero; everywhere when left out.
+  ///   - pool: The threads that share the block; the calling one alone when left out.
+  /// - Returns: The Euclidean norm, the same at any number of threads.
+  package func norm(
+    of gradients: UnsafePointer<Float>, count: Int, touched: Stretches? = nil, pool: WorkerPool? = nil
+  ) -> Double {
+    let touched = touched ?? Stretches(all: store.table.trainableCount)
+    let pieces = (touched.count + Optimizer.normPiece - 1) / Optimizer.normPiece
+    var sums = [Double](repeating: 0, count: pieces)
+    sums.withUnsafeMutableBufferPointer { sums in
+      nonisolated(unsafe) let (sums, gradients) = (sums, gradients)
+      let add = { @Sendable (range: Range<Int>) in
+        for piece in range {
+          let start = piece * Optimizer.normPiece
+          touched.forEach(in: start..<min(start + Optimizer.normPiece, touched.count)) {
+            sums[piece] += sumOfSquares(gradients + $0.lowerBound, $0.count)
+          }
+        }
+      }
+      if let pool { pool.runRanges(pieces) { add($1) } } else { add(0..<pieces) }
+    }
+    return sums.reduce(0, +).squareRoot() / Double(count)
   }
+
+  /// How many numbers are added up before sums of pieces are: what makes a norm independent of threads.
+  private static let normPiece = 1 << 16
 
   /// One step; the gradients are zero afterwards.
   /// - Parameters:
@@ -61,41 +113,48 @@ package final class Optimizer {
   ///   - count: How many reviews it is the sum of.
   ///   - norm: The global norm of the mean gradient.
   ///   - learningRate: The rate of this step.
+  ///   - touched: Where gradients are other than zero; everywhere when left out.
   ///   - pool: The threads that share the block; the calling one alone when left out.
   package func step(
     _ gradients: UnsafeMutablePointer<Float>, count: Int, norm: Double, learningRate: Double,
-    pool: WorkerPool? = nil
+    touched: Stretches? = nil, pool: WorkerPool? = nil
   ) {
     stepCount += 1
+    reach(touched ?? Stretches(all: store.table.trainableCount))
     var scale = 1 / Double(count)
     if let limit = settings.maxGradientNorm { scale *= min(1, limit / (norm + 1e-6)) }
     let constants = AdamWStep(
       beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, step: stepCount,
       gradientScale: scale)
-    let total = store.table.trainableCount
     guard let pool else {
-      return update(0..<total, gradients, learningRate, constants)
+      return update(0..<reached.count, gradients, learningRate, constants)
     }
     nonisolated(unsafe) let gradients = gradients
     nonisolated(unsafe) let optimizer = self
-    pool.runRanges(total) { _, range in optimizer.update(range, gradients, learningRate, constants) }
+    pool.runRanges(reached.count) { _, range in optimizer.update(range, gradients, learningRate, constants) }
   }
 
-  /// The step within a range of the trainable block.
+  /// The step within a part of what was reached.
   private func update(
-    _ range: Range<Int>, _ gradients: UnsafeMutablePointer<Float>, _ learningRate: Double,
+    _ part: Range<Int>, _ gradients: UnsafeMutablePointer<Float>, _ learningRate: Double,
     _ constants: AdamWStep
   ) {
     guard let m = firstMoments.baseAddress, let v = secondMoments.baseAddress else { return }
-    for group in store.table.groups {
-      let part = group.range.clamped(to: range)
-      if part.isEmpty { continue }
-      let start = part.lowerBound
-      adamWUpdate(
-        values: store.trainable + start, gradients: gradients + start, firstMoments: m + start,
-        secondMoments: v + start, count: part.count,
-        learningRate: Float(learningRate * Double(group.learningRateScale)),
-        weightDecay: group.decays ? Float(settings.weightDecay) : 0, step: constants)
+    let groups = store.table.groups
+    var group = 0
+    reached.forEach(in: part) { stretch in
+      var start = stretch.lowerBound
+      // Both lists are in order, and groups cover the block.
+      while start < stretch.upperBound {
+        while groups[group].range.upperBound <= start { group += 1 }
+        let end = min(stretch.upperBound, groups[group].range.upperBound)
+        adamWUpdate(
+          values: store.trainable + start, gradients: gradients + start, firstMoments: m + start,
+          secondMoments: v + start, count: end - start,
+          learningRate: Float(learningRate * Double(groups[group].learningRateScale)),
+          weightDecay: groups[group].decays ? Float(settings.weightDecay) : 0, step: constants)
+        start = end
+      }
     }
   }
 }

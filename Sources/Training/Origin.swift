@@ -30,10 +30,10 @@ struct Origin {
         )
       }
       let isAdded = !own.contains(name)
-      if isAdded || HeadDesign.owns(name), needsAll || (isAdded && !entry.parameter.isTrainable) {
-        guard base.shape(name) == shape else { throw missing(name, shape) }
-      } else if !mayStartAtRandom(name, shape, isAdded: isAdded) {
+      if !mayStartAtRandom(name, shape, isAdded: isAdded) {
         try base.require(name, shape: shape)
+      } else if needsAll || (isAdded && !entry.parameter.isTrainable) {
+        throw missing(name, shape)
       }
     }
     // Weights once; two moments for what is trained; gradients and activations for each thread.

@@ -57,11 +57,12 @@ package final class Replica {
   ///   - reviews: The reviews of all ranks.
   ///   - data: Where they are.
   ///   - step: The optimiser step, for dropout.
+  ///   - touched: Where their gradients can be other than zero; everywhere when left out.
   ///   - rank: This rank.
   ///   - size: How many ranks share the reviews.
   /// - Returns: What this rank computed.
   package func addGradients(
-    _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, rank: Int, size: Int
+    _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, touched: Stretches? = nil, rank: Int, size: Int
   ) -> Worker.Tally {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
     // Workers only read it, each its own part.
@@ -72,7 +73,7 @@ package final class Replica {
         workers[worker].addGradients(pass, of: data, step: step)
       }
     }
-    sumGradients()
+    sumGradients(touched ?? Stretches(all: gradients.count))
     return workers.reduce(into: Worker.Tally()) { total, worker in
       let tally = worker.takeTally()
       total.loss += tally.loss
@@ -82,12 +83,14 @@ package final class Replica {
   }
 
   /// Moves the further workers' gradients to the first one's and leaves them zero.
-  private func sumGradients() {
+  private func sumGradients(_ touched: Stretches) {
     guard workers.count > 1, let total = gradients.baseAddress else { return }
     nonisolated(unsafe) let sum = total
     nonisolated(unsafe) let others = workers.dropFirst().compactMap(\.gradients.baseAddress)
-    pool.runRanges(gradients.count) { _, range in
-      for other in others { moveSum(other + range.lowerBound, to: sum + range.lowerBound, range.count) }
+    pool.runRanges(touched.count) { _, part in
+      touched.forEach(in: part) { range in
+        for other in others { moveSum(other + range.lowerBound, to: sum + range.lowerBound, range.count) }
+      }
     }
   }
 

@@ -20,6 +20,8 @@ package struct RunInputs {
   package let baseSHA256: String
   /// What the model builds on beside the base, on ranks that lead a node.
   let adapters: [any ParameterSource]
+  /// What a person should know of the adapters.
+  let notices: [String]
   /// How texts become tokens.
   package let tokenizer: WordPieceTokenizer
   /// The reviews trained on.
@@ -40,7 +42,8 @@ package struct RunInputs {
   /// - Throws: The same `Failure` on all ranks when anything is missing or wrong on any of them.
   init(_ run: inout TrainingConfiguration, _ communicator: Communicator) throws {
     let shared = try SharedBase(run.base, communicator)
-    adapters = try AdapterSources(&run, shared, communicator).parameters
+    let sources = try AdapterSources(&run, shared, communicator)
+    (adapters, notices) = (sources.parameters, sources.notices)
     let positions = shared.configuration.positionCount
     isShortened = !run.asksForMaxLength && run.maxLength > positions && positions >= 3
     if isShortened { run.maxLength = positions }
@@ -50,7 +53,7 @@ package struct RunInputs {
     baseSHA256 = shared.sha256
     tokenizer = shared.tokenizer
     configuration = try shared.configuration(
-      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength)
+      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head)
     (training, validation, test) = try communicator.collectively {
       guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
       let read = { (path: String) in
@@ -115,8 +118,16 @@ package struct SharedBase {
   }
 
   /// The shape with a run's own choices.
+  /// - Parameters:
+  ///   - labelCount: How many classes.
+  ///   - dropout: Overrides the base's dropout probabilities.
+  ///   - maxLength: The longest review.
+  ///   - head: The name of a flexible head; nil for BERT's own.
+  /// - Returns: The shape.
   /// - Throws: `Failure` when reviews may be longer than the base has positions.
-  package func configuration(labelCount: Int, dropout: Float?, maxLength: Int) throws -> BERTConfiguration {
+  package func configuration(
+    labelCount: Int, dropout: Float?, maxLength: Int, head: String? = nil
+  ) throws -> BERTConfiguration {
     guard maxLength <= configuration.positionCount else {
       throw Failure(
         .usage,
@@ -125,6 +136,7 @@ package struct SharedBase {
     }
     var own = configuration
     own.labelCount = labelCount
+    if let head { own.head = .flexible(head) }
     if let dropout {
       own.hiddenDropout = dropout
       own.attentionDropout = dropout

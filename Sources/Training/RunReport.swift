@@ -34,7 +34,10 @@ struct RunReport {
     let table = model.store.table
     screen.line(
       "training \(Format.count(table.trainableCount)) of \(Format.count(table.count)) parameters (\(Format.percent(Double(table.trainableCount) / Double(table.count)))), \(Format.bytes(4 * table.trainableCount)) per all-reduce"
+        + (table.trainableEntries.contains(where: \.specification.isLookedUp)
+          ? " less the token embeddings of tokens that a step does not have" : "")
     )
+    for notice in inputs.notices { screen.line("note: \(notice)") }
     if inputs.base?.isRandom == false, !model.fresh.isEmpty {
       screen.line("started at random: \(RunReport.summary(of: model.fresh).joined(separator: ", "))")
     }

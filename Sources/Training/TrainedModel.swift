@@ -14,6 +14,8 @@ struct TrainedModel {
   let shape: BERTConfiguration
   /// The numbers.
   let model: ModelState
+  /// The names of the tensors that the file brings.
+  let fileNames: [String]
 
   /// Loads a trained file; collective.
   /// - Parameters:
@@ -41,7 +43,8 @@ struct TrainedModel {
       )
     }
     shape = try shared.configuration(
-      labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength)
+      labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength,
+      head: configuration.head)
     let method = try configuration.fineTuningMethod()
     let isReader = shared.base != nil
     let file = try communicator.collectively(where: isReader) {
@@ -51,5 +54,9 @@ struct TrainedModel {
       base: shared.base, names: shared.tensorNames, shape, merged && method.canMerge ? Merged(method) : method,
       seed: configuration.seed, sources: file.map { [$0] } ?? [], needsAll: true, communicator)
     self.configuration = configuration
+    fileNames = trained.tensorNames
   }
+
+  /// The names of the classes, by their number; as Transformers calls them where nobody named them.
+  var labels: [String] { configuration.labels ?? (0..<shape.labelCount).map { "LABEL_\($0)" } }
 }

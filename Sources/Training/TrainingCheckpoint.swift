@@ -106,6 +106,8 @@ package struct TrainedFile {
   package let baseSHA256: String
   /// The data that it was trained on.
   package let dataSHA256: String
+  /// The names of its tensors.
+  package let tensorNames: [String]
 
   /// Reads the description of a checkpoint or model file.
   /// - Throws: `Failure` when it is missing or damaged.
@@ -120,6 +122,7 @@ package struct TrainedFile {
     }
     baseSHA256 = try file.text("base_sha256")
     dataSHA256 = try file.text("data_sha256")
+    tensorNames = try file.entries().map(\.name)
   }
 }
 

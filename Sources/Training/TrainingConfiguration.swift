@@ -20,6 +20,10 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var labelColumn = "label"
   /// How many classes.
   package var labelCount = 2
+  /// The names of the classes, by their number, where an imported head brought some.
+  package var labels: [String]?
+  /// The name of an imported flexible head; nil for BERT's own head.
+  package var head: String?
   /// How the base is fine-tuned.
   package var method = "full"
   /// The method's own options.
@@ -84,7 +88,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package init() {}
 
   private enum CodingKeys: String, CodingKey {
-    case base, method, epochs, seed, dropout, output, resume, threads
+    case base, method, epochs, labels, head, seed, dropout, output, resume, threads
     case trainFile = "train_file", validationFile = "validation_file", testFile = "test_file"
     case textColumn = "text_column", textPairColumn = "text_pair_column", labelColumn = "label_column"
     case labelCount = "num_labels", methodOptions = "method_options", learningRate = "learning_rate"

@@ -26,6 +26,8 @@ package final class TrainingRun {
   private let model: ModelState
   private let replica: Replica
   private let optimizer: Optimizer
+  private let lookedUp: LookedUpRows
+  private let exchange: GradientExchange
   private let order: SampleOrder
   private let schedule: LearningRateSchedule
   private let checkpoint: TrainingCheckpoint
@@ -33,6 +35,8 @@ package final class TrainingRun {
   private let directory: RunDirectory?
   private var state = RunState()
   private var reviews: [Int] = []
+  /// How many steps were done in this process.
+  private var stepsHere = 0
   /// What was evaluated last, on every rank.
   private var evaluated: (split: String, step: Int)?
   /// Its figures, on rank 0.
@@ -98,6 +102,8 @@ package final class TrainingRun {
     settings.weightDecay = run.weightDecay
     settings.maxGradientNorm = run.maxGradNorm > 0 ? run.maxGradNorm : nil
     optimizer = Optimizer(model.store, settings)
+    lookedUp = LookedUpRows(model.store.table)
+    exchange = GradientExchange(communicator)
     if let from { try goBack(to: from) }
   }
 
@@ -135,7 +141,7 @@ package final class TrainingRun {
   private func goBack(to path: String) throws {
     try communicator.collectively(where: true) {
       state = try TrainingCheckpoint.read(path, model, optimizer)
-      optimizer.stepCount = state.step
+      optimizer.resume(after: state.step)
     }
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
   }
@@ -198,28 +204,31 @@ package final class TrainingRun {
     let start = monotonicSeconds()
     let step = order.step(state.step, reviewsPerStep: run.reviewsPerStep)
     order.reviews(of: step, into: &reviews)
+    let touched = lookedUp.stretches(of: reviews, in: training)
     var own = Worker.Tally()
     for first in stride(from: 0, to: reviews.count, by: run.globalBatchSize) {
       let pass = replica.addGradients(
         reviews[first..<min(first + run.globalBatchSize, reviews.count)], of: training, step: state.step,
-        rank: communicator.rank, size: communicator.size)
+        touched: touched, rank: communicator.rank, size: communicator.size)
       own.loss += pass.loss
       own.reviews += pass.reviews
       own.tokens += pass.tokens
     }
-    try communicator.allReduceSum(replica.gradients)
+    try exchange.sum(replica.gradients, touched: touched)
     var sums = [own.loss, Double(own.reviews), Double(own.tokens)]
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
     precondition(Int(sums[1]) == reviews.count, "every review of a step is computed exactly once")
     guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
     model.method.addRegularizationGradient(
       to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
-    let norm = optimizer.norm(of: gradients, count: reviews.count)
+    let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched, pool: pool)
     guard sums[0].isFinite, norm.isFinite else { throw notFinite(loss: sums[0], norm: norm) }
     let rate = schedule.rate(at: state.step)
-    optimizer.step(gradients, count: reviews.count, norm: norm, learningRate: rate, pool: pool)
+    optimizer.step(
+      gradients, count: reviews.count, norm: norm, learningRate: rate, touched: touched, pool: pool)
     let seconds = monotonicSeconds() - start
     state.step += 1
+    stepsHere += 1
     state.epochLoss += sums[0]
     state.epochReviews += reviews.count
     state.epochTokens += Int(sums[2])
@@ -320,8 +329,8 @@ package final class TrainingRun {
       let results = RunResults(
         run, state, lastEvaluation, inputs, model, worldSize: communicator.size,
         // What the collective layer counted; nothing was sent when there was nothing left to train.
-        allReduceBytesPerStep: sent.calls > 0
-          ? sent.bytes / sent.calls : 4 * model.store.table.trainableCount,
+        allReduceBytesPerStep: stepsHere > 0
+          ? sent.bytes / stepsHere : 4 * model.store.table.trainableCount,
         peakResidentBytes: peaks, totalSteps: totalSteps, singles: singles)
       try files.write(json: results, to: "results.json")
       return results

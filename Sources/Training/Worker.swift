@@ -1,6 +1,7 @@
 package import BERT
 internal import Failures
 internal import FineTuning
+internal import Glibc
 internal import Kernels
 internal import Tensors
 
@@ -31,15 +32,14 @@ package final class Worker {
     tokensPerPass: Int, trains: Bool
   ) {
     model = method.model(configuration, store.table)
-    gradients = .allocate(capacity: trains ? store.table.trainableCount : 0)
-    gradients.initialize(repeating: 0)
+    gradients = zeroedFloats(trains ? store.table.trainableCount : 0)
     let arena = ActivationArena(
       capacity: model.arenaBytes(tokens: tokensPerPass, reviews: tokensPerPass, longest: tokensPerPass))
     workspace = Workspace(
       parameters: store, gradients: trains ? gradients.baseAddress : nil, arena: arena, seed: seed)
   }
 
-  deinit { gradients.deallocate() }
+  deinit { free(gradients.baseAddress) }
 
   /// A pass over some reviews, forward and backward.
   func addGradients<Reviews: Collection<Int>>(_ reviews: Reviews, of data: EncodedReviews, step: Int) {

@@ -117,6 +117,8 @@ struct Throughput {
   ) throws -> Result {
     let order = SampleOrder(count: data.count, seed: 1)
     let needed = try OperationCount(method, bench.size.configuration)
+    let lookedUp = LookedUpRows(replica.store.table)
+    let exchange = GradientExchange(communicator)
     var reviews: [Int] = []
     var seconds: [Double] = []
     var rates: [Double] = []
@@ -128,13 +130,15 @@ struct Throughput {
       order.reviews(of: order.step(step, reviewsPerStep: bench.globalBatchSize), into: &reviews)
       try communicator.barrier()
       let start = now()
+      let touched = lookedUp.stretches(of: reviews, in: data)
       _ = replica.addGradients(
-        reviews[...], of: data, step: step, rank: communicator.rank, size: communicator.size)
-      try communicator.allReduceSum(replica.gradients)
+        reviews[...], of: data, step: step, touched: touched, rank: communicator.rank, size: communicator.size)
+      try exchange.sum(replica.gradients, touched: touched)
       guard let gradients = replica.gradients.baseAddress else { continue }
       method.addRegularizationGradient(to: gradients, of: replica.store, reviewCount: reviews.count, step: step)
-      let norm = optimizer.norm(of: gradients, count: reviews.count)
-      optimizer.step(gradients, count: reviews.count, norm: norm, learningRate: 1e-5, pool: replica.pool)
+      let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched, pool: replica.pool)
+      optimizer.step(
+        gradients, count: reviews.count, norm: norm, learningRate: 1e-5, touched: touched, pool: replica.pool)
       let elapsed = now() - start
       guard step >= bench.warmupSteps else { continue }
       let tokens = reviews.reduce(0) { $0 + data.tokenCount($1) }

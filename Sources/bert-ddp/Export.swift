@@ -9,36 +9,65 @@ struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a checkpoint as a directory that other libraries load.",
     discussion: """
-      hf: a merged model for Transformers. The directory is read back and its logits compared; one that is not the same
+      hf: a plain model for Transformers, with what the method added folded in.
+      peft: LoRA and its head, for PEFT.
+      adapterhub: an adapter, several with their fusion, LoRA, (IA)³ or a prefix,
+      and the head, for AdapterHub's library adapters.
+      The directory is read back and its logits compared; one that is not the same
       model is not left behind.
       Example:
-        bert-ddp export --checkpoint runs/lora/model.h5 --base korean-mini --format hf --output korean-mini-nsmc
+        bert-ddp export --checkpoint runs/lora/model.h5 --base korean-mini \\
+          --format peft --output lora-nsmc
       """)
-
-  /// What is written.
-  enum Format: String, ExpressibleByArgument, CaseIterable {
-    /// A merged model for Transformers.
-    case hf
-  }
 
   @Option(help: "A checkpoint or model.h5.")
   var checkpoint: String
   @Option(help: "The base it belongs to (default: where it was trained from).")
   var base: String?
   @Option(help: "What to write.")
-  var format: Format
+  var format: FormatName
   @Option(help: "A new or empty directory.")
   var output: String
   @OptionGroup var screen: ScreenOptions
 
+  /// What is written.
+  enum FormatName: String, ExpressibleByArgument, CaseIterable {
+    /// A plain model for Transformers.
+    case hf
+    /// A folder of PEFT.
+    case peft
+    /// A folder of AdapterHub's library.
+    case adapterhub
+  }
+
   func run() throws {
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
-      let summary = try HuggingFaceExport(communicator, screen)
-        .write(checkpoint: checkpoint, base: base, to: output)
+      let summary = try ModelExport(communicator)
+        .write(checkpoint: checkpoint, base: base, format: format.rawValue, to: output)
       screen.result(
         "\(output): \(summary.tensorCount) tensors; read back, logits of \(summary.probeCount) reviews differ by at most \(summary.largestDifference)"
       )
+      if self.screen.json {
+        screen.json(
+          try jsonText(
+            Report(
+              output: output, format: format.rawValue, tensors: summary.tensorCount,
+              largestDifference: Double(summary.largestDifference), reviewsCompared: summary.probeCount)))
+      }
+    }
+  }
+
+  private struct Report: Encodable {
+    let output: String
+    let format: String
+    let tensors: Int
+    let largestDifference: Double
+    let reviewsCompared: Int
+
+    private enum CodingKeys: String, CodingKey {
+      case output, format, tensors
+      case largestDifference = "largest_difference", reviewsCompared = "reviews_compared"
     }
   }
 }

@@ -44,6 +44,7 @@ struct Inspect: ParsableCommand {
     if let step = description.step { facts.add("step", Format.count(step)) }
     if let hash = description.baseSHA256 { facts.add("base", hash) }
     if let hash = description.dataSHA256 { facts.add("data", hash) }
+    if let path = description.importedFrom { facts.add("imported from", path) }
     if let hash = description.contentSHA256 { facts.add("content", hash) }
     if !description.files.isEmpty { facts.add("files", description.files.joined(separator: ", ")) }
     facts.add("parameters", Format.count(description.parameters))
@@ -77,6 +78,7 @@ private struct FileDescription: Encodable {
   let baseSHA256: String?
   let dataSHA256: String?
   let contentSHA256: String?
+  let importedFrom: String?
   let configuration: JSONValue?
   let runState: JSONValue?
   let tokenizer: JSONValue?
@@ -94,6 +96,7 @@ private struct FileDescription: Encodable {
     case file, format, bytes, sha256, step, producer, files, configuration, tokenizer, parameters, tensors
     case formatVersion = "format_version", created = "created_utc", runState = "run_state"
     case baseSHA256 = "base_sha256", dataSHA256 = "data_sha256", contentSHA256 = "content_sha256"
+    case importedFrom = "imported_from"
   }
 
   init(_ open: borrowing TensorFile) throws {
@@ -106,6 +109,7 @@ private struct FileDescription: Encodable {
     baseSHA256 = try FileDescription.text("base_sha256", open)
     dataSHA256 = try FileDescription.text("data_sha256", open)
     contentSHA256 = try FileDescription.text("content_sha256", open)
+    importedFrom = try FileDescription.text("imported_from", open)
     configuration = try FileDescription.json("configuration", open)
     runState = try FileDescription.json("run_state", open)
     tokenizer = try FileDescription.json("tokenizer", open)

@@ -12,7 +12,8 @@ struct Predict: ParsableCommand {
     abstract: "Label and probability of each line of a file.",
     discussion: """
       Writes a TSV with the header "label probability", a line for each line of
-      the input, in order.
+      the input, in order; with --logits, a column logit_0, logit_1, … for each
+      class follows.
       Example:
         bert-ddp predict --checkpoint runs/lora/model.h5 \\
           --input reviews.txt --output labels.tsv
@@ -23,6 +24,8 @@ struct Predict: ParsableCommand {
   var input = "-"
   @Option(help: "Where the labels go; - for standard output.")
   var output = "-"
+  @Flag(help: "Write the logits of every class too.")
+  var logits = false
   @Flag(help: "Say only warnings, errors and results.")
   var quiet = false
 
@@ -40,14 +43,20 @@ struct Predict: ParsableCommand {
       }
       let predictions = try model.predict(dataset)
       try model.close()
-      try communicator.collectively(where: communicator.isFirst) { try write(predictions ?? []) }
+      try communicator.collectively(where: communicator.isFirst) {
+        try write(predictions ?? [], classes: model.configuration.labelCount)
+      }
     }
   }
 
-  private func write(_ predictions: [(label: Int, probability: Double)]) throws {
-    var text = "label\tprobability\n"
+  private func write(_ predictions: [Prediction], classes: Int) throws {
+    let columns = logits ? (0..<classes).map { "logit_\($0)" } : []
+    var text = (["label", "probability"] + columns).joined(separator: "\t") + "\n"
     for prediction in predictions {
-      text += "\(prediction.label)\t\(Format.fixed(prediction.probability, digits: 6))\n"
+      text += "\(prediction.label)\t\(Format.fixed(prediction.probability, digits: 6))"
+      // The shortest text that is read back as the same number.
+      if logits { for logit in prediction.logits { text += "\t\(logit)" } }
+      text += "\n"
     }
     try Output(output).write(Data(text.utf8))
   }

@@ -58,10 +58,10 @@ for count in 1 2 3 4; do
     grep '"event":"evaluation"' "$run/metrics.jsonl" | grep -q "\"$key\":" || complain "evaluation event: $key"
   done
   holds "another world size" grep -q "\"world_size\" : $count" "$run/results.json"
-  # 4 bytes for each number that is trained.
+  # 4 bytes for each number that is trained, but for rows of token embeddings that no token of a step has.
   bytes=$(sed -nE 's/.*"all_reduce_bytes_per_step" : ([0-9]+).*/\1/p' "$run/results.json")
   trained=$(sed -nE 's/.*"trainable_parameters" : ([0-9]+).*/\1/p' "$run/results.json")
-  holds "$bytes bytes a step for $trained numbers" [ "$bytes" -eq $((4 * trained)) ]
+  holds "$bytes bytes a step for $trained numbers" [ "$bytes" -lt $((4 * trained)) -a "$bytes" -gt $((2 * trained)) ]
   holds "no closing table: $(cat "$out")" grep -qE '^test: [0-9,]+ reviews' "$out"
   holds "no run directory: $(cat "$out")" grep -q "results in $run" "$out"
   ! grep -q $'[\e\r]' "$out" || complain "control characters, though this is no terminal"
@@ -187,6 +187,8 @@ succeed 1 train --help
 read -ra methods < <(tr -s ' \n' ' ' <"$out" | sed -nE 's/.*Fine-tuning method: ([^.]*)\..*/\1/p' | tr -d ,) || true
 holds "few methods: ${methods[*]}" [ "${#methods[@]}" -ge 4 ]
 for method in "${methods[@]}"; do
+  # It needs adapters: fusion.sh.
+  [ "$method" != fusion ] || continue
   succeed 2 "${train[@]}" --method "$method" --max-steps 2 --test-file test.tsv --output "method $method"
   succeed 1 evaluate --json --checkpoint "method $method/model.h5" --test-file test.tsv
   close <(loss "method $method/results.json") <(loss "$out") 1e-5

@@ -6,9 +6,9 @@ import Testing
 /// Heads, fusions and setups of AdapterHub.
 @Suite struct AdapterHubCompositionTests {
   static let pfeiffer = AdapterHubConfiguration.bottleneck(AdapterHubFolderTests.pfeiffer)
-  static let setup = AdapterSetup.stack([.single("ko"), .fuse([.single("a"), .single("b")])])
+  static let setup = AdapterHubComposition.stack([.single("ko"), .fuse([.single("a"), .single("b")])])
 
-  func write(_ setup: AdapterSetup = setup, directory: TemporaryDirectory) throws {
+  func write(_ setup: AdapterHubComposition = setup, directory: TemporaryDirectory) throws {
     try AdapterHubSetup.write(setup, to: directory.path("s")) { name, path in
       try AdapterHubAdapter.write(
         AdapterHubCompositionTests.pfeiffer, named: name, model: AdapterHubFolderTests.model,

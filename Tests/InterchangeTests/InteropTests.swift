@@ -4,9 +4,11 @@ import Interchange
 import TestSupport
 import Testing
 
-/// Folders that are written here, loaded by the real libraries: `Tests/Interop/round_trip.py`, run by the Python that
-/// the environment variable `BERT_DDP_PYTHON` names.
-@Suite(.enabled(if: Fixtures.areAvailable && ProcessInfo.processInfo.environment["BERT_DDP_PYTHON"] != nil))
+private let peers = ProcessInfo.processInfo.environment["BERT_DDP_PEERS"]
+
+/// Folders that are written here, loaded by the real libraries: `Tests/Interop/round_trip.py`, run by the Python of the
+/// environment that the variable `BERT_DDP_PEERS` names.
+@Suite(.enabled(if: Fixtures.areAvailable && peers != nil))
 struct InteropTests {
   private struct Case: Encodable {
     var kind: String
@@ -23,7 +25,7 @@ struct InteropTests {
     let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .appending(path: "Interop/round_trip.py")
     let process = Process()
-    process.executableURL = URL(filePath: ProcessInfo.processInfo.environment["BERT_DDP_PYTHON"] ?? "")
+    process.executableURL = URL(filePath: (peers ?? "") + "/bin/python")
     process.arguments = [script.path(), try Fixtures.path("fixtures/ckpt/seqcls"), file]
     process.environment = ProcessInfo.processInfo.environment.merging(["PYTHONDONTWRITEBYTECODE": "1"]) { $1 }
     let pipe = Pipe()

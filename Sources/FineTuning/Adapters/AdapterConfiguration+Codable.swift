@@ -11,6 +11,8 @@ extension AdapterConfiguration: Codable {
     case reduction = "reduction_factor", isParallel = "is_parallel", scaling, dropout
     case leaveOut = "leave_out", invertible = "inv_adapter"
     case invertibleReduction = "inv_adapter_reduction_factor", initialization = "init_weights"
+    // Not a key of the library.
+    case invertibleActivation = "inv_adapter_non_linearity"
     case gating = "use_gating", hypercomplex = "phm_layer", cross = "cross_adapter"
     case stochasticDepth = "stochastic_depth", architecture
   }
@@ -84,13 +86,16 @@ extension AdapterConfiguration: Codable {
   }
 
   private mutating func decodeNames(_ keys: KeyedDecodingContainer<CodingKeys>) throws {
-    if let name = try keys.decodeIfPresent(String.self, forKey: .activation) {
+    func decodeActivation(_ key: CodingKeys) throws -> Activation? {
+      guard let name = try keys.decodeIfPresent(String.self, forKey: key) else { return nil }
       guard let known = Activation(configurationName: name == "gelu_orig" ? "gelu" : name) else {
         throw Failure(
-          .badContent, "non_linearity is \"\(name)\", expected relu, gelu, gelu_new, swish or tanh.")
+          .badContent, "\(key.rawValue) is \"\(name)\", expected relu, gelu, gelu_new, swish or tanh.")
       }
-      activation = known
+      return known
     }
+    activation = try decodeActivation(.activation) ?? activation
+    invertibleActivation = try decodeActivation(.invertibleActivation)
     if let name = try keys.decodeIfPresent(String.self, forKey: .initialization) {
       guard let known = Initialization(rawValue: name) else {
         throw Failure(.badContent, "init_weights is \"\(name)\", expected bert or mam_adapter.")
@@ -141,6 +146,7 @@ extension AdapterConfiguration: Codable {
     try keys.encode(leaveOut, forKey: .leaveOut)
     try keys.encode(invertibleReduction == nil ? nil : "nice", forKey: .invertible)
     try keys.encode(invertibleReduction, forKey: .invertibleReduction)
+    try keys.encodeIfPresent(invertibleActivation?.rawValue, forKey: .invertibleActivation)
     try keys.encode(initialization.rawValue, forKey: .initialization)
     for key in [CodingKeys.gating, .hypercomplex, .cross] { try keys.encode(false, forKey: key) }
     try keys.encode(0.0, forKey: .stochasticDepth)

@@ -76,6 +76,8 @@ package struct AdapterConfiguration: Sendable, Equatable {
   package var leaveOut: [Int] = []
   /// The hidden half divided by the inner width of the invertible block over the embeddings; nil without one.
   package var invertibleReduction: Double?
+  /// The invertible block's non-linearity, where it is not the adapter's: AdapterHub's library of 2020 had two.
+  package var invertibleActivation: Activation?
   /// How weights start.
   package var initialization = Initialization.bert
 

@@ -8,7 +8,8 @@ extension AdapterSetup {
       func map(_ half: String) -> HalfMap {
         let prefix = "\(AdapterNames.invertible(name)).\(half)"
         return HalfMap(
-          inner: places("\(prefix).0", table), outer: places("\(prefix).2", table), self[name].activation)
+          inner: places("\(prefix).0", table), outer: places("\(prefix).2", table),
+          self[name].invertibleActivation ?? self[name].activation)
       }
       model.encoder.embeddings.branch = InvertibleBlock(f: map("F"), g: map("G"))
     }

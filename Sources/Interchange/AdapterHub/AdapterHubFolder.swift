@@ -5,11 +5,13 @@ package struct AdapterHubSetup: Sendable {
   /// The folder.
   package let path: String
   /// How the adapters are composed.
-  package let setup: AdapterSetup
-  /// The adapters in the order of ``AdapterSetup/adapters``.
+  package let setup: AdapterHubComposition
+  /// The adapters in the order of ``AdapterHubComposition/adapters``.
   package let adapters: [AdapterHubAdapter]
-  /// The fusions in the order of ``AdapterSetup/fusions``.
+  /// The fusions in the order of ``AdapterHubComposition/fusions``.
   package let fusions: [AdapterHubFusion]
+  /// The head that `head_setup` names; nil when it names none, and the adapters' own heads are meant.
+  package let head: AdapterHubHead?
 
   /// Opens a folder with `adapter_setup.json` and one folder per adapter and fusion.
   /// - Throws: `Failure(.noInput)` when a part is missing; `Failure(.badContent)` when one is damaged, or the
@@ -21,7 +23,7 @@ package struct AdapterHubSetup: Sendable {
     let source = "\(path)/adapter_setup.json"
     var reader = try ConfigurationReader(JSONValue(contentsOf: source), source: source.quoted)
     let value = try reader.required("adapter_setup", reader.value("adapter_setup"))
-    let setup = try AdapterSetup(value, source: source.quoted)
+    let setup = try AdapterHubComposition(value, source: source.quoted)
     try setup.checkNesting(source: source.quoted)
     var options = options
     options.name = nil
@@ -40,8 +42,26 @@ package struct AdapterHubSetup: Sendable {
       }
       return fusion
     }
+    head = try AdapterHubSetup.head(reader.value("head_setup"), in: path, &reader)
     self.path = path
     self.setup = setup
+  }
+
+  /// The head beside the setup (`true`), or in a folder of its name.
+  private static func head(
+    _ value: JSONValue?, in path: String, _ reader: inout ConfigurationReader
+  ) throws -> AdapterHubHead? {
+    let folder: String
+    switch value {
+    case nil, .boolean(false): return nil
+    case .boolean(true): folder = path
+    case .string(let name) where Folder.isPlain(name): folder = "\(path)/\(name)"
+    case .some(let other): throw reader.failure("head_setup", other, "true or the name of one head")
+    }
+    guard let head = try AdapterHubHead(in: folder) else {
+      throw Failure(.noInput, "\(folder.quoted) has no head_config.json, though adapter_setup.json names that head")
+    }
+    return head
   }
 }
 

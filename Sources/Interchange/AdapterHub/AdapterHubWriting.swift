@@ -106,7 +106,7 @@ extension AdapterHubSetup {
   /// - Throws: `Failure(.badContent)` when the library does not allow the composition; `Failure(.cannotWrite)` when
   ///   writing fails; what the closures throw.
   package static func write(
-    _ setup: AdapterSetup, to path: String, adapter: (String, String) throws -> Void,
+    _ setup: AdapterHubComposition, to path: String, adapter: (String, String) throws -> Void,
     fusion: ([String], String) throws -> Void
   ) throws {
     try setup.checkNesting(source: path.quoted)
@@ -114,7 +114,7 @@ extension AdapterHubSetup {
     for name in setup.adapters { try adapter(name, "\(path)/\(name)") }
     for names in setup.fusions { try fusion(names, "\(path)/\(names.joined(separator: ","))") }
     // The library loads a composition, not a single adapter, from such a folder.
-    let outer: AdapterSetup = if case .single = setup { .stack([setup]) } else { setup }
+    let outer: AdapterHubComposition = if case .single = setup { .stack([setup]) } else { setup }
     try Folder.write(
       .members([
         "adapter_setup": outer.json, "head_setup": .null,

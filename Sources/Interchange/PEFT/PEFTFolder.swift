@@ -67,11 +67,27 @@ package struct PEFTFolder: Sendable {
       }
       if ["encoder.", "embeddings.", "pooler."].contains(where: { name.hasPrefix($0) }) { isBare = true }
     }
+    let copies = try repeated(archive)
     let renamed = try archive.renaming { published in
-      guard let name = PEFTNames.name(of: published) else { return nil }
+      guard !copies.contains(published), let name = PEFTNames.name(of: published) else { return nil }
       return isBare && !name.hasPrefix("classifier.") ? "bert." + name : name
     }
     return (renamed, isBare)
+  }
+
+  /// Tensors that say nothing of their own: with `bias` "all", PEFT writes the biases of modules to save once more, and
+  /// those that the base had before, which it does not use.
+  private static func repeated(_ archive: TensorArchive) throws -> Set<String> {
+    var copies: Set<String> = []
+    for name in archive.entries.map(\.name) {
+      if name.contains(".original_module."), name.hasSuffix(".bias") { copies.insert(name) }
+      let plain = name.replacing(".modules_to_save.", with: ".", maxReplacements: 1)
+      guard plain != name, let other = archive.entry(named: plain), other.shape == archive.entry(named: name)?.shape,
+        try archive.floats(name) == archive.floats(plain)
+      else { continue }
+      copies.insert(name)
+    }
+    return copies
   }
 
   private func publishedModule(_ name: String) -> String {

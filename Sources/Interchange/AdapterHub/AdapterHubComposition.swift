@@ -1,13 +1,13 @@
 internal import Failures
 
 /// How adapters are composed.
-package indirect enum AdapterSetup: Equatable, Sendable {
+package indirect enum AdapterHubComposition: Equatable, Sendable {
   /// One adapter.
   case single(String)
   /// One after the other.
-  case stack([AdapterSetup])
+  case stack([AdapterHubComposition])
   /// Side by side, weighed by a fusion.
-  case fuse([AdapterSetup])
+  case fuse([AdapterHubComposition])
 
   /// The adapters' names, from left to right, each once.
   package var adapters: [String] {
@@ -73,8 +73,8 @@ package indirect enum AdapterSetup: Equatable, Sendable {
         throw reader.failure("children", children, "one name without '/' and '.'")
       }
       self = .single(name)
-    case "Stack": self = .stack(try elements.map { try AdapterSetup($0, source: source) })
-    case "Fuse": self = .fuse(try elements.map { try AdapterSetup($0, source: source) })
+    case "Stack": self = .stack(try elements.map { try AdapterHubComposition($0, source: source) })
+    case "Fuse": self = .fuse(try elements.map { try AdapterHubComposition($0, source: source) })
     default:
       throw Failure(
         .badContent, "\(source): the composition \(type.quoted) is not supported; Stack and Fuse are")
