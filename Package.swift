@@ -124,7 +124,7 @@ let package = Package(
       "Training",
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Datasets", "Tokenization", "Collectives", "Interchange",
-        "Exchange", "Failures",
+        "Checkpoints", "Console", "Demo", "Exchange", "Metrics", "Failures",
       ]),
   ]
 )

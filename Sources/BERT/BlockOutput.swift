@@ -8,6 +8,8 @@ package protocol BlockOutputBranch: AnyObject {
   var isTrainable: Bool { get }
   /// How many floats of arena a row takes at most, in forward and backward together.
   var floatsPerRow: Int { get }
+  /// What its products cost; nothing when left out.
+  var operationsPerRow: BranchOperations { get }
   /// - Parameters:
   ///   - d: The block's output after bias and dropout, `[rows, H]`; may be overwritten.
   ///   - residual: The block's input, `[rows, H]`.
@@ -70,7 +72,8 @@ package final class BlockOutput {
     self.dropout = dropout
   }
 
-  var isTrainable: Bool { norm.isTrainable || branch?.isTrainable == true }
+  /// Whether anything here is trained.
+  package var isTrainable: Bool { norm.isTrainable || branch?.isTrainable == true }
 
   /// - Parameters:
   ///   - d: The output of the block's last projection, `[rows, H]`; overwritten.

@@ -7,6 +7,8 @@ package protocol EmbeddingBranch: AnyObject {
   var isTrainable: Bool { get }
   /// How many floats of arena a row takes at most, in forward and backward together.
   var floatsPerRow: Int { get }
+  /// What its products cost; nothing when left out.
+  var operationsPerRow: BranchOperations { get }
   /// Changes the embeddings `[tokens, H]` in place.
   func forward(_ x: Matrix, _ rows: Rows, _ workspace: Workspace)
   /// Adds the branch's gradients and turns `dx` in place from the gradient of its output into that of its input.
@@ -17,6 +19,8 @@ package protocol EmbeddingBranch: AnyObject {
 package protocol EmbeddingTableBranch: AnyObject {
   /// Whether anything of the branch is trained.
   var isTrainable: Bool { get }
+  /// What its products cost; nothing when left out.
+  var operationsPerRow: BranchOperations { get }
   /// Adds to the sum of the embeddings `[tokens, H]`.
   func forward(_ ids: UnsafePointer<Int32>, addingTo h: Matrix, _ workspace: Workspace)
   /// Adds the branch's gradients from that of the sum, `[tokens, H]`.
@@ -50,7 +54,7 @@ package final class Embeddings {
   }
 
   /// Whether the tables, what was added to them, or their normalisation are trained.
-  private var ownIsTrainable: Bool {
+  package var ownIsTrainable: Bool {
     word.isTrainable || position.isTrainable || type.isTrainable || norm.isTrainable
       || tableBranch?.isTrainable == true
   }

@@ -86,11 +86,6 @@ package final class EncoderLayer {
     get { attention.prefix }
     set { attention.prefix = newValue }
   }
-  /// Whether anything in the layer is trained.
-  var isTrainable: Bool {
-    projections.contains { $0.isTrainable } || attention.prefix?.isTrainable == true
-      || blockOutputs.contains { $0.isTrainable }
-  }
 
   /// - Parameters:
   ///   - x: `[tokens, H]`.
@@ -172,22 +167,29 @@ package final class EncoderLayer {
     let arena = workspace.arena
     let rows = onlyReads ? batch.reads : batch.tokens
     let mark = arena.mark
+    defer { arena.rewind(to: mark) }
+    let reach = backwardReach(needsInput: dx != nil)
     let dBranch = arena.matrix(rows.count, hiddenSize)
-    let dIntermediate = arena.matrix(rows.count, intermediateSize)
 
     // dy becomes the gradient of x₁ along the residual; the feed-forward block adds its own.
     output.backward(dy, dd: dBranch, dResidual: dy, rows, workspace)
+    guard reach >= .outputDense else { return }
+    let dIntermediate = reach >= .intermediateDense ? arena.matrix(rows.count, intermediateSize) : nil
     outputGroup.backward(
       dBranch, saved.activated ?? saved.derivative, dx: dIntermediate, accumulate: false, rows, workspace)
+    guard let dIntermediate else { return }
     multiplyElements(dIntermediate, by: saved.derivative)
-    intermediateGroup.backward(dIntermediate, saved.x1, dx: dy, accumulate: true, rows, workspace)
+    intermediateGroup.backward(
+      dIntermediate, saved.x1, dx: reach >= .attentionOutput ? dy : nil, accumulate: true, rows, workspace)
 
+    guard reach >= .attentionOutput else { return }
     attentionOutput.backward(dy, dd: dBranch, dResidual: dy, rows, workspace)
-    let dContext = arena.matrix(rows.count, hiddenSize)
+    guard reach >= .attentionDense else { return }
+    let dContext = reach >= .attention ? arena.matrix(rows.count, hiddenSize) : nil
     attentionDenseGroup.backward(
       dBranch, saved.context, dx: dContext, accumulate: false, rows, workspace)
+    guard let dContext else { return }
     attentionBackward(dContext, dResidual: dy, dx: dx, saved, batch, onlyReads, workspace)
-    arena.rewind(to: mark)
   }
 
   private func attentionBackward(
@@ -196,7 +198,6 @@ package final class EncoderLayer {
   ) {
     let arena = workspace.arena
     let h = hiddenSize
-    guard dx != nil || queryKeyValue.isTrainable || attention.prefix?.isTrainable == true else { return }
     guard onlyReads else {
       let d = arena.matrix(batch.tokens.count, 3 * h)
       attention.backward(

@@ -12,6 +12,8 @@ package protocol ProjectionBranch: AnyObject {
   /// How many floats of arena a row takes at most, in forward and backward together; zero, when left out, for what is
   /// small beside the projection itself.
   var floatsPerRow: Int { get }
+  /// What its products cost; nothing when left out.
+  var operationsPerRow: BranchOperations { get }
   /// Changes `y`, the projection's output `[rows, out]`, in place.
   /// - Parameters:
   ///   - x: The projection's input, `[rows, in]`.

@@ -55,6 +55,18 @@ package final class SequenceClassifier {
     encoder.backward(dh, batch, workspace)
   }
 
+  /// How many bytes of arena a training pass over `tokens` tokens takes at least, whatever its reviews: what the trained
+  /// layers but the last keep for backward, and every layer's output.
+  package func leastArenaBytes(tokens: Int) -> Int {
+    let c = configuration
+    let kept = encoder.layers.indices.dropLast().filter { $0 >= encoder.lowestTrainable }
+      .reduce(0) { total, index in
+        let keepsActivated = encoder.layers[index].outputDense.isTrainable
+        return total + 7 * c.hiddenSize + (keepsActivated ? 2 : 1) * c.intermediateSize
+      }
+    return 4 * tokens * (kept + c.layerCount * c.hiddenSize)
+  }
+
   /// How many bytes of arena a pass over `tokens` tokens of `reviews` reviews takes at most, for reservation.
   package func arenaBytes(tokens: Int, reviews: Int, longest: Int) -> Int {
     let c = configuration

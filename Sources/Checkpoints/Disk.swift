@@ -46,21 +46,21 @@ enum Disk {
     if let limit = fileSizeLimit, limit < byteCount { throw failure(EFBIG, path, needed: byteCount) }
   }
 
-  /// The failure of a write: path, reason, bytes needed and available, and what to do.
+  /// The failure of a write: path, reason, what to do about it, and bytes where they are the reason.
   static func failure(_ code: Int32, _ path: String, needed: Int) -> Failure {
-    var sentence = "\(path) could not be written: \(systemErrorText(code)); it needs \(needed) bytes, "
-    let available = availableByteCount(in: directory(of: path))
-    sentence += available.map { "\($0) are available" } ?? "and how many are available is not known"
-    if let limit = fileSizeLimit { sentence += ", and a file may have \(limit) (ulimit -f)" }
-    sentence += "; whatever stood at that path before is unchanged"
-    switch code {
-    case ENOSPC, EDQUOT: sentence += ". Free some space, or choose another disk"
-    case EFBIG: sentence += ". Raise the limit on file sizes, or choose another disk"
-    case EACCES, EPERM, EROFS: sentence += ". Allow writing there, or choose another directory"
-    case ENOENT, ENOTDIR: sentence += ". Its directory must exist"
-    default: break
-    }
-    return Failure(.cannotWrite, sentence)
+    let available = availableByteCount(in: directory(of: path)).map { "\($0) are available" }
+    let room = "it needs \(needed) bytes" + (available.map { " and \($0)" } ?? "")
+    let advice =
+      switch code {
+      case ENOSPC, EDQUOT: "\(room); free some space, or choose another disk"
+      case EFBIG:
+        "it needs \(needed) bytes and a file may have \(fileSizeLimit.map(String.init) ?? "fewer") (ulimit -f); raise that limit"
+      case EACCES, EPERM, EROFS: "allow writing there, or choose another directory"
+      case ENOENT, ENOTDIR: "its directory must exist"
+      default: room
+      }
+    return Failure(
+      .cannotWrite, "\(path) could not be written: \(systemErrorText(code)); \(advice); what stood there is unchanged")
   }
 
   /// The directory that a path's last name is in.

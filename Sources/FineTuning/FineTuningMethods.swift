@@ -22,8 +22,8 @@ package enum FineTuningMethods {
       "prefix-tuning",
       { try PrefixTuning(length: $0.prefixLength, bottleneckSize: $0.prefixBottleneck) }
     ),
-    ("adapter", { try BottleneckAdapters($0.adapterSetup(), trained: Set($0.trained)) }),
-    ("fusion", { try AdapterFusion($0.adapterSetup(), trained: Set($0.trainedAdapters)) }),
+    ("adapter", { try BottleneckAdapters($0.adapterSetup(fuses: false), trained: Set($0.trained)) }),
+    ("fusion", { try AdapterFusion($0.adapterSetup(fuses: true), trained: Set($0.trainedAdapters)) }),
   ]
 
   /// The names that `--method` takes.

@@ -1,3 +1,5 @@
+internal import BERT
+
 /// Everything is trained.
 package struct FullFineTuning: FineTuningMethod {
   /// Full fine-tuning.
@@ -19,7 +21,7 @@ package struct LinearProbe: FineTuningMethod {
   /// A classifier on fixed features bears large steps.
   package let defaultLearningRate = 1e-3
   /// The classifier.
-  package func trains(_ name: String) -> Bool { name.hasPrefix("classifier.") }
+  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
 }
 
 /// Only biases and the classifier are trained.
@@ -33,6 +35,6 @@ package struct BitFit: FineTuningMethod {
   package let defaultLearningRate = 1e-3
   /// Biases, those of normalisations too, and the classifier.
   package func trains(_ name: String) -> Bool {
-    name.hasSuffix(".bias") || name.hasPrefix("classifier.")
+    name.hasSuffix(".bias") || HeadDesign.owns(name)
   }
 }

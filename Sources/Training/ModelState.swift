@@ -34,17 +34,23 @@ package final class ModelState {
   ///   - sources: What comes before the base, the first that has a tensor first: a checkpoint, adapters that were
   ///     trained before. On ranks that lead a node; others pass none.
   ///   - needsAll: Whether every parameter has to come from somewhere, so that nothing starts at random.
+  ///   - threads: How many threads of this rank will train.
+  ///   - tokensPerPass: How many tokens a thread has at once, for an estimate of memory; 0 when nothing is trained.
   ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks.
   package init(
     base: Base?, names: Set<String>, _ configuration: BERTConfiguration, _ method: any FineTuningMethod,
-    seed: UInt32, sources: [any ParameterSource] = [], needsAll: Bool = false, _ communicator: Communicator
+    seed: UInt32, sources: [any ParameterSource] = [], needsAll: Bool = false, threads: Int = 1,
+    tokensPerPass: Int = 0, _ communicator: Communicator
   ) throws {
     self.method = method
     self.configuration = configuration
     let table = try method.table(for: configuration)
     // Before memory is asked for: what is wrong with the sizes of a base may be absurdly wrong.
-    let origin = base.map { Origin(sources: sources, base: $0, needsAll: needsAll) }
+    let activationBytes = method.model(configuration, table).leastArenaBytes(tokens: tokensPerPass)
+    let origin = base.map {
+      Origin(sources: sources, base: $0, needsAll: needsAll, threads: threads, activationBytes: activationBytes)
+    }
     try communicator.collectively(where: origin != nil) { try origin?.check(table) }
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }
     window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)

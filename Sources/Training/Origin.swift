@@ -12,6 +12,10 @@ struct Origin {
   let base: Base
   /// Whether nothing may start at random.
   let needsAll: Bool
+  /// How many threads a rank has, each with gradients and activations of its own.
+  let threads: Int
+  /// What a pass of a thread keeps in memory at least.
+  let activationBytes: Int
 
   /// Refuses a base that lacks tensors or has them in other shapes, and a model that no memory could hold.
   func check(_ table: ParameterTable) throws {
@@ -32,13 +36,13 @@ struct Origin {
         throw missing(name, shape)
       }
     }
-    // Weights once; gradients and two moments for what is trained.
-    let needed = 4 * (table.count + 3 * table.trainableCount)
+    // Weights once; two moments for what is trained; gradients and activations for each thread.
+    let needed = 4 * (table.count + (2 + threads) * table.trainableCount) + threads * activationBytes
     let present = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
     guard needed <= present else {
       throw Failure(
         .other,
-        "\(table.trainableCount) trained of \(table.count) parameters take \(needed >> 30) GiB a rank, but this machine has \(present >> 30) GiB; choose a smaller model or a smaller --lora-rank."
+        "\(table.trainableCount) trained of \(table.count) parameters, with \(activationBytes >> 20) MiB of activations for each of \(threads) threads, take \(needed >> 30) GiB a rank, but this machine has \(present >> 30) GiB; choose a smaller model, fewer --threads or a smaller --lora-rank."
       )
     }
   }

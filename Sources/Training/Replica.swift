@@ -39,7 +39,7 @@ package final class Replica {
     _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true
   ) {
     useOneBLASThread()
-    let tokensPerPass = max(1024, maxLength)
+    let tokensPerPass = Replica.tokensPerPass(maxLength: maxLength)
     self.store = store
     self.pool = pool
     self.tokensPerPass = tokensPerPass
@@ -51,6 +51,9 @@ package final class Replica {
       hiddenSize: configuration.hiddenSize, intermediateSize: configuration.intermediateSize)
     share = ShareOut(cost: reviewCost)
   }
+
+  /// The most tokens of a pass, unless a review alone has more.
+  static func tokensPerPass(maxLength: Int) -> Int { max(1024, maxLength) }
 
   /// The sum of this rank's gradients after `addGradients`, in the layout of the trainable block.
   package var gradients: UnsafeMutableBufferPointer<Float> { workers[0].gradients }

@@ -1,6 +1,6 @@
 internal import Failures
 internal import FoundationEssentials
-internal import Metrics
+package import Metrics
 
 /// A line of `metrics.jsonl`.
 package enum RunEvent: Encodable {
@@ -81,7 +81,8 @@ package struct EvaluationEvent: Encodable {
   let step: Int
   let epoch: Int
   let seconds: Double
-  let summary: EvaluationSummary
+  /// The figures.
+  package let summary: EvaluationSummary
 
   private enum CodingKeys: String, CodingKey { case event, split, step, epoch, seconds }
 

@@ -32,6 +32,8 @@ package struct RunInputs {
   package let test: Dataset?
   /// The identity of the training reviews.
   package let dataSHA256: String
+  /// Whether the default of the longest review is more than the base has positions, so that these are the longest.
+  package let isShortened: Bool
 
   /// Reads everything that a configuration names.
   /// - Parameters:
@@ -42,6 +44,9 @@ package struct RunInputs {
     let shared = try SharedBase(run.base, communicator)
     let sources = try AdapterSources(&run, shared, communicator)
     (adapters, notices) = (sources.parameters, sources.notices)
+    let positions = shared.configuration.positionCount
+    isShortened = !run.asksForMaxLength && run.maxLength > positions && positions >= 3
+    if isShortened { run.maxLength = positions }
     let run = run
     base = shared.base
     tensorNames = shared.tensorNames

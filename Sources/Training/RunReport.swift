@@ -29,7 +29,7 @@ struct RunReport {
       )
     }
     if let note = model.sharingNote { screen.warning(note) }
-    options(run, totalSteps)
+    options(run, inputs, totalSteps)
     data(report, inputs, training)
     let table = model.store.table
     screen.line(
@@ -53,7 +53,7 @@ struct RunReport {
     }.filter { seen.insert($0).inserted }
   }
 
-  private func options(_ run: TrainingConfiguration, _ totalSteps: Int) {
+  private func options(_ run: TrainingConfiguration, _ inputs: RunInputs, _ totalSteps: Int) {
     var table = Table(["option", "value"])
     table.add("base", run.base ?? "embedded demo (a tiny BERT that starts at random)")
     table.add("method", run.method)
@@ -71,7 +71,8 @@ struct RunReport {
       "\(run.globalBatchSize) reviews over all ranks"
         + (run.accumulationSteps > 1 ? ", \(run.accumulationSteps) to a step" : ""))
     table.add("epochs", "\(run.epochs), \(Format.count(totalSteps)) steps in all")
-    table.add("longest review", "\(run.maxLength) tokens")
+    table.add(
+      "longest review", "\(run.maxLength) tokens" + (inputs.isShortened ? ", all positions that the base has" : ""))
     table.add("dropout", run.dropout.map { "\($0)" } ?? "the base's")
     table.add("seed", "\(run.seed)")
     if run.deterministic { table.add("deterministic", "the same bits on any number of ranks and threads") }

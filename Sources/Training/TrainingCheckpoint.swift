@@ -125,11 +125,13 @@ package struct TrainedFile {
   /// - Throws: `Failure` when it is missing or damaged.
   package init(_ path: String) throws {
     let file = try TensorFile(opening: path, as: [.checkpoint, .model])
-    guard
-      let configuration = try? JSONDecoder().decode(
-        TrainingConfiguration.self, from: file.json("configuration"))
-    else { throw Failure(.badContent, "\(path): the attribute configuration is not what train writes.") }
-    self.configuration = configuration
+    do {
+      configuration = try JSONDecoder().decode(TrainingConfiguration.self, from: file.json("configuration"))
+    } catch let failure as Failure where failure.kind != .noInput {
+      throw Failure(.badContent, "\(path), configuration: \(failure.message)")
+    } catch {
+      throw Failure(.badContent, "\(path): the attribute configuration is not what train writes.")
+    }
     baseSHA256 = try file.text("base_sha256")
     dataSHA256 = try file.text("data_sha256")
     tensorNames = try file.entries().map(\.name)

@@ -60,6 +60,9 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var accumulationSteps = 1
   /// The longest review, in tokens.
   package var maxLength = 128
+  /// Whether a person asked for that length; the default gives way to a base of fewer positions. Not stored: the length
+  /// is.
+  package var asksForMaxLength = true
   /// How many reviews are trained on: the first of a seeded shuffle.
   package var trainLimit: Int?
   /// Ends the run after so many steps.

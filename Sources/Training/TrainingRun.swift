@@ -97,7 +97,8 @@ package final class TrainingRun {
     try RunAgreement(run, method, inputs).check(from: from, on: communicator)
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
-      sources: try TrainingRun.sources(inputs, from, communicator), communicator)
+      sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
+      tokensPerPass: TrainingRun.tokensPerPass(run, training, communicator), communicator)
     replica = Replica(
       method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength)
     var settings = Optimizer.Settings()
@@ -110,6 +111,15 @@ package final class TrainingRun {
       replica, communicator, reviewsPerPass: run.globalBatchSize, isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     if let from { try goBack(to: from) }
+  }
+
+  /// How many tokens a thread has at once, on average.
+  private static func tokensPerPass(
+    _ run: TrainingConfiguration, _ training: EncodedReviews, _ communicator: Communicator
+  ) -> Int {
+    let reviews = Double(run.globalBatchSize) / Double(communicator.size * run.threads)
+    let tokens = reviews * Double(training.tokenCount) / Double(max(1, training.count))
+    return min(Replica.tokensPerPass(maxLength: run.maxLength), Int(tokens))
   }
 
   /// What comes before the base: the checkpoint to go on from, then adapters.

@@ -19,7 +19,8 @@ struct Bench: ParsableCommand {
 
   @Option(help: "mini (16000/256/4/4/1024) or base (119547/768/12/12/3072).")
   var size = ModelSize.mini
-  @Option(help: "Methods, separated by commas.")
+  @Option(
+    help: "Methods, separated by commas; pfeiffer is adapter, fusion that of a frozen language and a task adapter.")
   var methods = "full,lora"
   @Option(help: "Threads a rank.")
   var threads = 1

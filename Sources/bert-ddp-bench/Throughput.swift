@@ -56,9 +56,7 @@ struct Throughput {
 
   func run(_ communicator: Communicator) throws -> Result {
     let configuration = bench.size.configuration
-    var options = FineTuningOptions()
-    options.loraRank = bench.loraRank
-    let method = try FineTuningMethods.method(named: methodName, options)
+    let method = try BenchMethod(methodName, loraRank: bench.loraRank).method
     let table = try method.table(for: configuration)
     let window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)
     let trainable = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
@@ -118,6 +116,7 @@ struct Throughput {
     _ communicator: Communicator
   ) throws -> Result {
     let order = SampleOrder(count: data.count, seed: 1)
+    let needed = try OperationCount(method, bench.size.configuration)
     let lookedUp = LookedUpRows(replica.store.table)
     let exchange = GradientExchange(communicator)
     var reviews: [Int] = []
@@ -136,6 +135,7 @@ struct Throughput {
         reviews[...], of: data, step: step, touched: touched, rank: communicator.rank, size: communicator.size)
       try exchange.sum(replica.gradients, touched: touched)
       guard let gradients = replica.gradients.baseAddress else { continue }
+      method.addRegularizationGradient(to: gradients, of: replica.store, reviewCount: reviews.count, step: step)
       let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched, pool: replica.pool)
       optimizer.step(
         gradients, count: reviews.count, norm: norm, learningRate: 1e-5, touched: touched, pool: replica.pool)
@@ -144,18 +144,14 @@ struct Throughput {
       let tokens = reviews.reduce(0) { $0 + data.tokenCount($1) }
       seconds.append(elapsed)
       rates.append(Double(tokens) / elapsed)
-      flops.append(
-        reviews.reduce(0) {
-          $0 + method.floatingPointOperations(bench.size.configuration, tokens: data.tokenCount($1))
-        }
-          / elapsed)
+      flops.append(reviews.reduce(0) { $0 + needed.operations(tokens: data.tokenCount($1)) } / elapsed)
     }
     let after = communicator.statistics - before
     let total = seconds.reduce(0, +)
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return Result(
-      method: method.name, trainableCount: replica.store.table.trainableCount,
+      method: methodName, trainableCount: replica.store.table.trainableCount,
       tokensPerSecond: median(rates), reviewsPerSecond: Double(bench.globalBatchSize) / median(seconds),
       medianStepSeconds: median(seconds), flopsPerSecond: median(flops),
       waitShare: after[.allReduceFloats].seconds / total,

@@ -28,7 +28,7 @@ struct DataOptions: ParsableArguments {
   var numLabels = 2
   @Option(help: "Train on the first N of a seeded shuffle.")
   var trainLimit: Int?
-  @Option(help: "Longest review, in tokens.")
+  @Option(help: "Longest review, in tokens (default: 128, or the base's positions if fewer).")
   var maxLength: Int?
 }
 
@@ -64,10 +64,14 @@ struct OptimizerOptions: ParsableArguments {
   var dropout: Float?
 }
 
-/// The fine-tuning method and its options.
-struct MethodOptions: ParsableArguments {
+/// The fine-tuning method.
+struct MethodChoice: ParsableArguments {
   @Option(help: "Fine-tuning method: \(FineTuningMethods.names.joined(separator: ", ")).")
   var method = "full"
+}
+
+/// The options of the fine-tuning methods.
+struct MethodOptions: ParsableArguments {
   @Option(help: "LoRA's inner dimension.")
   var loraRank = 16
   @Option(help: "LoRA's alpha (default: twice the inner dimension).")

@@ -18,6 +18,7 @@ struct Train: ParsableCommand {
       """)
 
   @OptionGroup(title: "Data") var data: DataOptions
+  @OptionGroup(title: "Method") var choice: MethodChoice
   @OptionGroup(title: "Method") var method: MethodOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
   @OptionGroup(title: "Run") var place: RunOptions
@@ -29,7 +30,7 @@ struct Train: ParsableCommand {
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration
-      let output = try communicator.shared { Array((place.output ?? Train.newDirectory(method.method)).utf8) }
+      let output = try communicator.shared { Array((place.output ?? Train.newDirectory(choice.method)).utf8) }
       configuration.output = String(decoding: output, as: UTF8.self)
       let results = try TrainingStages.train(configuration, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }
@@ -43,7 +44,7 @@ struct Train: ParsableCommand {
     )
     (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
     (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
-    (c.method, c.methodOptions) = (method.method, method.fineTuning)
+    (c.method, c.methodOptions) = (choice.method, method.fineTuning)
     (c.languageAdapter, c.trainsAdapters) = (method.languageAdapter, method.trainAdapters)
     c.fuse = method.fuse?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
     (c.learningRate, c.adamEpsilon) = (optimizer.learningRate, optimizer.adamEpsilon)
@@ -65,6 +66,7 @@ struct Train: ParsableCommand {
     (c.stallTimeout, c.maxMinutes) = (place.stallTimeout, place.maxMinutes)
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
     c.maxLength = data.maxLength ?? c.maxLength
+    c.asksForMaxLength = data.maxLength != nil
     c.epochs = optimizer.epochs ?? c.epochs
     return c
   }

@@ -159,6 +159,13 @@ option "a learning rate that is no number" --learning-rate nan -- "${train[@]}" 
 option "no threads" "--threads is 0" -- "${train[@]}" --threads 0
 option "prediction without threads" "--threads is 0" -- predict --checkpoint run/model.h5 --input test.tsv --threads 0
 option "--max-length above the positions" "--max-length is 65" 64 -- "${train[@]}" --max-length 65
+# 240 GiB of gradients, a block for each thread.
+if [ "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)" -lt 200000000 ]; then
+  refused "more threads than memory has room for" 1 "1024 threads" GiB --threads -- \
+    "${train[@]}" --method lora --lora-targets all-linear --lora-rank 65536 --threads 1024
+else
+  echo "skipped more threads than memory has room for: this machine has room"
+fi
 option "data without a base" --train-file --base -- train --train-file train.tsv --output new
 option "a base without data" --base --train-file -- train --base base --output new
 option "a command without what it needs" --checkpoint --help -- evaluate --test-file test.tsv

@@ -166,6 +166,10 @@ for key in loss grad_norm; do
   close "$scratch/one" "$scratch/two" 1e-4
 done
 conclude "two passes of 16 reviews make the step of one of 32"
+succeed 1 train --base base --train-file train.tsv --max-steps 1 --output "all positions"
+holds "not said: $(cat "$out")" grep -q '^ *longest review  *64 tokens, all positions that the base has' "$out"
+holds "not stored" grep -q '"max_length" : 64' "all positions/config.json"
+conclude "the default --max-length gives way to a base of 64 positions"
 printf 'method: lora\nlora_rank: 4\nlora_targets: [query, value, dense]\nseed: 3\nquiet: true\nmax_steps:\n' >"my options.yaml"
 succeed 2 "${train[@]}" --config "my options.yaml" --seed 5 --epochs 1 --test-file test.tsv --output lora
 holds "not the file's method" grep -q '"method" : "lora"' lora/config.json

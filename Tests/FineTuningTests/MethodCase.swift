@@ -43,7 +43,7 @@ struct MethodCase: Sendable, CustomStringConvertible {
         ($0.loraRank, $0.loraAlpha, $0.loraTargets, $0.loraVariant) = (4, 1, ["all-linear"], .rslora)
         ($0.adapterConfiguration, $0.adapterReductionFactor) = ("parallel", 3)
       },
-    ]
+    ] + AdapterSetups.all.map { setup in make { ($0.adapters, $0.trainedAdapters) = (setup.setup, setup.trained) } }
   }()
 
   /// Every method under every choice of options that it takes notice of.
@@ -71,7 +71,10 @@ struct MethodCase: Sendable, CustomStringConvertible {
   /// A tiny model whose added parameters are no longer what they start as.
   func variedModel(layers: Int = 2) throws -> TinyModel {
     let model = try model(layers: layers)
-    for entry in try method.addedParameters(model.configuration) { model.vary(entry.name) }
+    for entry in try method.addedParameters(model.configuration) {
+      // The product of query and key is steep enough with less.
+      model.vary(entry.name, within: entry.name.contains(".adapter_fusion_layer.") ? 0.15 : 0.3)
+    }
     return model
   }
 
@@ -94,8 +97,11 @@ struct MethodCase: Sendable, CustomStringConvertible {
       let (length, width) = (prefix.length, prefix.bottleneckSize)
       return length * h + (width * h + width) + 2 * layers * (h * width + h) + head
     case "adapter":
-      guard let adapter = (method as? BottleneckAdapters)?.setup.configurations["task"] else { return nil }
-      return head + adapterCount(adapter, c)
+      return (method as? BottleneckAdapters).map { head + adapterCount($0.setup, $0.trained, c) }
+    case "fusion":
+      return (method as? AdapterFusion).map {
+        head + adapterCount($0.setup, $0.trained, c) + fusionCount($0.setup, c)
+      }
     default: return nil
     }
   }
@@ -122,16 +128,41 @@ struct MethodCase: Sendable, CustomStringConvertible {
     return weights + (lora.variant.hasMagnitude ? outputs : 0) + biases
   }
 
-  /// Down and up at every place, a learned scale, and two networks over half of the embeddings each.
-  private static func adapterCount(_ adapter: AdapterConfiguration, _ c: BERTConfiguration) -> Int {
+  /// The trained adapters; of invertible blocks only that of the first adapter is in use.
+  private static func adapterCount(_ setup: AdapterSetup, _ trained: Set<String>, _ c: BERTConfiguration) -> Int {
+    trained.reduce(0) { total, name in
+      guard let adapter = setup.configurations[name] else { return total }
+      return total + coreCount(adapter, c) + (name == setup.composition.names[0] ? invertibleCount(adapter, c) : 0)
+    }
+  }
+
+  /// How many block ends an adapter sits at.
+  private static func placeCount(_ adapter: AdapterConfiguration, _ c: BERTConfiguration) -> Int {
+    (c.layerCount - adapter.leaveOut.count) * ((adapter.afterAttention ? 1 : 0) + (adapter.afterFeedForward ? 1 : 0))
+  }
+
+  /// Down and up at every place, and a learned scale.
+  private static func coreCount(_ adapter: AdapterConfiguration, _ c: BERTConfiguration) -> Int {
     let h = c.hiddenSize
     let width = max(1, Int(Double(h) / (adapter.reduction.standard ?? 1)))
-    let placesALayer = (adapter.afterAttention ? 1 : 0) + (adapter.afterFeedForward ? 1 : 0)
-    let core = width * h + width + h * width + h + (adapter.scaling == .learned ? 1 : 0)
-    let cores = (c.layerCount - adapter.leaveOut.count) * placesALayer * core
-    guard let reduction = adapter.invertibleReduction else { return cores }
-    let (half, inner) = (h / 2, Int(Double(h / 2) / reduction))
-    return cores + 2 * (inner * half + inner + half * inner + half)
+    return placeCount(adapter, c) * (width * h + width + h * width + h + (adapter.scaling == .learned ? 1 : 0))
+  }
+
+  /// Two networks over half of the embeddings each.
+  private static func invertibleCount(_ adapter: AdapterConfiguration, _ c: BERTConfiguration) -> Int {
+    guard let reduction = adapter.invertibleReduction else { return 0 }
+    let half = c.hiddenSize / 2
+    let inner = Int(Double(half) / reduction)
+    return 2 * (inner * half + inner + half * inner + half)
+  }
+
+  /// Query, key and, unless it is static, value of every fusion, at every place of what it fuses.
+  private static func fusionCount(_ setup: AdapterSetup, _ c: BERTConfiguration) -> Int {
+    let h = c.hiddenSize
+    return setup.composition.fusions.reduce(0) { total, names in
+      guard let adapter = setup.configurations[names[0]] else { return total }
+      return total + placeCount(adapter, c) * (2 * (h * h + h) + (setup.fusion.hasValue ? h * h : 0))
+    }
   }
 }
 

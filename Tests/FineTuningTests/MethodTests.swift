@@ -13,8 +13,22 @@ struct MethodTests {
     #expect(Set(FineTuningMethods.names).count == FineTuningMethods.names.count)
     #expect(
       Set(FineTuningMethods.names).isSuperset(of: [
-        "full", "linear-probe", "bitfit", "lora", "ia3", "prefix-tuning", "adapter",
+        "full", "linear-probe", "bitfit", "lora", "ia3", "prefix-tuning", "adapter", "fusion",
       ]))
+  }
+
+  /// Stacks and fusions are among the cases of the methods that take them, with nothing trained before and with one.
+  @Test
+  func everySetupHasACase() {
+    let found = MethodCase.all.compactMap { test in
+      test.method.settings["adapter_setup"].map { [test.method.name, $0, test.method.settings["trained"] ?? ""] }
+    }
+    for setup in AdapterSetups.all {
+      let fuses = !setup.setup.composition.fusions.isEmpty
+      let trained = (setup.trained.sorted() + (fuses ? ["fusion", "head"] : ["head"])).joined(separator: ", ")
+      #expect(found.contains([fuses ? "fusion" : "adapter", setup.setup.composition.description, trained]))
+    }
+    #expect(AdapterSetups.all.count == 8)
   }
 
   @Test(arguments: MethodCase.all)
@@ -96,12 +110,19 @@ struct MethodTests {
     #expect(model.isIntactAround)
   }
 
-  /// A hundred steps on four reviews learn them: whatever is trained, the classifier reads 24 features of each.
+  /// A hundred steps on four reviews learn them: whatever is trained, the classifier reads 24 features of each. The
+  /// square matrices of a fusion take smaller steps.
   @Test(arguments: MethodCase.all)
   func learns(_ test: MethodCase) throws {
-    let losses = try test.model().train(100)
-    let (first, last) = (losses[..<4].reduce(0, +), losses[96...].reduce(0, +))
-    #expect(last < 0.6 * first, "from \(first / 4) to \(last / 4)")
+    let model = try test.model()
+    let before = model.evaluationLoss(TinyModel.reviews)
+    if test.method is AdapterFusion {
+      model.train(250, learningRate: 4e-3)
+    } else {
+      model.train(100)
+    }
+    let after = model.evaluationLoss(TinyModel.reviews)
+    #expect(after < 0.6 * before, "from \(before) to \(after)")
   }
 
   /// Logits of a review do not depend on its batch mates: what a method adds has no padding and masks of its own.
@@ -137,6 +158,7 @@ struct MethodTests {
       let losses = model.addGradients(TinyReview.reviews(lengths: lengths, labelCount: 3))
       #expect(losses.allSatisfy { $0.isFinite } && model.gradientValues.allSatisfy { $0.isFinite })
       #expect(model.workspace.arena.peak <= promised)
+      #expect(model.workspace.arena.peak >= model.model.leastArenaBytes(tokens: lengths.reduce(0, +)))
     }
   }
 }

@@ -47,7 +47,7 @@ struct RefusalTests {
     for value in [[], ["nothing"], ["query", "classifier"]] {
       list.append(Case("lora", "--lora-targets", "\(value)") { $0.loraTargets = value })
     }
-    for value in [0, -2, .nan, .infinity] {
+    for value in [0, -2, .nan, .infinity, 1e-9, 1e-300] {
       list.append(Case("adapter", "--adapter-reduction-factor", "\(value)") { $0.adapterReductionFactor = value })
     }
     return list + [
@@ -78,6 +78,26 @@ struct RefusalTests {
       return failure.kind == .usage && failure.message.contains("--method is \"\(name)\"")
         && FineTuningMethods.names.allSatisfy { failure.message.contains($0) }
     }
+  }
+
+  /// A fusion needs adapters, and two of them; one adapter's method takes no fusion. Each says what to do.
+  @Test
+  func fusions() throws {
+    func refusal(_ method: String, _ setup: AdapterSetup?, trained: [String] = []) -> String {
+      var options = FineTuningOptions()
+      (options.adapters, options.trainedAdapters) = (setup, trained)
+      let failure = #expect(throws: Failure.self) { try FineTuningMethods.method(named: method, options) }
+      #expect(failure?.kind == .usage)
+      return failure?.message ?? ""
+    }
+    let both = ["a": AdapterConfiguration.pfeiffer, "b": .pfeiffer]
+    let fused = try AdapterSetup(both, .fuse(["a", "b"]))
+    let stacked = try AdapterSetup(both, .stack([.single("a"), .single("b")]))
+    #expect(refusal("fusion", nil).contains("--fuse"))
+    #expect(refusal("fusion", stacked).contains("--fuse") && refusal("fusion", stacked).contains("Stack(a, b)"))
+    #expect(refusal("adapter", fused).contains("--method fusion") && refusal("adapter", fused).contains("Fuse(a, b)"))
+    #expect(refusal("fusion", fused, trained: ["c"]).contains("adapter c "))
+    #expect(refusal("adapter", stacked, trained: ["a", "task"]).contains("adapter task "))
   }
 
   /// A method takes no notice of another one's options.

@@ -37,6 +37,13 @@ extension TinyModel {
     }
   }
 
+  /// The mean of the reviews' losses without dropout.
+  package func evaluationLoss(_ reviews: [TinyReview]) -> Double {
+    zip(logits(reviews, training: false), reviews).reduce(0) { total, pair in
+      total + crossEntropy(pair.0, count: pair.0.count, label: Int(pair.1.label), gradient: nil)
+    } / Double(reviews.count)
+  }
+
   /// Adds the gradients of the sum of the reviews' losses; returns each loss.
   @discardableResult
   package func addGradients(_ reviews: [TinyReview]) -> [Double] {

@@ -117,10 +117,10 @@ package final class TinyModel {
 
   deinit { for buffer in memory { buffer.deallocate() } }
 
-  /// Adds made-up numbers in ±0.3 to a parameter, a function of its name.
-  package func vary(_ name: String) {
+  /// Adds made-up numbers, in ±0.3 unless told, to a parameter, a function of its name.
+  package func vary(_ name: String, within bound: Float = 0.3) {
     var numbers = MadeUpNumbers(name.utf8.reduce(17) { ($0 &* 31 &+ Int($1)) & 0xFFFF_FFFF })
-    for i in store.elements(name).indices { store.elements(name)[i] += numbers.number(in: -0.3...0.3) }
+    for i in store.elements(name).indices { store.elements(name)[i] += numbers.number(in: -bound...bound) }
   }
 
   /// Whether nothing was written beside the three blocks.

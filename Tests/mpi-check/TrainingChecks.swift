@@ -9,13 +9,13 @@ import Training
 
 /// What must hold of training at any number of ranks: every rank compares the job's run with one of its own, alone.
 let trainingChecks: [Check] =
-  FineTuningMethods.names.flatMap { name in
+  methodTrials.flatMap { trial in
     [
-      Check("\(name): losses and trained tensors are those of one rank, dropout on, with a short last step") {
-        try compare(try TrialRun(name, reviews: 45), steps: 14, threads: 1, $0, $1)
+      Check("\(trial.name): losses and trained tensors are those of one rank, dropout on, with a short last step") {
+        try compare(try TrialRun(trial, reviews: 45), steps: 14, threads: 1, $0, $1)
       },
-      Check("\(name): the same with two threads a rank") {
-        try compare(try TrialRun(name, reviews: 45), steps: 8, threads: 2, $0, $1)
+      Check("\(trial.name): the same with two threads a rank") {
+        try compare(try TrialRun(trial, reviews: 45), steps: 8, threads: 2, $0, $1)
       },
     ]
   } + [
@@ -33,6 +33,11 @@ let trainingChecks: [Check] =
         let found = try trial.shardedGradients(ranks: ranks, threads: 1 + ranks % 3)
         findings.expect(hasSameBits(found, expected), "gradients differ with \(ranks) ranks")
       }
+    },
+    Check("every registered method is among them, a fusion with frozen adapters and with a trained one") {
+      _, findings in
+      findings.expectEqual(Set(methodTrials.map(\.method)), Set(FineTuningMethods.names), "methods")
+      findings.expectEqual(methodTrials.count { $0.method == "fusion" }, 3, "fusions")
     },
     Check("a step of fewer reviews than ranks is complete, and nobody waits for ever") {
       try compare(try TrialRun("lora", reviews: 2), steps: 3, threads: 1, $0, $1)
@@ -123,9 +128,11 @@ private struct TrialRun {
   let seed: UInt32
 
   init(_ name: String, reviews: Int, vocabulary: Int = 60, seed: UInt32 = 1) throws {
-    var options = FineTuningOptions()
-    options.loraRank = 4
-    method = try FineTuningMethods.method(named: name, options)
+    try self.init(MethodTrial(name), reviews: reviews, vocabulary: vocabulary, seed: seed)
+  }
+
+  init(_ trial: MethodTrial, reviews: Int, vocabulary: Int = 60, seed: UInt32 = 1) throws {
+    method = try FineTuningMethods.method(named: trial.method, trial.options)
     var c = BERTConfiguration()
     (c.vocabularySize, c.hiddenSize, c.layerCount, c.attentionHeadCount) = (vocabulary, 32, 3, 4)
     (c.intermediateSize, c.positionCount, c.initializerRange) = (64, 32, 0.1)
@@ -187,6 +194,7 @@ private struct TrialRun {
           losses.append(try world.sum(of: own.loss) / Double(reviews.count))
         }
         guard let gradients = replica.gradients.baseAddress else { continue }
+        method.addRegularizationGradient(to: gradients, of: replica.store, reviewCount: reviews.count, step: step)
         let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched)
         optimizer.step(
           gradients, count: reviews.count, norm: norm, learningRate: 1e-3, touched: touched, pool: replica.pool)

@@ -18,6 +18,19 @@ package final class AdapterBranch: BlockOutputBranch {
   package var isTrainable: Bool { stages.contains { $0.isTrainable } }
   /// How many floats of arena a row takes, in forward and backward together.
   package var floatsPerRow: Int { stages.reduce(0) { $0 + $1.floatsPerRow } }
+  /// Gradients go through a stage to reach what is trained before it.
+  package var operationsPerRow: BranchOperations {
+    var total = BranchOperations()
+    var trainsBefore = false
+    for stage in stages {
+      let own = stage.operationsPerRow
+      total.forward += own.forward
+      total.gradients += own.gradients + (trainsBefore ? own.inputGradient : 0)
+      total.inputGradient += trainsBefore ? 0 : own.inputGradient
+      trainsBefore = trainsBefore || stage.isTrainable
+    }
+    return total
+  }
   /// The shares of the fused adapters in the last forward, `[rows, N]`; nil without a fusion.
   package var fusionShares: Matrix? { stages.lazy.compactMap { ($0 as? FusedAdapters)?.shares }.first }
 

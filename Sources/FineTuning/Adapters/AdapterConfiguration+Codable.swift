@@ -31,7 +31,20 @@ extension AdapterConfiguration: Codable {
       return
     }
     self.init()
-    let keys = try decoder.container(keyedBy: CodingKeys.self)
+    do {
+      try read(decoder.container(keyedBy: CodingKeys.self))
+    } catch let error as DecodingError {
+      throw AdapterConfiguration.failure(error)
+    } catch let failure as Failure {
+      throw failure
+    } catch {
+      // What the decoder has no type for in public: a number that none of ours can hold.
+      throw Failure(.badContent, "an adapter's configuration has a number that is out of range.")
+    }
+    try validate()
+  }
+
+  private mutating func read(_ keys: KeyedDecodingContainer<CodingKeys>) throws {
     try AdapterConfiguration.refuseUnsupported(keys)
     func flag(_ key: CodingKeys, _ standard: Bool) throws -> Bool {
       try keys.decodeIfPresent(Bool.self, forKey: key) ?? standard
@@ -50,7 +63,26 @@ extension AdapterConfiguration: Codable {
     scaling = try keys.decodeIfPresent(Scaling.self, forKey: .scaling) ?? scaling
     reduction = try keys.decodeIfPresent(Reduction.self, forKey: .reduction) ?? reduction
     try decodeNames(keys)
-    try validate()
+  }
+
+  /// A sentence that names the key whose value is of the wrong kind.
+  private static func failure(_ error: DecodingError) -> Failure {
+    let (context, type): (DecodingError.Context, Any.Type?) =
+      switch error {
+      case .typeMismatch(let type, let context), .valueNotFound(let type, let context): (context, type)
+      case .keyNotFound(_, let context), .dataCorrupted(let context): (context, nil)
+      @unknown default: (DecodingError.Context(codingPath: [], debugDescription: ""), nil)
+      }
+    guard let key = context.codingPath.last(where: { $0 is CodingKeys }) else {
+      return Failure(.badContent, "an adapter's configuration is neither an object nor a name such as \"pfeiffer\".")
+    }
+    let expected =
+      switch type {
+      case is Bool.Type: "true or false"
+      case is String.Type: "a text"
+      default: key.stringValue == CodingKeys.leaveOut.rawValue ? "layers counted from 0" : "a number in range"
+      }
+    return Failure(.badContent, "\(key.stringValue) of an adapter's configuration is wrong, expected \(expected).")
   }
 
   private mutating func decodeNames(_ keys: KeyedDecodingContainer<CodingKeys>) throws {

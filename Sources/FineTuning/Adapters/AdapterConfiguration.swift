@@ -172,13 +172,33 @@ package struct AdapterConfiguration: Sendable, Equatable {
     if case .constant(let value) = scaling, !value.isFinite {
       throw Failure(.badContent, "scaling is \(value), expected a number or \"learned\".")
     }
+    if let layer = leaveOut.first(where: { $0 < 0 }) {
+      throw Failure(.badContent, "leave_out names layer \(layer), expected layers counted from 0.")
+    }
+    let factors = [reduction.standard].compactMap { $0 } + reduction.byLayer.values
+    for (key, factors) in [
+      ("reduction_factor", factors), ("inv_adapter_reduction_factor", [invertibleReduction].compactMap { $0 }),
+    ] {
+      if let factor = factors.first(where: { !($0 > 0 && $0.isFinite) }) {
+        throw Failure(.badContent, "\(key) is \(factor), expected a number above 0, such as 16.")
+      }
+    }
   }
 
   private static func width(_ size: Int, _ factor: Double, _ key: String) throws -> Int {
     let width = factor > 0 ? (Double(size) / factor).rounded(.down) : .infinity
-    guard width <= Double(1 << 20) else {
-      throw Failure(.badContent, "\(key) is \(factor), expected a number above 0, such as 16.")
+    guard width <= Double(1 << 24) else {
+      throw Failure(.badContent, "\(key) is \(factor), expected a number from 0.001 on, such as 16.")
     }
     return max(1, Int(width))
+  }
+
+  /// Where it sits, in words.
+  var placesText: String {
+    let ends = [(afterAttention, "attention"), (afterFeedForward, "the feed-forward block")].filter { $0.0 }.map {
+      $0.1
+    }
+    let layers = Set(leaveOut).sorted().map(String.init).joined(separator: ", ")
+    return "after " + ends.joined(separator: " and ") + (layers.isEmpty ? "" : " but in layers \(layers)")
   }
 }

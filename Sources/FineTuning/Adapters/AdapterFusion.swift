@@ -21,7 +21,8 @@ package struct AdapterFusion: FineTuningMethod {
   /// - Throws: `Failure` when the setup has no fusion, or an adapter that is to be trained is not in it.
   package init(_ setup: AdapterSetup, trained: Set<String> = []) throws {
     guard !setup.composition.fusions.isEmpty else {
-      throw Failure(.usage, "\(setup.composition) fuses nothing; name two adapters or more with --fuse.")
+      throw Failure(
+        .usage, "--method fusion has nothing to fuse in \(setup.composition); name two adapters or more with --fuse.")
     }
     self.setup = setup
     self.trained = trained

@@ -6,9 +6,22 @@ extension FineTuningOptions {
   package static let newAdapter = "task"
 
   /// The adapters of the methods that have some: those given, or one new one.
-  func adapterSetup() throws -> AdapterSetup {
+  /// - Parameter fuses: Whether the method fuses adapters.
+  /// - Throws: `Failure` when there is nothing to fuse, or a fusion and a method that trains none.
+  func adapterSetup(fuses: Bool) throws -> AdapterSetup {
     let name = FineTuningOptions.newAdapter
-    return try adapters ?? AdapterSetup([name: adapter()], .single(name))
+    guard let adapters else {
+      guard !fuses else {
+        throw Failure(
+          .usage, "--method fusion has no adapters to fuse; name two or more with --fuse, such as ko=PATH,task=new.")
+      }
+      return try AdapterSetup([name: adapter()], .single(name))
+    }
+    guard fuses || adapters.composition.fusions.isEmpty else {
+      throw Failure(
+        .usage, "--method adapter cannot train \(adapters.composition); choose --method fusion, or leave out --fuse.")
+    }
+    return adapters
   }
 
   /// The adapters that are trained.
@@ -24,9 +37,12 @@ extension FineTuningOptions {
       )
     }
     if let factor = adapterReductionFactor {
-      guard factor.isFinite, factor > 0 else {
+      // Far below any bottleneck that fits into memory; what the base's hidden size makes of it is checked there.
+      guard factor.isFinite, factor >= 0.001 else {
         throw Failure(
-          .usage, "--adapter-reduction-factor is \(factor), expected a number above 0, such as 16.")
+          .usage,
+          "--adapter-reduction-factor is \(factor), expected a number from 0.001 on, such as 16; below 1 the bottleneck is wider than the base."
+        )
       }
       configuration.reduction = AdapterConfiguration.Reduction(factor)
     }

@@ -23,7 +23,7 @@ package struct AdapterSetup: Sendable, Equatable {
     self.fusion = fusion
     var seen: Set<String> = []
     for name in composition.names {
-      guard !name.isEmpty, !name.contains(where: { ".,/".contains($0) || $0.isWhitespace }) else {
+      guard !name.isEmpty, name.utf8.count <= 200, !name.contains(where: AdapterSetup.isUnfit) else {
         throw Failure(.usage, "\"\(name)\" cannot name an adapter; use letters, digits, - and _.")
       }
       guard seen.insert(name).inserted else {
@@ -38,6 +38,12 @@ package struct AdapterSetup: Sendable, Equatable {
     for names in composition.fusions { try requireSamePlaces(names) }
   }
 
+  /// Whether a character would end a tensor's name, a list of names or a line.
+  private static func isUnfit(_ character: Character) -> Bool {
+    ".,/=\"".contains(character) || character.isWhitespace
+      || character.unicodeScalars.contains { $0.properties.generalCategory == .control }
+  }
+
   private func requireSamePlaces(_ names: [String]) throws {
     guard let last = names.last, names.count >= 2 else {
       throw Failure(
@@ -50,7 +56,7 @@ package struct AdapterSetup: Sendable, Equatable {
       {
         throw Failure(
           .badContent,
-          "the adapters \(name) and \(last) cannot be fused: they sit at different places (mh_adapter, output_adapter, leave_out); fuse adapters of one kind."
+          "the adapters \(name) and \(last) cannot be fused: \(name) sits \(a.placesText), \(last) \(b.placesText); fuse adapters of one kind."
         )
       }
     }
@@ -120,7 +126,7 @@ package struct AdapterSetup: Sendable, Equatable {
       if let layer = self[name].leaveOut.first(where: { !(0..<shape.layerCount).contains($0) }) {
         throw Failure(
           .usage,
-          "leave_out of the adapter \(name) names layer \(layer), and the base has layers 0 to \(shape.layerCount - 1)."
+          "the adapter \(name) leaves out layer \(layer) (--adapter-leave-out, leave_out), and the base has layers 0 to \(shape.layerCount - 1)."
         )
       }
     }

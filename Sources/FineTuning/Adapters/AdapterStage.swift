@@ -17,6 +17,8 @@ protocol AdapterStage: AnyObject {
   var isTrainable: Bool { get }
   /// How many floats of arena a row takes, in forward and backward together.
   var floatsPerRow: Int { get }
+  /// What its products cost.
+  var operationsPerRow: BranchOperations { get }
   /// - Parameters:
   ///   - x: The output of the stage before, or of the block, `[rows, H]`.
   ///   - residual: The block's input.

@@ -34,6 +34,13 @@ final class Bottleneck {
   }
 
   var isTrainable: Bool { places.down.weight.isTrainable }
+  /// Forward down and up; backward their gradients and that of the inner activations; then that of the input.
+  var operationsPerRow: BranchOperations {
+    let product = 2 * Double(places.down.weight.count)
+    return isTrainable
+      ? BranchOperations(forward: 2 * product, gradients: 3 * product, inputGradient: product)
+      : BranchOperations(forward: 2 * product, inputGradient: 2 * product)
+  }
   /// H.
   var hiddenSize: Int { places.up.weight.rows }
   /// How many floats of arena a row takes, in forward and backward together.

@@ -60,6 +60,7 @@ extension AdapterSetup {
   var settings: [String: String] {
     var settings = ["adapter_setup": composition.description]
     for name in composition.names { settings["adapter_\(name)"] = self[name].summary }
+    if !composition.fusions.isEmpty { settings["fusion"] = fusion.summary }
     return settings
   }
 }

@@ -53,6 +53,28 @@ final class FusedAdapters: AdapterStage {
   var floatsPerRow: Int {
     cores.reduce((2 * cores.count + 16) * places.query.weight.rows + 128) { $0 + $1.floatsPerRow }
   }
+  /// Query, key and value forward; backward the same for the mixture and, where the fusion is trained, their own
+  /// gradients; scores and mixtures of N candidates; and the candidates themselves.
+  var operationsPerRow: BranchOperations {
+    let (matrix, vector) = (2 * Double(places.query.weight.count), 2 * Double(places.query.weight.rows))
+    let (count, value) = (Double(cores.count), places.value == nil ? 0 : matrix)
+    var total = cores.reduce(BranchOperations()) { $0 + $1.operationsPerRow }
+    total.forward += 2 * matrix + value + 2 * count * vector
+    // Towards a candidate: the mixture's gradient, the scores' and their sum.
+    let scores = value + count * vector
+    let trainedCount = Double(cores.count { $0.isTrainable })
+    let query = 2 * matrix + count * vector
+    if places.query.weight.isTrainable {
+      total.gradients += scores + count * vector + 2 * matrix + matrix + value + 2 * trainedCount * vector
+      total.inputGradient += matrix + 2 * (count - trainedCount) * vector
+    } else if trainedCount > 0 {
+      total.gradients += scores + 2 * trainedCount * vector
+      total.inputGradient += query + 2 * (count - trainedCount) * vector
+    } else {
+      total.inputGradient += scores + query + 2 * count * vector
+    }
+    return total
+  }
   /// p of the last forward, `[rows, N]`.
   var shares: Matrix? { saved?.p }
 

@@ -22,6 +22,15 @@ package struct FusionConfiguration: Sendable, Equatable {
     configuration.startsAtIdentity = false
     return configuration
   }()
+
+  /// The configuration in a few words, such as `dynamic`.
+  package var summary: String {
+    var parts = [hasValue ? "dynamic" : "static"]
+    if hasValue, !startsAtIdentity { parts.append("values from random") }
+    if queryBeforeNorm { parts.append("query before normalisation") }
+    if let dropout, dropout > 0 { parts.append("dropout \(dropout)") }
+    return parts.joined(separator: ", ")
+  }
 }
 
 extension FusionConfiguration: Codable {

@@ -17,6 +17,19 @@ final class InvertibleBlock: EmbeddingBranch {
   var isTrainable: Bool { f.isTrainable || g.isTrainable }
   var floatsPerRow: Int { f.floatsPerRow + g.floatsPerRow }
 
+  /// G's input gradient is part of what F's gradients need.
+  var operationsPerRow: BranchOperations {
+    var total = f.operationsPerRow
+    total.forward += g.operationsPerRow.forward
+    total.gradients += g.operationsPerRow.gradients
+    if f.isTrainable {
+      total.gradients += g.operationsPerRow.inputGradient
+    } else {
+      total.inputGradient += g.operationsPerRow.inputGradient
+    }
+    return total
+  }
+
   func forward(_ x: Matrix, _ rows: Rows, _ workspace: Workspace) {
     let (first, second) = halves(x)
     f.forward(second, addingTo: first, workspace)
@@ -53,6 +66,13 @@ final class HalfMap {
 
   var isTrainable: Bool { inner.weight.isTrainable }
   var floatsPerRow: Int { 3 * inner.weight.rows + outer.weight.rows }
+  /// As a bottleneck's: both maps, their gradients and that of the inner activations, then that of the input.
+  var operationsPerRow: BranchOperations {
+    let product = 2 * Double(inner.weight.count)
+    return isTrainable
+      ? BranchOperations(forward: 2 * product, gradients: 3 * product, inputGradient: product)
+      : BranchOperations(forward: 2 * product, inputGradient: 2 * product)
+  }
 
   func forward(_ x: Matrix, addingTo y: Matrix, _ workspace: Workspace) {
     let arena = workspace.arena

@@ -26,6 +26,7 @@ final class SingleAdapter: AdapterStage {
 
   var isTrainable: Bool { core.isTrainable }
   var floatsPerRow: Int { core.floatsPerRow + 12 * hiddenSize }
+  var operationsPerRow: BranchOperations { core.operationsPerRow }
   private var hiddenSize: Int { core.hiddenSize }
 
   func forward(

@@ -15,7 +15,7 @@ package struct IA3: FineTuningMethod {
   /// Few numbers that start at one bear large steps: Liu et al. train at 3e-3 (§3.4).
   package let defaultLearningRate = 3e-3
   /// The classifier.
-  package func trains(_ name: String) -> Bool { name.hasPrefix("classifier.") }
+  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
 
   private static let targets = ["attention.self.key", "attention.self.value", "intermediate.dense"]
 

@@ -30,6 +30,11 @@ final class DecomposedUpdate: ProjectionBranch {
 
   var needsBias: Bool { true }
   var isTrainable: Bool { magnitude.isTrainable || update.isTrainable }
+  /// With dropout the base's product is taken of the dropped input too; the lengths of rows are found once a step.
+  var operationsPerRow: BranchOperations {
+    let again = dropout > 0 ? 2 * Double(weight.count) : 0
+    return update.operationsPerRow + BranchOperations(forward: again, inputGradient: again)
+  }
 
   func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace) {
     let arena = workspace.arena

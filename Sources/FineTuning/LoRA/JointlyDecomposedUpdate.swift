@@ -21,6 +21,8 @@ final class JointlyDecomposedUpdate: ProjectionBranch {
 
   var needsBias: Bool { true }
   var isTrainable: Bool { magnitude.isTrainable || update.isTrainable }
+  /// The lengths of rows and their gradients are found once a step.
+  var operationsPerRow: BranchOperations { update.operationsPerRow }
 
   func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace) {
     let scales = RowScales(update.rows(of: weight, scale: 1, workspace), magnitude, workspace)

@@ -53,7 +53,7 @@ extension LoRA {
 
   private func refuseUnknownTargets(_ modules: [String]) throws {
     for target in targets where target != "all-linear" {
-      if !modules.contains(where: { $0 != "classifier" && ($0 == target || $0.hasSuffix("." + target)) }) {
+      if !modules.contains(where: { !LoRA.isHead($0) && LoRA.isNamed($0, target) }) {
         throw Failure(
           .usage,
           "--lora-targets names \"\(target)\", which no module of the base is called; expected names such as query, key, value, dense, word_embeddings or all-linear."

@@ -14,7 +14,7 @@ package struct LoRA: FineTuningMethod {
   /// Dropout on the branch's input.
   package let dropout: Float
   /// Published module names, matched as PEFT does: the whole name, or its end after a dot; `all-linear` is every
-  /// linear map but the classifier, `word_embeddings` the table of token embeddings.
+  /// linear map but the head's, `word_embeddings` the table of token embeddings.
   package let targets: [String]
   /// Which biases are trained.
   package let bias: Bias
@@ -124,13 +124,16 @@ package struct LoRA: FineTuningMethod {
     values.filter { isNamed(module, $0.key) }.max { $0.key.utf8.count < $1.key.utf8.count }?.value
   }
 
-  private static func isNamed(_ module: String, _ target: String) -> Bool {
+  static func isNamed(_ module: String, _ target: String) -> Bool {
     module == target || module.hasSuffix("." + target)
   }
 
+  /// Whether a module is of the head, which is trained itself.
+  static func isHead(_ module: String) -> Bool { HeadDesign.owns(module + ".weight") }
+
   /// Whether a module gets an update.
   package func targets(_ module: String) -> Bool {
-    guard module != "classifier", !module.hasSuffix(".LayerNorm"), isInLayers(module) else { return false }
+    guard !LoRA.isHead(module), !module.hasSuffix(".LayerNorm"), isInLayers(module) else { return false }
     return targets.contains { target in
       target == "all-linear"
         ? module.hasPrefix("bert.") && !module.hasPrefix("bert.embeddings.") : LoRA.isNamed(module, target)
@@ -146,9 +149,9 @@ package struct LoRA: FineTuningMethod {
     return layers.contains(layer)
   }
 
-  /// The classifier, and biases where they are asked for.
+  /// The head, and biases where they are asked for.
   package func trains(_ name: String) -> Bool {
-    if name.hasPrefix("classifier.") { return true }
+    if HeadDesign.owns(name) { return true }
     guard name.hasSuffix(".bias") else { return false }
     return bias == .all || bias == .loraOnly && targets(String(name.dropLast(".bias".count)))
   }

@@ -19,6 +19,10 @@ final class LowRankEmbedding: EmbeddingTableBranch {
   }
 
   var isTrainable: Bool { a.isTrainable || b.isTrainable }
+  /// A token names a column of A, so only B is a product: forward, for `dB` and for the column's gradient.
+  var operationsPerRow: BranchOperations {
+    BranchOperations(forward: 2 * Double(b.count), gradients: isTrainable ? 4 * Double(b.count) : 0)
+  }
 
   func forward(_ ids: UnsafePointer<Int32>, addingTo h: Matrix, _ workspace: Workspace) {
     let mark = workspace.arena.mark

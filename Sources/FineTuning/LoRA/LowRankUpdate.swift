@@ -24,6 +24,13 @@ final class LowRankUpdate: ProjectionBranch {
   /// `reduced` and its gradient, the mask, and the input after dropout.
   var floatsPerRow: Int { 2 * a.rows + (a.columns + 128) / 4 + a.columns }
   var isTrainable: Bool { a.isTrainable || b.isTrainable }
+  /// Forward `A` and `B`; backward `dB`, `dA` and `t = dy B`; then `t A`.
+  var operationsPerRow: BranchOperations {
+    let (down, up) = (2 * Double(a.count), 2 * Double(b.count))
+    return isTrainable
+      ? BranchOperations(forward: down + up, gradients: 2 * up + down, inputGradient: down)
+      : BranchOperations(forward: down + up, inputGradient: up + down)
+  }
 
   /// `y += s · (drop(x) Aᵀ) Bᵀ`; keeps `drop(x) Aᵀ`, `[rows, r]`, and the mask.
   func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace) {

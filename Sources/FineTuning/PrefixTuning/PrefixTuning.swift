@@ -33,7 +33,7 @@ package struct PrefixTuning: FineTuningMethod {
     ["prefix_length": "\(length)", "prefix_bottleneck": "\(bottleneckSize)"]
   }
   /// The classifier.
-  package func trains(_ name: String) -> Bool { name.hasPrefix("classifier.") }
+  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// A prefix is not a weight.
   package var canMerge: Bool { false }
 
