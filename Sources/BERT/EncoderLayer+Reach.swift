@@ -23,6 +23,7 @@ extension EncoderLayer {
 
   /// How far backward has to go.
   /// - Parameter needsInput: Whether anything below the layer is trained.
+  /// - Returns: The part nearest to the input that has to be passed.
   package func backwardReach(needsInput: Bool) -> Reach {
     let attention = [query, key, value].contains { $0.isTrainable } || attentionPrefix?.isTrainable == true
     if needsInput || attention { return .attention }

@@ -7,6 +7,7 @@ extension FineTuningOptions {
 
   /// The adapters of the methods that have some: those given, or one new one.
   /// - Parameter fuses: Whether the method fuses adapters.
+  /// - Returns: Adapters and their composition.
   /// - Throws: `Failure` when there is nothing to fuse, or a fusion and a method that trains none.
   func adapterSetup(fuses: Bool) throws -> AdapterSetup {
     let name = FineTuningOptions.newAdapter
