@@ -8,6 +8,8 @@ internal import Tensors
 struct AdapterSources {
   /// Where their numbers come from, on ranks that lead a node; none on others.
   let parameters: [any ParameterSource]
+  /// What a person should know of them: which head was taken, and how old files were read.
+  let notices: [String]
 
   /// Opens what a run names, checks it against the base, and puts the resolved adapters into the run's options;
   /// collective.
@@ -18,7 +20,7 @@ struct AdapterSources {
   /// - Throws: The same `Failure` on all ranks.
   init(_ run: inout TrainingConfiguration, _ base: SharedBase, _ communicator: Communicator) throws {
     guard run.languageAdapter != nil || !run.fuse.isEmpty else {
-      parameters = []
+      (parameters, notices) = ([], [])
       return
     }
     let asked = run
@@ -33,6 +35,7 @@ struct AdapterSources {
     run.methodOptions.trainedAdapters = resolved.trained
     run.adapterSHA256 = resolved.digests
     parameters = plan?.sources ?? []
+    notices = resolved.notices
   }
 }
 
@@ -43,6 +46,7 @@ private struct AdapterPlan {
     let setup: AdapterSetup
     let trained: [String]
     let digests: [String: String]
+    let notices: [String]
   }
 
   let resolved: Resolved
@@ -51,14 +55,14 @@ private struct AdapterPlan {
   init(_ run: TrainingConfiguration, _ base: SharedBase) throws {
     let language = try run.languageAdapter.map { text in
       let member = try FuseMember(text, option: "language-adapter")
-      return try AdapterSource(opening: member.path ?? "", as: member.name, base)
+      return try AdapterSource(opening: member.path ?? "", as: member.name, base, classCount: run.labelCount)
     }
     var fused = try run.fuse.map { text in
       let member = try FuseMember(text)
       guard let path = member.path else {
         throw Failure(.other, "the adapter \(text) was to be trained before the fusion, and was not.")
       }
-      return try AdapterSource(opening: path, as: member.name, base)
+      return try AdapterSource(opening: path, as: member.name, base, classCount: run.labelCount)
     }
     var configurations: [String: AdapterConfiguration] = [:]
     for source in (language.map { [$0] } ?? []) + fused {
@@ -68,6 +72,8 @@ private struct AdapterPlan {
           "two adapters are called \(source.name); name them yourself, as in --fuse \(source.name)=PATH,other=PATH.")
       }
     }
+    try AdapterPlan.requireOneBase((language.map { [$0] } ?? []) + fused)
+    var notices: [String] = []
     var top: Composition
     var trained: [String]
     if fused.isEmpty {
@@ -86,13 +92,35 @@ private struct AdapterPlan {
         }
       }
       // The fusion starts from the head of the last task that it mixes.
-      if let index = fused.lastIndex(where: \.hasHead) { fused[index].offersHead = true }
+      if let index = fused.lastIndex(where: \.headFits) {
+        fused[index].offersHead = true
+        notices.append("the head starts as that of \(fused[index].name)")
+      }
     }
     if let language { top = .stack([.single(language.name), top]) }
     sources = (language.map { [$0] } ?? []) + fused
     resolved = Resolved(
       setup: try AdapterSetup(configurations, top), trained: trained,
-      digests: Dictionary(uniqueKeysWithValues: try sources.map { ($0.name, try $0.contentSHA256()) }))
+      digests: Dictionary(uniqueKeysWithValues: try sources.map { ($0.name, try $0.contentSHA256()) }),
+      notices: sources.flatMap(\.notices) + notices)
+  }
+
+  /// Folders name their base; two that name different ones do not belong together.
+  private static func requireOneBase(_ sources: [AdapterSource]) throws {
+    var first: (adapter: String, base: String)?
+    for source in sources {
+      guard let path = source.baseName, let base = path.split(separator: "/").last.map(String.init) else { continue }
+      guard let known = first else {
+        first = (source.name, base)
+        continue
+      }
+      guard known.base == base else {
+        throw Failure(
+          .badContent,
+          "the adapter \(known.adapter) was trained on \(known.base) and \(source.name) on \(base); use adapters of one base."
+        )
+      }
+    }
   }
 }
 

@@ -20,6 +20,8 @@ package struct RunInputs {
   package let baseSHA256: String
   /// What the model builds on beside the base, on ranks that lead a node.
   let adapters: [any ParameterSource]
+  /// What a person should know of the adapters.
+  let notices: [String]
   /// How texts become tokens.
   package let tokenizer: WordPieceTokenizer
   /// The reviews trained on.
@@ -38,7 +40,8 @@ package struct RunInputs {
   /// - Throws: The same `Failure` on all ranks when anything is missing or wrong on any of them.
   init(_ run: inout TrainingConfiguration, _ communicator: Communicator) throws {
     let shared = try SharedBase(run.base, communicator)
-    adapters = try AdapterSources(&run, shared, communicator).parameters
+    let sources = try AdapterSources(&run, shared, communicator)
+    (adapters, notices) = (sources.parameters, sources.notices)
     let run = run
     base = shared.base
     tensorNames = shared.tensorNames

@@ -37,6 +37,7 @@ struct RunReport {
         + (table.trainableEntries.contains(where: \.specification.isLookedUp)
           ? " less the token embeddings of tokens that a step does not have" : "")
     )
+    for notice in inputs.notices { screen.line("note: \(notice)") }
     if inputs.base?.isRandom == false, !model.fresh.isEmpty {
       screen.line("started at random: \(RunReport.summary(of: model.fresh).joined(separator: ", "))")
     }
