@@ -113,6 +113,8 @@ echo "-- Formats that cannot hold it"
 refused "an adapter for PEFT" 64 adapter "--format adapterhub" -- export --checkpoint a/model.h5 --format peft --output new
 refused "an adapter merged" 64 adapter "--format adapterhub" -- export --checkpoint a/model.h5 --format hf --output new
 refused "a fusion for PEFT" 64 fusion "--format adapterhub" -- export --checkpoint fusion/model.h5 --format peft --output new
+refused "two non-linearities for AdapterHub" 64 non-linearity "no format holds it" -- \
+  export --checkpoint old--nested-non-linearity.h5 --format adapterhub --output new
 refused "full fine-tuning for PEFT" 64 full "--format hf" -- export --checkpoint full/model.h5 --format peft --output new
 refused "full fine-tuning for AdapterHub" 64 full "--format hf" -- \
   export --checkpoint full/model.h5 --format adapterhub --output new

@@ -18,7 +18,16 @@ package struct AdapterHubFormat: AdapterFormat {
       throw Failure(
         .usage, "AdapterHub's folders hold nothing of the base, and the trained file brings its own \(name)")
     }
-    if setup(of: adapter.method) == nil { _ = try low(adapter) }
+    guard let setup = setup(of: adapter.method) else {
+      _ = try low(adapter)
+      return
+    }
+    if let name = setup.invertible, setup.configurations[name]?.invertibleActivation != nil {
+      throw Failure(
+        .usage,
+        "AdapterHub's library has one non-linearity for an adapter and its invertible block, and \(name) was imported with two"
+      )
+    }
   }
 
   /// Writes the folder of an adapter; of several adapters, one folder for each and for their fusion.
