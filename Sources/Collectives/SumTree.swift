@@ -62,8 +62,7 @@ package struct PartialSums<Values> {
   /// No sums yet.
   package init(_ tree: SumTree) { self.tree = tree }
 
-  /// Adds the next node.
-  /// - Parameter join: Adds the values of the right half to those of the left one.
+  /// Adds the next node; `join` adds the values of a right half to those of the left one.
   package mutating func append(
     _ parts: Range<Int>, _ values: Values, join: (_ left: Values, _ right: Values) throws -> Void
   ) rethrows {

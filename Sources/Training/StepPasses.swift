@@ -1,5 +1,5 @@
 internal import Collectives
-internal import Datasets
+internal import Tensors
 
 /// The passes of a step on this rank, and the sums over all ranks that follow.
 final class StepPasses {
@@ -36,6 +36,7 @@ final class StepPasses {
   ///   - step: The optimiser step, from 0.
   ///   - touched: Where the gradients of these reviews can be other than zero.
   ///   - attention: Asked before the sums whether this rank wants everybody's attention.
+  /// - Returns: The sums.
   /// - Throws: `Failure` when ranks cannot talk.
   func run(
     _ reviews: [Int], of data: EncodedReviews, step: Int, touched: Stretches, attention: () -> Bool

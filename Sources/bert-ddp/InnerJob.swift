@@ -68,6 +68,9 @@ struct InnerJob {
   /// - Returns: What was killed.
   func kill(_ one: Int) -> String {
     let ranks = children()
+    // What nobody is left to remove when mpirun is killed: message buffers.
+    let buffers = Set(ranks.flatMap(InnerJob.messageBuffers))
+    defer { for buffer in buffers { unlink(buffer) } }
     let victim = one < ranks.count ? ranks[one] : process
     Glibc.kill(victim, SIGKILL)
     _ = wait()
@@ -75,6 +78,14 @@ struct InnerJob {
     for _ in 0..<100 where ranks.contains(where: { Glibc.kill($0, 0) == 0 }) { usleep(100_000) }
     for rank in ranks { Glibc.kill(rank, SIGKILL) }
     return victim == process ? "mpirun" : "a rank"
+  }
+
+  private static func messageBuffers(_ process: pid_t) -> [String] {
+    let maps = (try? String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)) ?? ""
+    return maps.split(separator: "\n").compactMap { line in
+      let path = line.split(separator: " ").last.map(String.init) ?? ""
+      return path.hasPrefix("/dev/shm/vader_segment") ? path : nil
+    }
   }
 
   private func children() -> [pid_t] {

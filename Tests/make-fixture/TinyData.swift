@@ -3,10 +3,12 @@ import FoundationEssentials
 
 /// Labelled reviews from the demo's grammar, as tables and as JSON lines.
 enum TinyData {
+  /// The reviews.
+  static let corpus = DemoCorpus.generate(seed: 7, trainCount: 150, testCount: 61)
+
   /// Writes `train` and `test` as `.tsv` and `.jsonl`, and pairs of reviews with three classes.
   static func writeAll(in directory: String) throws {
-    let (train, test) = DemoCorpus.generate(seed: 7, trainCount: 150, testCount: 61)
-    for (name, reviews) in [("train", train), ("test", test)] {
+    for (name, reviews) in [("train", corpus.train), ("test", corpus.test)] {
       try write(DemoCorpus.table(reviews), to: "\(directory)/\(name).tsv")
       try write(try jsonLines(reviews), to: "\(directory)/\(name).jsonl")
       try write(pairs(reviews), to: "\(directory)/\(name) pairs.tsv")

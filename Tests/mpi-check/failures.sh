@@ -77,7 +77,8 @@ expect "a watchdog ends the job while its rank waits in MPI" watchdog-inside 75 
 expect "a rank that exits ends the job" exit-3 3 "*"
 expect "a rank that leaves as if all were well does not" exit-0 1 "*"
 expect "a killed rank ends the job" kill 137 "*"
-expect "a terminated rank ends the job" term 143 "*"
+expect "a terminated rank ends the job with its sentence" term 75 \
+  "mpi-check: rank 1: stopped by SIGTERM before there was anything to save; start again."
 expect "writing into frozen weights is a fault, not a wrong number" write-frozen 139 "*"
 
 problems=

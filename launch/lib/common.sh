@@ -22,3 +22,22 @@ prepare_mpi() {
   . "$root/launch/lib/mpi-env.sh"
   mpi_env "$@"
 }
+
+# Runs mpirun and ends with its status; SIGINT and SIGTERM become SIGUSR1 on the way. An mpirun that gets one of the former
+# ends with status 1 and kills its ranks after a second; SIGUSR1 it just passes on, and the ranks end the job in good order.
+stoppable() {
+  local status=0
+  # In a process group of its own: Ctrl-C goes to all of the terminal's group.
+  set -m
+  "$@" <&0 &
+  local job=$!
+  set +m
+  # shellcheck disable=SC2064 # the process is known now
+  trap "kill -USR1 $job 2>/dev/null || true" INT TERM
+  # A signal interrupts the waiting.
+  while kill -0 "$job" 2>/dev/null; do
+    status=0
+    wait "$job" || status=$?
+  done
+  exit "$status"
+}

@@ -28,10 +28,11 @@ struct Stall {
     }
   }
 
-  /// What to say when nothing has moved for so many seconds; nil while things move.
+  /// What to say when nothing has moved for too long.
   /// - Parameters:
   ///   - timeout: Seconds; files are given `Watch.patience` times as long.
   ///   - ranks: How many ranks the job has.
+  /// - Returns: One sentence; nil while things move.
   func sentence(after timeout: Double, ranks: Int) -> String? {
     let phase = Phase(rawValue: board[board.own, .phase]) ?? .preparing
     let limit = phase.isPatient ? timeout * Watch.patience : timeout
