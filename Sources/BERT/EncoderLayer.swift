@@ -33,14 +33,15 @@ package final class EncoderLayer {
 
   /// What backward needs from forward.
   private struct Saved {
-    let x: Matrix
-    let queryInput: Matrix
+    let x: Operand
+    /// What the query alone was computed from, where it is not `x`.
+    let queryInput: Operand?
     let q: Matrix, k: Matrix, v: Matrix
     let attention: SelfAttention.Cache
-    let context: Matrix
-    let x1: Matrix
+    let context: Operand
+    let x1: Operand
     let derivative: Matrix
-    let activated: Matrix?
+    let activated: Operand?
   }
 
   init(_ index: Int, _ configuration: BERTConfiguration, _ table: ParameterTable) {
@@ -102,32 +103,33 @@ package final class EncoderLayer {
     let rows = onlyReads ? batch.reads : batch.tokens
     let y = arena.matrix(rows.count, hiddenSize)
     let mark = arena.mark
-    let (queryInput, q, k, v) = projectQKV(x, batch, onlyReads, workspace)
+    let (inputs, q, k, v) = projectQKV(Operand(x), batch, onlyReads, workspace)
     let context = arena.matrix(rows.count, hiddenSize)
     let attentionCache = attention.forward(
       q: q, k: k, v: v, into: context, queryRows: rows, keyRows: batch.tokens, workspace)
 
     let a = arena.matrix(rows.count, hiddenSize)
     let x1 = arena.matrix(rows.count, hiddenSize)
-    let attentionBias = attentionDenseGroup.forwardDeferringBias(context, into: a, rows, workspace)
-    attentionOutput.forward(a, bias: attentionBias, residual: queryInput, into: x1, rows, workspace)
+    let dense = attentionDenseGroup.forwardDeferringBias(Operand(context), into: a, rows, workspace)
+    attentionOutput.forward(
+      a, bias: dense.bias, residual: (inputs.query ?? inputs.x).values, into: x1, rows, workspace)
 
     let u = arena.matrix(rows.count, intermediateSize)
     let f = arena.matrix(rows.count, hiddenSize)
-    let intermediateBias = intermediateGroup.forwardDeferringBias(x1, into: u, rows, workspace)
+    let intermediate = intermediateGroup.forwardDeferringBias(Operand(x1), into: u, rows, workspace)
     let keepsActivated = saves && outputGroup.isTrainable
     let beforeActivated = arena.mark
     let activated = saves ? arena.matrix(rows.count, intermediateSize) : u
-    activate(u, bias: intermediateBias, activation, into: activated, keepsDerivative: saves)
-    let outputBias = outputGroup.forwardDeferringBias(activated, into: f, rows, workspace)
+    activate(u, bias: intermediate.bias, activation, into: activated, keepsDerivative: saves)
+    let second = outputGroup.forwardDeferringBias(Operand(activated), into: f, rows, workspace)
     // With a frozen, branchless second projection nobody reads the activated values again.
     if !keepsActivated { arena.rewind(to: beforeActivated) }
-    output.forward(f, bias: outputBias, residual: x1, into: y, rows, workspace)
+    output.forward(f, bias: second.bias, residual: x1, into: y, rows, workspace)
 
     if saves {
       saved = Saved(
-        x: x, queryInput: queryInput, q: q, k: k, v: v, attention: attentionCache, context: context, x1: x1,
-        derivative: u, activated: keepsActivated ? activated : nil)
+        x: inputs.x, queryInput: inputs.query, q: q, k: k, v: v, attention: attentionCache, context: dense.input,
+        x1: intermediate.input, derivative: u, activated: keepsActivated ? second.input : nil)
     } else {
       arena.rewind(to: mark)
     }
@@ -135,22 +137,23 @@ package final class EncoderLayer {
   }
 
   private func projectQKV(
-    _ x: Matrix, _ batch: BatchViews, _ onlyReads: Bool, _ workspace: Workspace
-  ) -> (input: Matrix, q: Matrix, k: Matrix, v: Matrix) {
+    _ x: Operand, _ batch: BatchViews, _ onlyReads: Bool, _ workspace: Workspace
+  ) -> (inputs: (x: Operand, query: Operand?), q: Matrix, k: Matrix, v: Matrix) {
     let arena = workspace.arena
     let h = hiddenSize
+    let tokens = batch.tokens
     guard onlyReads else {
-      let qkv = arena.matrix(x.rows, 3 * h)
-      queryKeyValue.forward(x, into: qkv, batch.tokens, workspace)
-      return (x, qkv.columns(0..<h), qkv.columns(h..<2 * h), qkv.columns(2 * h..<3 * h))
+      let qkv = arena.matrix(tokens.count, 3 * h)
+      let x = queryKeyValue.forward(x, into: qkv, tokens, workspace)
+      return ((x, nil), qkv.columns(0..<h), qkv.columns(h..<2 * h), qkv.columns(2 * h..<3 * h))
     }
-    let input = arena.matrix(batch.reads.count, h)
-    gatherRows(x, batch.readIndices, into: input)
+    let read = arena.matrix(batch.reads.count, h)
+    gatherRows(x.values, batch.readIndices, into: read)
     let q = arena.matrix(batch.reads.count, h)
-    onlyQuery.forward(input, into: q, batch.reads, workspace)
-    let kv = arena.matrix(x.rows, 2 * h)
-    keyValue.forward(x, into: kv, batch.tokens, workspace)
-    return (input, q, kv.columns(0..<h), kv.columns(h..<2 * h))
+    let query = onlyQuery.forward(Operand(read), into: q, batch.reads, workspace)
+    let kv = arena.matrix(tokens.count, 2 * h)
+    let x = keyValue.forward(x, into: kv, tokens, workspace)
+    return ((x, query), q, kv.columns(0..<h), kv.columns(h..<2 * h))
   }
 
   /// Adds the layer's gradients.
@@ -176,7 +179,7 @@ package final class EncoderLayer {
     guard reach >= .outputDense else { return }
     let dIntermediate = reach >= .intermediateDense ? arena.matrix(rows.count, intermediateSize) : nil
     outputGroup.backward(
-      dBranch, saved.activated ?? saved.derivative, dx: dIntermediate, accumulate: false, rows, workspace)
+      dBranch, saved.activated ?? Operand(saved.derivative), dx: dIntermediate, accumulate: false, rows, workspace)
     guard let dIntermediate else { return }
     multiplyElements(dIntermediate, by: saved.derivative)
     intermediateGroup.backward(
@@ -189,16 +192,15 @@ package final class EncoderLayer {
     attentionDenseGroup.backward(
       dBranch, saved.context, dx: dContext, accumulate: false, rows, workspace)
     guard let dContext else { return }
-    attentionBackward(dContext, dResidual: dy, dx: dx, saved, batch, onlyReads, workspace)
+    attentionBackward(dContext, dResidual: dy, dx: dx, saved, batch, workspace)
   }
 
   private func attentionBackward(
-    _ dContext: Matrix, dResidual: Matrix, dx: Matrix?, _ saved: Saved, _ batch: BatchViews,
-    _ onlyReads: Bool, _ workspace: Workspace
+    _ dContext: Matrix, dResidual: Matrix, dx: Matrix?, _ saved: Saved, _ batch: BatchViews, _ workspace: Workspace
   ) {
     let arena = workspace.arena
     let h = hiddenSize
-    guard onlyReads else {
+    guard let queryInput = saved.queryInput else {
       let d = arena.matrix(batch.tokens.count, 3 * h)
       attention.backward(
         dContext, q: saved.q, k: saved.k, v: saved.v, dq: d.columns(0..<h), dk: d.columns(h..<2 * h),
@@ -214,7 +216,7 @@ package final class EncoderLayer {
       dContext, q: saved.q, k: saved.k, v: saved.v, dq: dq, dk: dkv.columns(0..<h),
       dv: dkv.columns(h..<2 * h), saved.attention, queryRows: batch.reads, keyRows: batch.tokens, workspace)
     onlyQuery.backward(
-      dq, saved.queryInput, dx: dx.map { _ in dResidual }, accumulate: true, batch.reads, workspace)
+      dq, queryInput, dx: dx.map { _ in dResidual }, accumulate: true, batch.reads, workspace)
     keyValue.backward(dkv, saved.x, dx: dx, accumulate: false, batch.tokens, workspace)
     if let dx { scatterAddRows(dResidual, batch.readIndices, to: dx) }
   }

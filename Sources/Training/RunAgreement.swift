@@ -40,6 +40,7 @@ struct RunAgreement {
     values["trained tensors"] = Digest.hex(of: Array(list.utf8))
     // Another processor's kernels round differently.
     if run.deterministic { values["BLAS"] = blasDescription() }
+    if run.precision == .bf16 { values["bf16 products"] = RoundedProducts.description }
     try communicator.agree(on: values)
   }
 }

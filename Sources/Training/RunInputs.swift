@@ -5,7 +5,7 @@ package import Datasets
 internal import Demo
 internal import Failures
 internal import FoundationEssentials
-internal import Tensors
+package import Tensors
 package import Tokenization
 
 /// What a run reads: the base and the data, the same on every rank, checked before anything is trained.
@@ -53,7 +53,8 @@ package struct RunInputs {
     baseSHA256 = shared.sha256
     tokenizer = shared.tokenizer
     configuration = try shared.configuration(
-      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head)
+      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head,
+      precision: run.precision)
     (training, validation, test) = try communicator.collectively {
       guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
       let read = { (path: String) in
@@ -123,10 +124,11 @@ package struct SharedBase {
   ///   - dropout: Overrides the base's dropout probabilities.
   ///   - maxLength: The longest review.
   ///   - head: The name of a flexible head; nil for BERT's own.
+  ///   - precision: What products are computed in.
   /// - Returns: The shape.
   /// - Throws: `Failure` when reviews may be longer than the base has positions.
   package func configuration(
-    labelCount: Int, dropout: Float?, maxLength: Int, head: String? = nil
+    labelCount: Int, dropout: Float?, maxLength: Int, head: String? = nil, precision: Precision = .fp32
   ) throws -> BERTConfiguration {
     guard maxLength <= configuration.positionCount else {
       throw Failure(
@@ -136,6 +138,7 @@ package struct SharedBase {
     }
     var own = configuration
     own.labelCount = labelCount
+    own.precision = precision
     if let head { own.head = .flexible(head) }
     if let dropout {
       own.hiddenDropout = dropout

@@ -1,6 +1,7 @@
 package import Datasets
 internal import Failures
 package import FineTuning
+package import Tensors
 
 /// Every option of a training run, resolved: what is printed, stored in `config.json` and in every checkpoint.
 package struct TrainingConfiguration: Codable, Sendable, Equatable {
@@ -83,6 +84,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var threads = 1
   /// Steps between `step` events.
   package var logEvery = 50
+  /// In which precision products are computed.
+  package var precision = Precision.fp32
   /// Whether trained tensors are to have the same bits on any number of ranks and threads.
   package var deterministic = false
   /// How many steps with a loss or gradient that is not finite are left out before the run ends.
@@ -108,7 +111,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case keepCheckpoints = "keep_checkpoints", logEvery = "log_every", deterministic
     case skipNonfinite = "skip_nonfinite", stallTimeout = "stall_timeout", maxMinutes = "max_minutes"
     case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
-    case adapterSHA256 = "adapter_sha256"
+    case adapterSHA256 = "adapter_sha256", precision
   }
 
   /// The names of the data files' columns.

@@ -60,6 +60,8 @@ package final class TrainingRun {
     self.communicator = communicator
     self.screen = screen
     communicator.watch.stallTimeout = run.stallTimeout
+    let precision = run.precision
+    try communicator.collectively { try precision.check() }
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
     if !blasIsCorrect() {

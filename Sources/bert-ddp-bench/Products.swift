@@ -33,7 +33,7 @@ enum SgemmPeak {
     let pool = WorkerPool(count: threads)
     defer { pool.close() }
     var best = 0.0
-    nonisolated(unsafe) let matrices = (0..<3 * threads).map { _ in
+    let matrices = (0..<3 * threads).map { _ in
       let m = Matrix(.allocate(capacity: n * n), rows: n, columns: n)
       m.fill(0.5)
       return m

@@ -55,29 +55,22 @@ struct Throughput {
   }
 
   func run(_ communicator: Communicator) throws -> Result {
-    let configuration = bench.size.configuration
+    var configuration = bench.size.configuration
+    configuration.precision = bench.precision
     let method = try BenchMethod(methodName, loraRank: bench.loraRank).method
     let table = try method.table(for: configuration)
-    let window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)
-    let trainable = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
-    defer { trainable.deallocate() }
-    try window.fill { memory in
-      guard let base = memory.baseAddress else { return }
-      initialize(ParameterStore(table: table, frozen: base, trainable: trainable), trainable: false)
-    }
-    guard let frozen = window.pointer.baseAddress else {
-      throw Failure(.other, "no memory for the frozen block")
-    }
-    let store = ParameterStore(
-      table: table, frozen: UnsafeMutablePointer(mutating: frozen), trainable: trainable)
+    let blocks = try ParameterBlocks(table, communicator)
+    defer { try? blocks.freeFrozen() }
+    try blocks.fillFrozen { initialize($0, trainable: false) }
+    let store = blocks.store
     initialize(store, trainable: true)
     method.completeInitialization(of: Set(table.trainableEntries.map(\.specification.name)), in: store)
+    store.refreshRounded()
     let pool = WorkerPool(count: bench.threads)
     defer { pool.close() }
     let data = try reviews(communicator, pool, configuration)
     let replica = Replica(method, configuration, store, pool, seed: 1, maxLength: bench.maxLength)
     let optimizer = Optimizer(store, Optimizer.Settings())
-    defer { try? window.free() }
     return try steps(replica, optimizer, data, method, communicator)
   }
 

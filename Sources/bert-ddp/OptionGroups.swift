@@ -2,8 +2,10 @@ import ArgumentParser
 import BERT
 import Failures
 import FineTuning
+import Tensors
 import Training
 
+extension Precision: ExpressibleByArgument {}
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 extension LoRA.Bias: ExpressibleByArgument {}
 extension LoRA.Variant: ExpressibleByArgument {}
@@ -160,6 +162,8 @@ struct RunOptions: ParsableArguments {
   var threads = 1
   @Option(help: "Steps between lines of metrics.jsonl.")
   var logEvery = 50
+  @Option(help: "fp32, or bf16 for weights and inputs of matrix products.")
+  var precision = Precision.fp32
   @Flag(help: "The same bits on any number of ranks and threads.")
   var deterministic = false
   @Option(help: "Leave out up to N steps whose loss or gradient is not finite.")

@@ -62,7 +62,7 @@ struct Train: ParsableCommand {
       place.resume, place.checkpointEvery, place.keepCheckpoints
     )
     (c.threads, c.logEvery) = (place.threads, place.logEvery)
-    (c.deterministic, c.skipNonfinite) = (place.deterministic, place.skipNonfinite)
+    (c.precision, c.deterministic, c.skipNonfinite) = (place.precision, place.deterministic, place.skipNonfinite)
     (c.stallTimeout, c.maxMinutes) = (place.stallTimeout, place.maxMinutes)
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
     c.maxLength = data.maxLength ?? c.maxLength
