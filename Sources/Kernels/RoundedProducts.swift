@@ -84,10 +84,11 @@ package enum RoundedProducts {
 /// oneDNN's shared library, found when the program runs: it need not be there when the program is built.
 private struct OneDNN: @unchecked Sendable {
   /// `dnnl_gemm_bf16bf16f32`: row-major, sizes are `int64_t`. In the library since 1.2, though not in its header.
-  typealias Multiply = @convention(c) (
-    CChar, CChar, Int, Int, Int, Float, UnsafeRawPointer, Int, UnsafeRawPointer, Int, Float,
-    UnsafeMutablePointer<Float>, Int
-  ) -> CInt
+  typealias Multiply =
+    @convention(c) (
+      CChar, CChar, Int, Int, Int, Float, UnsafeRawPointer, Int, UnsafeRawPointer, Int, Float,
+      UnsafeMutablePointer<Float>, Int
+    ) -> CInt
 
   let multiply: Multiply
   /// OpenMP's, where the library was built with it.

@@ -32,7 +32,9 @@ extension ParameterStore {
   }
 
   /// Lets a parameter be written as floats, which are rounded once where it is kept in bfloat16 alone.
-  /// - Parameter write: Gets a view of all its elements, whose content is undefined in that case.
+  /// - Parameters:
+  ///   - parameter: What is written.
+  ///   - write: Gets a view of all its elements, whose content is undefined in that case.
   package func write(_ parameter: Parameter, _ write: (Matrix) throws -> Void) rethrows {
     guard parameter.isOnlyRounded else { return try write(self[parameter]) }
     let memory = UnsafeMutablePointer<Float>.allocate(capacity: parameter.count)

@@ -66,7 +66,12 @@ struct Origin {
   }
 
   /// Fills what is frozen.
-  /// - Parameter merged: What a method added, folded into the weights before they are rounded.
+  /// - Parameters:
+  ///   - store: Where it goes.
+  ///   - seed: For what starts at random.
+  ///   - merged: What a method added, folded into the weights before they are rounded.
+  ///   - configuration: The base's shape.
+  /// - Throws: `Failure` when a file is damaged or lacks a tensor.
   func loadFrozen(
     _ store: ParameterStore, _ seed: UInt32, folding merged: Merged?, _ configuration: BERTConfiguration
   ) throws {

@@ -16,6 +16,6 @@ extension Precision {
       case .wrongNumbers:
         "a library that multiplies correctly, and \(RoundedProducts.description ?? "oneDNN") does not on this processor: install another version"
       }
-    throw Failure(.usage, "--precision bf16 needs \(missing); or leave out --precision bf16 and compute in fp32.")
+    throw Failure(.usage, "--precision bf16 needs \(missing); leave it out to compute in fp32.")
   }
 }
