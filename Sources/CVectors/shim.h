@@ -52,6 +52,27 @@ CVECTORS_INLINE cvectors_ulong8 cvectors_high_words(cvectors_ulong8 product, cve
 #define CVECTORS_WIDE 0
 #endif
 
+// What the build is for: 0 the baseline of the architecture, 1 AVX2, 2 AVX-512, 3 NEON.
+#if defined(__AVX512F__)
+#define CVECTORS_LEVEL 2
+#elif defined(__AVX2__)
+#define CVECTORS_LEVEL 1
+#elif defined(__aarch64__)
+#define CVECTORS_LEVEL 3
+#else
+#define CVECTORS_LEVEL 0
+#endif
+
+// Whether the processor that the program runs on has what AVX-512 kernels of a BLAS use.
+static inline int cvectors_processor_has_avx512(void) {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+#else
+  return 0;
+#endif
+}
+
 // Steps of a transposition: pairs of elements, of pairs, of fours and of eights of two rows change places.
 #define CVECTORS_INTERLEAVE(name, ...)                                                                            \
   CVECTORS_INLINE cvectors_float16 cvectors_interleave_##name(cvectors_float16 x, cvectors_float16 y) {           \
