@@ -14,6 +14,8 @@ package protocol ProjectionBranch: AnyObject {
   var floatsPerRow: Int { get }
   /// What its products cost; nothing when left out.
   var operationsPerRow: BranchOperations { get }
+  /// Whether `backward` changes `dy`, so that it has to run before the projection's own; yes when left out.
+  var changesOutputGradient: Bool { get }
   /// Changes `y`, the projection's output `[rows, out]`, in place.
   /// - Parameters:
   ///   - x: The projection's input, `[rows, in]`.
@@ -21,7 +23,7 @@ package protocol ProjectionBranch: AnyObject {
   ///   - rows: Which tokens the rows are.
   ///   - workspace: Parameters, memory, dropout.
   func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace)
-  /// Adds the branch's gradients, before the projection's own backward runs.
+  /// Adds the branch's gradients.
   /// - Parameters:
   ///   - dy: The gradient of the output; may be changed in place into the gradient of the projection's own output.
   ///   - x: The projection's input.
@@ -34,6 +36,8 @@ package protocol ProjectionBranch: AnyObject {
 extension ProjectionBranch {
   /// Nothing worth counting.
   package var floatsPerRow: Int { 0 }
+  /// A branch that only reads it says so.
+  package var changesOutputGradient: Bool { true }
 }
 
 /// One linear map of the model, `y = x Wᵀ + b`, with an open site for a fine-tuning method.
@@ -113,22 +117,13 @@ struct ProjectionGroup {
   func backward(
     _ dy: Matrix, _ x: Operand, dx: Matrix?, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
   ) {
-    var accumulates = accumulate
-    if members.contains(where: { $0.branch != nil }) {
-      if let dx, !accumulates {
-        dx.fill(0)
-        accumulates = true
-      }
-      forEachSlice(of: dy) { $0.branch?.backward($1, x.values, dx: dx, rows, workspace) }
+    let branchesFirst = members.contains { $0.branch?.changesOutputGradient == true }
+    if branchesFirst {
+      if let dx, !accumulate { dx.fill(0) }
+      branchesBackward(dy, x, dx: dx, rows, workspace)
     }
-    let trainsWeights = members.contains { $0.weight.isTrainable }
-    if dx != nil || trainsWeights {
-      let mark = workspace.arena.mark
-      defer { workspace.arena.rewind(to: mark) }
-      let dy = workspace.operand(dy, precision)
-      if trainsWeights { addWeightGradients(dy, x, workspace) }
-      if let dx { addInputGradient(dy, to: dx, accumulate: accumulates, workspace) }
-    }
+    productsBackward(dy, x, dx: dx, accumulate: accumulate || branchesFirst, workspace)
+    if !branchesFirst { branchesBackward(dy, x, dx: dx, rows, workspace) }
     forEachSlice(of: dy) {
       if let dBias = workspace.gradient(of: $0.bias) { sumRows($1, addingTo: dBias.base) }
     }
@@ -151,6 +146,22 @@ struct ProjectionGroup {
     }
     forEachSlice(of: y) { $0.branch?.forward(x.values, into: $1, rows, workspace) }
     return input
+  }
+
+  private func branchesBackward(_ dy: Matrix, _ x: Operand, dx: Matrix?, _ rows: Rows, _ workspace: Workspace) {
+    forEachSlice(of: dy) { $0.branch?.backward($1, x.values, dx: dx, rows, workspace) }
+  }
+
+  private func productsBackward(
+    _ dy: Matrix, _ x: Operand, dx: Matrix?, accumulate: Bool, _ workspace: Workspace
+  ) {
+    let trainsWeights = members.contains { $0.weight.isTrainable }
+    guard dx != nil || trainsWeights else { return }
+    let mark = workspace.arena.mark
+    defer { workspace.arena.rewind(to: mark) }
+    let dy = workspace.operand(dy, precision)
+    if trainsWeights { addWeightGradients(dy, x, workspace) }
+    if let dx { addInputGradient(dy, to: dx, accumulate: accumulate, workspace) }
   }
 
   private func addWeightGradients(_ dy: Operand, _ x: Operand, _ workspace: Workspace) {

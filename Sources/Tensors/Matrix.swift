@@ -26,7 +26,7 @@ package struct MatrixView<Element: BitwiseCopyable>: BitwiseCopyable, @unchecked
   }
 
   /// The first element of a row.
-  @inlinable
+  @inlinable @inline(__always)
   package func row(_ index: Int) -> UnsafeMutablePointer<Element> { base + index * stride }
 
   /// The view of some columns of every row.
