@@ -100,11 +100,11 @@ package final class ClassificationHead {
     guard let saved else { preconditionFailure("backward of the head without its forward") }
     let needsPooled = dh != nil || pooler.isTrainable
     let dPooled = needsPooled ? workspace.arena.matrix(rows.count, hiddenSize) : nil
-    classifierGroup.backward(dLogits, Operand(saved.dropped), dx: dPooled, accumulate: false, rows, workspace)
+    classifierGroup.backward(Operand(dLogits), Operand(saved.dropped), dx: dPooled, accumulate: false, rows, workspace)
     guard let dPooled else { return }
     if let mask = saved.mask { applyMask(mask, dPooled, into: dPooled) }
     tanhBackward(dPooled, y: saved.pooled)
-    poolerGroup.backward(dPooled, Operand(saved.h), dx: dh, accumulate: false, rows, workspace)
+    poolerGroup.backward(Operand(dPooled), Operand(saved.h), dx: dh, accumulate: false, rows, workspace)
     if let dh, let mask = saved.inputMask { applyMask(mask, dh, into: dh) }
   }
 }

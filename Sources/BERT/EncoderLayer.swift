@@ -97,34 +97,34 @@ package final class EncoderLayer {
   ///   - workspace: Parameters, memory, dropout.
   /// - Returns: `[tokens, H]`, or `[reads, H]`.
   package func forward(
-    _ x: Matrix, _ batch: BatchViews, onlyReads: Bool, saves: Bool, _ workspace: Workspace
-  ) -> Matrix {
+    _ x: Operand, _ batch: BatchViews, onlyReads: Bool, saves: Bool, _ workspace: Workspace
+  ) -> Operand {
     let arena = workspace.arena
     let rows = onlyReads ? batch.reads : batch.tokens
-    let y = arena.matrix(rows.count, hiddenSize)
+    // The head reads floats; a layer above has weights of the same precision.
+    let y = workspace.output(rows.count, hiddenSize, for: onlyReads ? .fp32 : queryKeyValue.precision)
     let mark = arena.mark
-    let (inputs, q, k, v) = projectQKV(Operand(x), batch, onlyReads, workspace)
+    let (inputs, q, k, v) = projectQKV(x, batch, onlyReads, workspace)
     let context = arena.matrix(rows.count, hiddenSize)
     let attentionCache = attention.forward(
       q: q, k: k, v: v, into: context, queryRows: rows, keyRows: batch.tokens, workspace)
 
     let a = arena.matrix(rows.count, hiddenSize)
-    let x1 = arena.matrix(rows.count, hiddenSize)
+    let x1 = workspace.output(rows.count, hiddenSize, for: intermediateGroup.precision)
     let dense = attentionDenseGroup.forwardDeferringBias(Operand(context), into: a, rows, workspace)
     attentionOutput.forward(
       a, bias: dense.bias, residual: (inputs.query ?? inputs.x).values, into: x1, rows, workspace)
 
     let u = arena.matrix(rows.count, intermediateSize)
     let f = arena.matrix(rows.count, hiddenSize)
-    let intermediate = intermediateGroup.forwardDeferringBias(Operand(x1), into: u, rows, workspace)
+    let intermediate = intermediateGroup.forwardDeferringBias(x1, into: u, rows, workspace)
     let keepsActivated = saves && outputGroup.isTrainable
     let beforeActivated = arena.mark
-    let activated = saves ? arena.matrix(rows.count, intermediateSize) : u
-    activate(u, bias: intermediate.bias, activation, into: activated, keepsDerivative: saves)
-    let second = outputGroup.forwardDeferringBias(Operand(activated), into: f, rows, workspace)
+    let activated = activate(u, bias: intermediate.bias, saves: saves, workspace)
+    let second = outputGroup.forwardDeferringBias(activated, into: f, rows, workspace)
     // With a frozen, branchless second projection nobody reads the activated values again.
     if !keepsActivated { arena.rewind(to: beforeActivated) }
-    output.forward(f, bias: second.bias, residual: x1, into: y, rows, workspace)
+    output.forward(f, bias: second.bias, residual: x1.values, into: y, rows, workspace)
 
     if saves {
       saved = Saved(
@@ -134,6 +134,18 @@ package final class EncoderLayer {
       arena.rewind(to: mark)
     }
     return y
+  }
+
+  /// The activated values for the second projection, and the derivative in the place of `u` where backward will be run.
+  private func activate(
+    _ u: Matrix, bias: UnsafePointer<Float>?, saves: Bool, _ workspace: Workspace
+  ) -> Operand {
+    let isRounded = outputGroup.precision == .bf16
+    let rounded = isRounded ? workspace.arena.rounded(u.rows, u.columns) : nil
+    var values: Matrix?
+    if !isRounded || outputDense.branch != nil { values = saves ? workspace.arena.matrix(u.rows, u.columns) : u }
+    Kernels.activate(u, bias: bias, activation, into: values, rounded: rounded, keepsDerivative: saves)
+    return Operand(values, rounded: rounded)
   }
 
   private func projectQKV(
@@ -173,7 +185,7 @@ package final class EncoderLayer {
     let mark = arena.mark
     defer { arena.rewind(to: mark) }
     let reach = backwardReach(needsInput: dx != nil)
-    let dBranch = arena.matrix(rows.count, hiddenSize)
+    let dBranch = workspace.output(rows.count, hiddenSize, for: outputGroup.precision)
 
     // dy becomes the gradient of x₁ along the residual; the feed-forward block adds its own.
     output.backward(dy, dd: dBranch, dResidual: dy, rows, workspace)
@@ -182,9 +194,11 @@ package final class EncoderLayer {
     outputGroup.backward(
       dBranch, saved.activated ?? Operand(saved.derivative), dx: dIntermediate, accumulate: false, rows, workspace)
     guard let dIntermediate else { return }
-    multiplyElements(dIntermediate, by: saved.derivative)
+    let rounded = intermediateGroup.precision == .bf16 ? arena.rounded(rows.count, intermediateSize) : nil
+    multiplyElements(dIntermediate, by: saved.derivative, rounded: rounded)
     intermediateGroup.backward(
-      dIntermediate, saved.x1, dx: reach >= .attentionOutput ? dy : nil, accumulate: true, rows, workspace)
+      Operand(dIntermediate, rounded: rounded), saved.x1, dx: reach >= .attentionOutput ? dy : nil, accumulate: true,
+      rows, workspace)
 
     guard reach >= .attentionOutput else { return }
     attentionOutput.backward(dy, dd: dBranch, dResidual: dy, rows, workspace)
@@ -208,7 +222,7 @@ package final class EncoderLayer {
         dv: d.columns(2 * h..<3 * h), saved.attention, queryRows: batch.tokens, keyRows: batch.tokens,
         workspace)
       precondition(dx.map { $0.base == dResidual.base } ?? true, "the input's gradient joins the residual's in place")
-      queryKeyValue.backward(d, saved.x, dx: dx, accumulate: true, batch.tokens, workspace)
+      queryKeyValue.backward(Operand(d), saved.x, dx: dx, accumulate: true, batch.tokens, workspace)
       return
     }
     let dq = arena.matrix(batch.reads.count, h)
@@ -217,8 +231,8 @@ package final class EncoderLayer {
       dContext, q: saved.q, k: saved.k, v: saved.v, dq: dq, dk: dkv.columns(0..<h),
       dv: dkv.columns(h..<2 * h), saved.attention, queryRows: batch.reads, keyRows: batch.tokens, workspace)
     onlyQuery.backward(
-      dq, queryInput, dx: dx.map { _ in dResidual }, accumulate: true, batch.reads, workspace)
-    keyValue.backward(dkv, saved.x, dx: dx, accumulate: false, batch.tokens, workspace)
+      Operand(dq), queryInput, dx: dx.map { _ in dResidual }, accumulate: true, batch.reads, workspace)
+    keyValue.backward(Operand(dkv), saved.x, dx: dx, accumulate: false, batch.tokens, workspace)
     if let dx { scatterAddRows(dResidual, batch.readIndices, to: dx) }
   }
 }

@@ -82,7 +82,7 @@ struct ProjectionGroup {
   var isTrainable: Bool { members.contains { $0.isTrainable } }
   private var needsBias: Bool { members.contains { $0.branch?.needsBias == true } }
   /// That of the weights, which have all the same.
-  private var precision: Precision { members.first?.weight.precision ?? .fp32 }
+  var precision: Precision { members.first?.weight.precision ?? .fp32 }
 
   /// `y = x Wᵀ + b`, then the branches.
   /// - Returns: The input as backward needs it.
@@ -108,21 +108,23 @@ struct ProjectionGroup {
 
   /// Adds the gradients of weights, biases and branches, and writes or adds that of the input.
   /// - Parameters:
-  ///   - dy: `[rows, Σ out]`; changed in place by some branches.
+  ///   - gradient: That of the output, `[rows, Σ out]`; its floats are changed in place by some branches.
   ///   - x: The input, as forward returned it.
   ///   - dx: `[rows, in]`, or nil when nobody needs it.
   ///   - accumulate: Whether `dx` is added to; otherwise it is overwritten.
   ///   - rows: Which tokens the rows are.
   ///   - workspace: Where gradients go, memory.
   func backward(
-    _ dy: Matrix, _ x: Operand, dx: Matrix?, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
+    _ gradient: Operand, _ x: Operand, dx: Matrix?, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
   ) {
+    let dy = gradient.values
     let branchesFirst = members.contains { $0.branch?.changesOutputGradient == true }
     if branchesFirst {
       if let dx, !accumulate { dx.fill(0) }
       branchesBackward(dy, x, dx: dx, rows, workspace)
     }
-    productsBackward(dy, x, dx: dx, accumulate: accumulate || branchesFirst, workspace)
+    productsBackward(
+      branchesFirst ? Operand(dy) : gradient, x, dx: dx, accumulate: accumulate || branchesFirst, workspace)
     if !branchesFirst { branchesBackward(dy, x, dx: dx, rows, workspace) }
     forEachSlice(of: dy) {
       if let dBias = workspace.gradient(of: $0.bias) { sumRows($1, addingTo: dBias.base) }
@@ -134,7 +136,7 @@ struct ProjectionGroup {
     _ x: Operand, into y: Matrix, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
   ) -> Operand {
     let mark = workspace.arena.mark
-    var input = x.rounded == nil ? workspace.operand(x.values, precision) : x
+    var input = workspace.operand(x, precision)
     if let weight {
       workspace.multiply(input, transposed: weight, into: y, accumulate: accumulate)
     } else {
@@ -153,7 +155,7 @@ struct ProjectionGroup {
   }
 
   private func productsBackward(
-    _ dy: Matrix, _ x: Operand, dx: Matrix?, accumulate: Bool, _ workspace: Workspace
+    _ dy: Operand, _ x: Operand, dx: Matrix?, accumulate: Bool, _ workspace: Workspace
   ) {
     let trainsWeights = members.contains { $0.weight.isTrainable }
     guard dx != nil || trainsWeights else { return }

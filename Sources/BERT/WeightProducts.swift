@@ -1,18 +1,23 @@
 internal import Kernels
 package import Tensors
 
-/// An activation as products read it: floats, and the same rounded to bfloat16 where a weight is kept so.
+/// An activation as products read it: floats, the same rounded to bfloat16 where a weight is kept so, or both.
 package struct Operand: BitwiseCopyable {
-  /// The floats.
-  package let values: Matrix
-  /// The same in bfloat16; nil where no product asks for that.
+  private let floats: Matrix?
+  /// The numbers in bfloat16; nil where no product asks for that.
   package let rounded: RoundedMatrix?
 
-  /// An activation that products read as it is.
-  package init(_ values: Matrix) { (self.values, rounded) = (values, nil) }
+  /// The floats, of an activation that has them.
+  package var values: Matrix {
+    guard let floats else { preconditionFailure("an activation that is kept in bfloat16 alone") }
+    return floats
+  }
 
-  /// An activation with its rounded form.
-  package init(_ values: Matrix, rounded: RoundedMatrix?) { (self.values, self.rounded) = (values, rounded) }
+  /// An activation in floats; it is rounded for a product that asks for that.
+  package init(_ values: Matrix) { (floats, rounded) = (values, nil) }
+
+  /// An activation in one form or both.
+  init(_ values: Matrix?, rounded: RoundedMatrix?) { (floats, self.rounded) = (values, rounded) }
 
   func columns(_ range: Range<Int>) -> Operand {
     Operand(values.columns(range), rounded: rounded?.columns(range))
@@ -21,12 +26,17 @@ package struct Operand: BitwiseCopyable {
 
 /// The three products with a weight, in the precision that the weight is kept in; sums are floats in each.
 extension Workspace {
-  /// An activation for products with weights of a precision; what is rounded lies in the arena.
-  package func operand(_ x: Matrix, _ precision: Precision) -> Operand {
-    guard precision == .bf16 else { return Operand(x) }
-    let rounded = arena.rounded(x.rows, x.columns)
-    rounded.round(from: x)
-    return Operand(x, rounded: rounded)
+  /// Room for an activation that products with weights of a precision will read.
+  func output(_ rows: Int, _ columns: Int, for precision: Precision) -> Operand {
+    Operand(arena.matrix(rows, columns), rounded: precision == .bf16 ? arena.rounded(rows, columns) : nil)
+  }
+
+  /// An activation for products with weights of a precision; what has to be rounded for them lies in the arena.
+  package func operand(_ x: Operand, _ precision: Precision) -> Operand {
+    guard precision == .bf16, x.rounded == nil else { return x }
+    let rounded = arena.rounded(x.values.rows, x.values.columns)
+    rounded.round(from: x.values)
+    return Operand(x.values, rounded: rounded)
   }
 
   /// `y = x Wᵀ`, added to `y` where it accumulates.

@@ -170,7 +170,7 @@ struct AdapterGoldenTests {
       var x = model.model.encoder.embeddings.forward(views, model.workspace)
       try expectRows(x, views, golden, "hidden2.0", test.hidden)
       for (index, layer) in model.model.encoder.layers.enumerated() {
-        x = layer.forward(x, views, onlyReads: index == 2, saves: true, model.workspace)
+        x = layer.forward(Operand(x), views, onlyReads: index == 2, saves: true, model.workspace).values
         if index != 1 { try expectRows(x, views, golden, "hidden2.\(index + 1)", test.hidden) }
         guard test.name == "ah_fuse" else { continue }
         let branch = try #require(layer.output.branch as? AdapterBranch)

@@ -110,7 +110,7 @@ struct GoldenTests {
       var x = model.model.encoder.embeddings.forward(views, model.workspace)
       try expectRows(x, views, try golden.tensor("hidden2.0"))
       for (index, layer) in model.model.encoder.layers.enumerated() {
-        x = layer.forward(x, views, onlyReads: index == 2, saves: false, model.workspace)
+        x = layer.forward(Operand(x), views, onlyReads: index == 2, saves: false, model.workspace).values
         try expectRows(x, views, try golden.tensor(index == 2 ? "hidden.3" : "hidden2.\(index + 1)"))
       }
     }
