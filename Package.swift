@@ -60,6 +60,7 @@ let package = Package(
     module("Collectives", ["CMPI", "Failures"]),
     module("Console"),
     module("Demo", ["Randomness"]),
+    module("ScalingModel", ["Datasets"]),
 
     // MARK: The step, the run, the program
     module(
@@ -68,10 +69,15 @@ let package = Package(
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
         "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
       ]),
+    module(
+      "Planning",
+      [
+        "Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures",
+      ]),
     program(
       "bert-ddp",
       [
-        "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Planning", "ScalingModel", "Kernels", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
         "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
         argumentParser, "Yams",
       ]),
@@ -120,6 +126,7 @@ let package = Package(
     tests("Checkpoints", ["HDF5", "Failures"]),
     tests("Console"),
     tests("Demo", ["Randomness"]),
+    tests("ScalingModel", ["Datasets"]),
     tests(
       "Training",
       [

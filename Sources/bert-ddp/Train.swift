@@ -37,7 +37,8 @@ struct Train: ParsableCommand {
     }
   }
 
-  private func resolved() throws -> TrainingConfiguration {
+  /// The options, with the demo's where no others are given.
+  func resolved() throws -> TrainingConfiguration {
     var c = TrainingConfiguration()
     (c.base, c.trainFile, c.validationFile, c.testFile) = (
       data.base, data.trainFile, data.validationFile, data.testFile
@@ -72,7 +73,7 @@ struct Train: ParsableCommand {
   }
 
   /// A directory that no other run has: the method and the time, to the second, in UTC.
-  private static func newDirectory(_ method: String) -> String {
+  static func newDirectory(_ method: String) -> String {
     var seconds = time(nil)
     var parts = tm()
     gmtime_r(&seconds, &parts)
