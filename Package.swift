@@ -69,6 +69,7 @@ let package = Package(
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
         "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
       ]),
+    module("Doctor", ["Collectives", "Kernels"]),
     module(
       "Planning",
       [
@@ -77,7 +78,7 @@ let package = Package(
     program(
       "bert-ddp",
       [
-        "Planning", "ScalingModel", "Kernels", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Doctor", "Planning", "ScalingModel", "Kernels", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
         "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
         argumentParser, "Yams",
       ]),
@@ -127,6 +128,8 @@ let package = Package(
     tests("Console"),
     tests("Demo", ["Randomness"]),
     tests("ScalingModel", ["Datasets"]),
+    tests("Doctor"),
+    tests("Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
     tests(
       "Training",
       [

@@ -16,13 +16,16 @@ package enum Cores {
 
   /// Physical cores that this process may use: two hardware threads of a core share its vector units, so a rank on each
   /// is no faster than one.
-  package static var physical: Int {
+  package static var physical: Int { physical(of: allowed) }
+
+  /// Physical cores of some processors, by their numbers.
+  package static func physical(of processors: [Int]) -> Int {
     let places = Set(
-      allowed.map { processor in
+      processors.map { processor in
         let topology = "/sys/devices/system/cpu/cpu\(processor)/topology/"
         return ["physical_package_id", "core_id"].map { lines(topology + $0).first.map(String.init) ?? "\(processor)" }
       })
-    return max(1, min(places.count, ofNode))
+    return max(1, min(places.isEmpty ? ofNode : places.count, ofNode))
   }
 
   /// The numbers of the processors that this process may use; none when the system does not say.

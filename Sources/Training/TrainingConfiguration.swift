@@ -91,6 +91,14 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var stallTimeout = 600
   /// Minutes from the start of the program after which the run has stopped, its checkpoint written.
   package var maxMinutes: Double?
+  /// Whether each rank writes a trace of its last steps.
+  package var trace = false
+  /// Whether each rank writes a log of its own.
+  package var logRanks = false
+  /// Steps at the start that `timed_steps` of the results leaves out. Not stored, as the next: they are a study's.
+  package var untimedSteps = 0
+  /// Whether checkpoints and the trained model are written.
+  package var writesCheckpoints = true
 
   /// The defaults.
   package init() {}

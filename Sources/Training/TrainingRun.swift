@@ -15,6 +15,9 @@ package final class TrainingRun {
   let communicator: Communicator
   let screen: Screen
   private let files: RunFiles
+  /// What this rank's time goes into.
+  let clock = StepClock(in: .preparation)
+  private var timer: StepTimer
 
   private let pool: WorkerPool
   let inputs: RunInputs
@@ -59,6 +62,7 @@ package final class TrainingRun {
     try run.validate()
     self.communicator = communicator
     self.screen = screen
+    timer = StepTimer(untimed: run.untimedSteps, clock)
     communicator.watch.stallTimeout = run.stallTimeout
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
@@ -202,9 +206,12 @@ package final class TrainingRun {
 
   private func step() throws -> StepSums {
     let start = monotonicSeconds()
+    clock.enter(.compute)
+    timer.begin(communicator)
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     let touched = lookedUp.stretches(of: reviews, in: training)
     let sums = try passes.run(reviews, of: training, step: state.step, touched: touched) { wantsAttention() }
+    clock.enter(.optimizer)
     guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
     model.method.addRegularizationGradient(
       to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
@@ -219,6 +226,8 @@ package final class TrainingRun {
       replica.gradients.update(repeating: 0)
       try record(.skipped(event))
     }
+    clock.enter(.inputOutput)
+    timer.end(reviews: reviews.count, tokens: sums.tokens)
     let seconds = monotonicSeconds() - start
     longestStep = max(longestStep, seconds)
     state.step += 1
@@ -312,6 +321,7 @@ package final class TrainingRun {
 
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
+    let timed = try timer.gather(communicator)
     let sent = communicator.statistics[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
       let results = RunResults(
@@ -319,7 +329,7 @@ package final class TrainingRun {
         // What the collective layer counted; nothing was sent when there was nothing left to train.
         allReduceBytesPerStep: stepsHere > 0
           ? sent.bytes / stepsHere : 4 * model.store.table.trainableCount,
-        peakResidentBytes: peaks, totalSteps: totalSteps, singles: singles)
+        peakResidentBytes: peaks, timed: timed, totalSteps: totalSteps, singles: singles)
       try files.write(json: results, to: "results.json")
       return results
     }

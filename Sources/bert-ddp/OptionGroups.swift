@@ -171,6 +171,17 @@ struct RunOptions: ParsableArguments {
   // Taken out before the arguments are parsed; it stands here for the help.
   @Option(help: "Options in YAML, such as \"method: lora\"; one on the command line wins.")
   var config: String?
+  @Flag(help: "Print every option, resolved, as YAML that --config reads, and end.")
+  var printConfig = false
+  @Flag(help: "A Chrome trace for each rank in the run directory: trace-RANK.json.")
+  var trace = false
+  @Flag(help: "What each rank does, in a file of its own in the run directory: log-RANK.txt.")
+  var logRanks = false
+  // For studies.
+  @Option(help: .hidden)
+  var untimedSteps = 0
+  @Flag(help: .hidden)
+  var noCheckpoints = false
 }
 
 /// What is said.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import Console
+import FineTuning
 import FoundationEssentials
 import Glibc
 import Training
@@ -27,6 +28,7 @@ struct Train: ParsableCommand {
   func run() throws {
     let configuration = try resolved()
     try configuration.validate()
+    if place.printConfig { return try printConfiguration(configuration) }
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration
@@ -65,11 +67,25 @@ struct Train: ParsableCommand {
     (c.threads, c.logEvery) = (place.threads, place.logEvery)
     (c.deterministic, c.skipNonfinite) = (place.deterministic, place.skipNonfinite)
     (c.stallTimeout, c.maxMinutes) = (place.stallTimeout, place.maxMinutes)
+    (c.trace, c.logRanks) = (place.trace, place.logRanks)
+    (c.untimedSteps, c.writesCheckpoints) = (place.untimedSteps, !place.noCheckpoints)
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
     c.maxLength = data.maxLength ?? c.maxLength
     c.asksForMaxLength = data.maxLength != nil
     c.epochs = optimizer.epochs ?? c.epochs
     return c
+  }
+
+  /// Every rank says the same, so the first one does.
+  private func printConfiguration(_ configuration: TrainingConfiguration) throws {
+    guard (Launcher.current?.rank ?? 0) == 0 else { return }
+    var resolved = ["epochs": "\(configuration.epochs)"]
+    let rate = try configuration.learningRate ?? configuration.fineTuningMethod().defaultLearningRate
+    resolved["learning-rate"] = "\(rate)"
+    let printed = PrintedConfiguration(
+      self, heading: "bert-ddp train --config FILE; an option on the command line wins", resolved: resolved,
+      hidden: ["config", "print-config", "untimed-steps", "no-checkpoints", "quiet", "json"])
+    Screen().result(String(printed.yaml.dropLast()))
   }
 
   /// A directory that no other run has: the method and the time, to the second, in UTC.

@@ -4,30 +4,29 @@ import Training
 
 /// What a study reads of a run's `results.json`.
 struct MeasuredResults: Decodable {
-  let nodes: Int
-  let allReduceBytesPerStep: Int
   let proportionalBytes: [Int]
-  let phases: [PhaseTimes]
   let timed: TimedSteps
 
   private enum CodingKeys: String, CodingKey {
-    case nodes, timed, phases = "phase_seconds", allReduceBytesPerStep = "all_reduce_bytes_per_step"
-    case proportionalBytes = "pss_bytes"
+    case timed = "timed_steps", proportionalBytes = "pss_bytes"
   }
 
   /// The run as a study keeps it.
   /// - Throws: `Failure` when no step was timed.
   func run(_ setting: Setting, sequence: Int, repetition: Int) throws -> StudyRun {
-    guard timed.steps > 0, timed.seconds > 0, !phases.isEmpty else {
-      throw Failure(.other, "\(setting.method) on \(setting.ranks) ranks timed no step; give more --max-steps.")
+    guard timed.steps > 0, timed.seconds > 0, !timed.phases.isEmpty else {
+      throw Failure(
+        .other,
+        "\(setting.method) on \(setting.ranks) ranks timed no step; the reviews do not last so many steps, so give fewer --warmup-steps or more --epochs."
+      )
     }
     func mean(_ seconds: (PhaseTimes) -> Double) -> Double {
-      phases.map(seconds).reduce(0, +) / Double(phases.count)
+      timed.phases.map(seconds).reduce(0, +) / Double(timed.phases.count)
     }
     return StudyRun(
       setting, sequence: sequence, repetition: repetition, steps: timed.steps, samples: timed.reviews,
       tokens: timed.tokens, seconds: timed.seconds, compute: mean { $0.compute + $0.optimizer },
       communication: mean(\.communication), waiting: mean(\.waiting), inputOutput: mean(\.inputOutput),
-      proportionalBytes: proportionalBytes.reduce(0, +), bytesReduced: allReduceBytesPerStep * timed.steps)
+      proportionalBytes: proportionalBytes.reduce(0, +), bytesReduced: timed.bytes)
   }
 }

@@ -137,7 +137,7 @@ final class Study {
       throw Failure(.other, "\(what) wrote no results; see \(place)/run.log.")
     }
     let setting = Setting(
-      method: run.method, ranks: run.ranks, threads: plan.threads, nodes: results.nodes, batch: run.batch,
+      method: run.method, ranks: run.ranks, threads: plan.threads, nodes: results.timed.nodes, batch: run.batch,
       cores: environment.coresPerNode)
     return try results.run(setting, sequence: lengths.maxLength, repetition: run.repetition)
   }
