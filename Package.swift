@@ -79,7 +79,7 @@ let package = Package(
     program(
       "bert-ddp",
       [
-        "Doctor", "Planning", "ScalingModel", "Kernels", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Doctor", "Planning", "Plots", "ScalingModel", "Kernels", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
         "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
         argumentParser, "Yams",
       ]),

@@ -19,6 +19,11 @@ package struct Finding: Codable, Sendable, Equatable {
   /// The command that cures it; nil when there is nothing to cure.
   package let cure: String?
 
+  /// The same, said of one of several nodes.
+  package func of(_ place: String) -> Finding {
+    Finding(subject: "\(subject), \(place)", level: level, found: found, cure: cure)
+  }
+
   static func ok(_ subject: String, _ found: String) -> Finding {
     Finding(subject: subject, level: .ok, found: found, cure: nil)
   }

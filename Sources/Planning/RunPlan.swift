@@ -2,6 +2,7 @@ package import BERT
 internal import Failures
 package import FineTuning
 package import ScalingModel
+internal import Tensors
 package import Training
 
 /// What a run will need: memory, bytes between ranks, operations, time.

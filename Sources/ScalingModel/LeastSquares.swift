@@ -34,7 +34,9 @@ package enum LeastSquares {
     var free: [Int] = []
     // Each round frees one unknown; rounds that pin some again end as well.
     for _ in 0..<(3 * count + 10) {
-      let slope = (0..<count).map { i in right[i] - (0..<count).reduce(0) { $0 + normal[i][$1] * x[$1] } }
+      let slope = (0..<count).map { i -> Double in
+        right[i] - zip(normal[i], x).reduce(0) { (sum: Double, pair) in sum + pair.0 * pair.1 }
+      }
       let pinned = (0..<count).filter { !free.contains($0) && normal[$0][$0] > 0 }
       guard let best = pinned.max(by: { slope[$0] < slope[$1] }), slope[best] > 1e-12 else { break }
       free.append(best)
@@ -49,7 +51,8 @@ package enum LeastSquares {
           break
         }
         // As far towards the solution as all stay above 0; what arrives there is pinned.
-        let step = zip(free, solution).filter { $0.1 <= 0 }.map { x[$0.0] / (x[$0.0] - $0.1) }.min() ?? 0
+        var step = 1.0
+        for (index, value) in zip(free, solution) where value <= 0 { step = min(step, x[index] / (x[index] - value)) }
         for (index, value) in zip(free, solution) { x[index] += step * (value - x[index]) }
         let kept = free.filter { x[$0] > 1e-15 }
         for index in free where !kept.contains(index) { x[index] = 0 }

@@ -16,6 +16,16 @@ package struct StepModel: Sendable, Equatable {
     /// Bytes to reduce for each token of a step: rows of trained embeddings.
     package var bytesPerToken: Double
 
+    /// What was fitted, or is assumed.
+    package init(
+      fixedSeconds: Double, secondsPerToken: Double, companySecondsPerToken: Double, fixedBytes: Double,
+      bytesPerToken: Double
+    ) {
+      (self.fixedSeconds, self.secondsPerToken) = (fixedSeconds, secondsPerToken)
+      self.companySecondsPerToken = companySecondsPerToken
+      (self.fixedBytes, self.bytesPerToken) = (fixedBytes, bytesPerToken)
+    }
+
     func seconds(tokens: Double, company: Double) -> Double {
       fixedSeconds + tokens * (secondsPerToken + company * companySecondsPerToken)
     }
@@ -29,6 +39,12 @@ package struct StepModel: Sendable, Equatable {
     package var communication: Double
     /// Waiting, beyond what the busiest rank computes.
     package var waiting: Double
+
+    /// A step.
+    package init(compute: Double, communication: Double, waiting: Double) {
+      (self.compute, self.communication, self.waiting) = (compute, communication, waiting)
+    }
+
     /// All of it.
     package var total: Double { compute + communication + waiting }
   }

@@ -23,13 +23,10 @@ package struct RunResults: Encodable {
     let skippedSteps: Int
     let epochs: [EpochEvent]
     let peakRSSBytes: [Int]
-    let proportionalBytes: [Int]
-    let timed: TimedSteps
     let baseSHA256: String
     let output: String
 
     private enum CodingKeys: String, CodingKey {
-      case proportionalBytes = "pss_bytes", timed = "timed_steps"
       case method, threads, steps, epochs, output
       case trainableParameters = "trainable_parameters", totalParameters = "total_parameters"
       case worldSize = "world_size", allReduceBytesPerStep = "all_reduce_bytes_per_step"
@@ -40,7 +37,7 @@ package struct RunResults: Encodable {
 
   init(
     _ run: TrainingConfiguration, _ state: RunState, _ evaluation: EvaluationEvent?, _ inputs: RunInputs,
-    _ model: ModelState, worldSize: Int, allReduceBytesPerStep: Int, peakResidentBytes: [Int], timed: TimedSteps, totalSteps: Int,
+    _ model: ModelState, worldSize: Int, allReduceBytesPerStep: Int, peakResidentBytes: [Int], totalSteps: Int,
     singles: [SingleAdapterResults] = []
   ) {
     self.evaluation = evaluation
@@ -50,7 +47,7 @@ package struct RunResults: Encodable {
       totalParameters: model.store.table.count, worldSize: worldSize, threads: run.threads,
       allReduceBytesPerStep: allReduceBytesPerStep, steps: state.step, stepsAsked: totalSteps,
       skippedSteps: state.skippedSteps,
-      epochs: state.epochs, peakRSSBytes: peakResidentBytes, proportionalBytes: [1000000], timed: timed, baseSHA256: inputs.baseSHA256, output: run.output
+      epochs: state.epochs, peakRSSBytes: peakResidentBytes, baseSHA256: inputs.baseSHA256, output: run.output
     )
   }
 

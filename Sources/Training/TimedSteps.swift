@@ -4,6 +4,9 @@ internal import Glibc
 
 /// What the steps of a run took, those of the warm-up left out (`--untimed-steps`): what studies read.
 package struct TimedSteps: Codable, Sendable, Equatable {
+  /// The file of the run directory.
+  package static let file = "timed.json"
+
   /// How many steps were timed.
   package var steps = 0
   /// Their reviews, over all ranks.
@@ -18,9 +21,12 @@ package struct TimedSteps: Codable, Sendable, Equatable {
   package var nodes = 1
   /// What each rank spent the time on.
   package var phases: [PhaseTimes] = []
+  /// What each rank holds at the end, what it shares with others counted in proportion.
+  package var proportionalBytes: [Int] = []
 
   private enum CodingKeys: String, CodingKey {
     case steps, reviews, tokens, seconds, nodes, bytes = "all_reduce_bytes", phases = "phase_seconds"
+    case proportionalBytes = "pss_bytes"
   }
 }
 
@@ -64,13 +70,14 @@ struct StepTimer {
     result.nodes = communicator.nodeCount
     result.bytes = communicator.statistics[.allReduceFloats].bytes - bytesBefore
     result.phases = try communicator.allGather(own.values).map(PhaseTimes.init)
+    result.proportionalBytes = try communicator.allGather([Int64(proportionalBytes())]).map { Int($0.first ?? 0) }
     return result
   }
 }
 
 /// Memory of this process in bytes, that which it shares with others counted in proportion (PSS): a node's processes add
 /// up to what the node holds. 0 where the system does not say.
-package func proportionalBytes() -> Int {
+private func proportionalBytes() -> Int {
   guard let file = fopen("/proc/self/smaps_rollup", "r") else { return 0 }
   defer { fclose(file) }
   var line = [CChar](repeating: 0, count: 256)

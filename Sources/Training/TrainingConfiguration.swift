@@ -95,8 +95,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var trace = false
   /// Whether each rank writes a log of its own.
   package var logRanks = false
-  /// Steps at the start that `timed_steps` of the results leaves out. Not stored, as the next: they are a study's.
-  package var untimedSteps = 0
+  /// For studies: steps at the start that are not timed; nil when none is to be. Not stored, as the next.
+  package var untimedSteps: Int?
   /// Whether checkpoints and the trained model are written.
   package var writesCheckpoints = true
 

@@ -17,7 +17,6 @@ package final class TrainingRun {
   private let files: RunFiles
   /// What this rank's time goes into.
   let clock = StepClock(in: .preparation)
-  private var timer: StepTimer
 
   private let pool: WorkerPool
   let inputs: RunInputs
@@ -43,6 +42,8 @@ package final class TrainingRun {
   private var stepsHere = 0
   /// The longest step so far, in seconds.
   var longestStep = 0.0
+  /// For studies.
+  private lazy var timer = StepTimer(untimed: run.untimedSteps ?? 0, clock)
   /// What was evaluated last, on every rank.
   private var evaluated: (split: String, step: Int)?
   /// Its figures, on rank 0.
@@ -62,7 +63,6 @@ package final class TrainingRun {
     try run.validate()
     self.communicator = communicator
     self.screen = screen
-    timer = StepTimer(untimed: run.untimedSteps, clock)
     communicator.watch.stallTimeout = run.stallTimeout
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
@@ -165,9 +165,10 @@ package final class TrainingRun {
     communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
       try writer.finish()
-      try checkpoint.writeModel(to: run.output + "/model.h5", model)
+      if run.writesCheckpoints { try checkpoint.writeModel(to: run.output + "/model.h5", model) }
     }
     let results = try finish(singles)
+    if run.untimedSteps != nil { try writeTimes() }
     try model.free()
     return results
   }
@@ -205,13 +206,12 @@ package final class TrainingRun {
   }
 
   private func step() throws -> StepSums {
-    let start = monotonicSeconds()
     clock.enter(.compute)
     timer.begin(communicator)
+    let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     let touched = lookedUp.stretches(of: reviews, in: training)
     let sums = try passes.run(reviews, of: training, step: state.step, touched: touched) { wantsAttention() }
-    clock.enter(.optimizer)
     guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
     model.method.addRegularizationGradient(
       to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
@@ -226,8 +226,6 @@ package final class TrainingRun {
       replica.gradients.update(repeating: 0)
       try record(.skipped(event))
     }
-    clock.enter(.inputOutput)
-    timer.end(reviews: reviews.count, tokens: sums.tokens)
     let seconds = monotonicSeconds() - start
     longestStep = max(longestStep, seconds)
     state.step += 1
@@ -235,6 +233,7 @@ package final class TrainingRun {
     state.epochReviews += reviews.count
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
+    timer.end(reviews: reviews.count, tokens: sums.tokens)
     // A step that was left out counts as seen; its loss is no number to add up.
     let loss = isFinite ? sums.loss : 0
     state.epochLoss += loss
@@ -319,9 +318,13 @@ package final class TrainingRun {
 
   // MARK: Files
 
+  private func writeTimes() throws {
+    let timed = try timer.gather(communicator)
+    try communicator.collectively(where: communicator.isFirst) { try files.write(json: timed, to: TimedSteps.file) }
+  }
+
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
-    let timed = try timer.gather(communicator)
     let sent = communicator.statistics[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
       let results = RunResults(
@@ -329,7 +332,7 @@ package final class TrainingRun {
         // What the collective layer counted; nothing was sent when there was nothing left to train.
         allReduceBytesPerStep: stepsHere > 0
           ? sent.bytes / stepsHere : 4 * model.store.table.trainableCount,
-        peakResidentBytes: peaks, timed: timed, totalSteps: totalSteps, singles: singles)
+        peakResidentBytes: peaks, totalSteps: totalSteps, singles: singles)
       try files.write(json: results, to: "results.json")
       return results
     }

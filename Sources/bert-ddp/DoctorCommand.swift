@@ -4,6 +4,7 @@ import Console
 import Doctor
 import Failures
 import FineTuning
+import FoundationEssentials
 import Training
 
 /// `bert-ddp doctor`.
@@ -59,9 +60,7 @@ struct DoctorCommand: ParsableCommand {
     let own = isLeader ? findings.filter { $0.level == .problem } : []
     let texts = try communicator.allGather(Array(try jsonText(own, pretty: false).utf8))
     return try texts.enumerated().flatMap { rank, text in
-      try decoded([Finding].self, text).map {
-        Finding(subject: $0.subject + ", node of rank \(rank)", level: $0.level, found: $0.found, cure: $0.cure)
-      }
+      try JSONDecoder().decode([Finding].self, from: Data(text)).map { $0.of("node of rank \(rank)") }
     }
   }
 

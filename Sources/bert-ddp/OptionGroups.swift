@@ -179,7 +179,7 @@ struct RunOptions: ParsableArguments {
   var logRanks = false
   // For studies.
   @Option(help: .hidden)
-  var untimedSteps = 0
+  var untimedSteps: Int?
   @Flag(help: .hidden)
   var noCheckpoints = false
 }

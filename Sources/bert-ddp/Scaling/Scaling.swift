@@ -38,7 +38,7 @@ struct Scaling: ParsableCommand {
   func run() throws {
     guard Launcher.current == nil else {
       throw Failure(
-        .usage, "scaling starts its own \(study.launcher ?? InnerJob.Launch.usual); call it without a launcher.")
+        .usage, "scaling starts its own \(study.program.rawValue); call it without a launcher.")
     }
     try MPISession.run { communicator in
       let place = study.output ?? Train.newDirectory("scaling")

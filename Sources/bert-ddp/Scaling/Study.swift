@@ -133,13 +133,13 @@ final class Study {
     defer { try? FileManager.default.removeItem(atPath: directory) }
     let what = "\(run.method) on \(run.ranks) ranks"
     try start(arguments, ranks: run.ranks, what)
-    guard let results = RunFiles(directory: directory).read(MeasuredResults.self, from: "results.json") else {
-      throw Failure(.other, "\(what) wrote no results; see \(place)/run.log.")
+    guard let timed = RunFiles(directory: directory).read(TimedSteps.self, from: TimedSteps.file) else {
+      throw Failure(.other, "\(what) wrote no times; see \(place)/run.log.")
     }
     let setting = Setting(
-      method: run.method, ranks: run.ranks, threads: plan.threads, nodes: results.timed.nodes, batch: run.batch,
+      method: run.method, ranks: run.ranks, threads: plan.threads, nodes: timed.nodes, batch: run.batch,
       cores: environment.coresPerNode)
-    return try results.run(setting, sequence: lengths.maxLength, repetition: run.repetition)
+    return try StudyRun(timed, setting, sequence: lengths.maxLength, repetition: run.repetition)
   }
 
   /// Runs a job to its end.
