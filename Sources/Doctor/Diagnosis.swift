@@ -42,7 +42,9 @@ package enum Diagnosis {
         "rank \(narrow) of this node may use \(facts.allowed[narrow].count) processors for its \(facts.threads) threads.",
         cure: cure)
     }
-    guard !placement(facts).isOversubscribed else { return .ok("binding", "ranks may use any core, as there are too few.") }
+    guard !placement(facts).isOversubscribed else {
+      return .ok("binding", "ranks may use any core, as there are too few.")
+    }
     for first in facts.allowed.indices {
       for second in facts.allowed.indices where second > first {
         let shared = Set(facts.allowed[first]).intersection(facts.allowed[second])
@@ -90,7 +92,8 @@ package enum Diagnosis {
       return .ok("BLAS threads", "one thread a call; a rank's --threads work on reviews of their own.")
     }
     return .note(
-      "BLAS threads", "OPENBLAS_NUM_THREADS or OMP_NUM_THREADS is \(threads), which bert-ddp sets aside: --threads counts.",
+      "BLAS threads",
+      "OPENBLAS_NUM_THREADS or OMP_NUM_THREADS is \(threads), which bert-ddp sets aside: --threads counts.",
       cure: "unset OPENBLAS_NUM_THREADS OMP_NUM_THREADS")
   }
 
@@ -116,9 +119,12 @@ package enum Diagnosis {
     let excludes = list.hasPrefix("^")
     let hasShared = excludes != names.contains { $0.hasSuffix("vader") || $0.hasSuffix("sm") }
     return hasShared
-      ? .note("transports", "OMPI_MCA_btl is \(list); without it Open MPI chooses the fastest itself.", cure: "unset OMPI_MCA_btl")
+      ? .note(
+        "transports", "OMPI_MCA_btl is \(list); without it Open MPI chooses the fastest itself.",
+        cure: "unset OMPI_MCA_btl")
       : .problem(
-        "transports", "OMPI_MCA_btl is \(list), so the ranks of a node do not use shared memory.", cure: "unset OMPI_MCA_btl")
+        "transports", "OMPI_MCA_btl is \(list), so the ranks of a node do not use shared memory.",
+        cure: "unset OMPI_MCA_btl")
   }
 
   // MARK: Memory and files

@@ -86,7 +86,8 @@ extension MemoryPlan {
     let arena =
       setting.arenaBytes
       ?? setting.method.model(setting.configuration, table).leastArenaBytes(tokens: setting.tokensPerPass) * 3 / 2
-    let tokens = setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
+    let tokens =
+      setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
     parts = [
       Part(name: "frozen parameters", bytes: 4 * table.frozenCount, owner: setting.ranksPerNode > 1 ? .node : .rank),
@@ -94,8 +95,10 @@ extension MemoryPlan {
       Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),
       Part(name: "the optimiser's moments", bytes: 8 * reached, owner: .rank),
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
-      Part(name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
-      Part(name: "reviews", bytes: setting.reviews.textBytes + 5 * tokens + 40 * setting.reviews.reviewCount, owner: .rank),
+      Part(
+        name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
+      Part(
+        name: "reviews", bytes: setting.reviews.textBytes + 5 * tokens + 40 * setting.reviews.reviewCount, owner: .rank),
       Part(name: "program, libraries, BLAS and MPI", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
       Part(name: "the copy that a checkpoint is written from", bytes: 12 * trained, owner: .first),
     ]

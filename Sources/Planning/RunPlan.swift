@@ -85,7 +85,8 @@ package struct RunPlan: Sendable {
     let reviews = request.reviews
     let workers = request.ranks * run.threads
     let loads = TokenLoads(reviews.tokens, cost: reviews.cost)
-    let load = loads.load(batch: run.globalBatchSize, workers: workers, steps: 0..<max(1, min(64, 4096 / run.globalBatchSize)))
+    let load = loads.load(
+      batch: run.globalBatchSize, workers: workers, steps: 0..<max(1, min(64, 4096 / run.globalBatchSize)))
     let setting = { (arena: Int?) in
       MemoryPlan.Setting(
         method, request.configuration, ranks: request.ranks, ranksPerNode: request.ranksPerNode, threads: run.threads,
@@ -96,7 +97,8 @@ package struct RunPlan: Sendable {
     let estimate = try MemoryPlan(setting(nil))
     try RunPlan.refuse(estimate, request, trainableCount)
     let operations = try OperationCount(method, request.configuration)
-    let mean = Double(reviews.tokens.reduce(0) { $0 + Int(operations.operations(tokens: $1)) }) / Double(reviews.tokens.count)
+    let mean =
+      Double(reviews.tokens.reduce(0) { $0 + Int(operations.operations(tokens: $1)) }) / Double(reviews.tokens.count)
     operationsPerStep = mean * Double(run.reviewsPerStep)
     bytesPerStep = RunPlan.bytes(table, reviews, perStep: run.reviewsPerStep)
     guard request.measures else {
@@ -123,7 +125,8 @@ package struct RunPlan: Sendable {
       .other,
       "\(request.ranksPerNode) ranks × \(request.run.threads) threads need \(gigabytes(memory.nodeBytes)) a node (\(gigabytes(each)) a rank, \(gigabytes(memory.sharedBytes)) shared), and a node has \(gigabytes(request.memoryBytes)); "
         + (fitting > 0
-          ? "use at most \(fitting) ranks a node." : "choose a smaller model, fewer --threads, or a method that trains less."))
+          ? "use at most \(fitting) ranks a node."
+          : "choose a smaller model, fewer --threads, or a method that trains less."))
   }
 
   /// All trained numbers but the rows of embeddings that a step does not have.

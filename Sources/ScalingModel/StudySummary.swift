@@ -66,6 +66,7 @@ package struct StudySummary: Sendable {
 
   /// The points that the model is fitted to, each setting once.
   /// - Parameter load: What a worker has to do in a step of a setting.
+  /// - Returns: A point for each setting.
   package func points(_ load: (Setting, _ steps: Int) -> TokenLoads.Load) -> [MeasuredPoint] {
     var seen: Set<Setting> = []
     return rows.filter { seen.insert($0.setting).inserted }.map { row in

@@ -31,6 +31,7 @@ package struct TokenLoads: Sendable {
   ///   - batch: Reviews of a step.
   ///   - workers: Threads of all ranks.
   ///   - steps: Which steps; beyond the last review they begin again.
+  /// - Returns: The mean over the steps.
   package func load(batch: Int, workers: Int, steps: Range<Int>) -> Load {
     var share = ShareOut(cost: cost)
     var total = Load(busiest: 0, mean: 0)

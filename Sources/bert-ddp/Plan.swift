@@ -50,12 +50,13 @@ struct Plan: ParsableCommand {
     try require((1...65_536).contains(ranks ?? 1), "ranks", ranks ?? 0, "a whole number from 1 to 65536")
     try require((1...65_536).contains(nodes), "nodes", nodes, "a whole number from 1 to 65536")
     try require((ranks ?? nodes) >= nodes, "nodes", nodes, "no more than there are ranks")
-    try require((1...4096).contains(coresPerNode ?? 1), "cores-per-node", coresPerNode ?? 0, "a whole number from 1 to 4096")
+    try require(
+      (1...4096).contains(coresPerNode ?? 1), "cores-per-node", coresPerNode ?? 0, "a whole number from 1 to 4096")
     try require((memoryPerNode ?? 1) > 0, "memory-per-node", memoryPerNode ?? 0, "GiB, above 0")
     try require(Network(network) != nil, "network", network, "a name such as 10GbE, or two numbers such as 3e-5,9e-10")
     try require((1...1_000_000_000).contains(reviews ?? 1), "reviews", reviews ?? 0, "a whole number from 1")
     try require(meanTokens >= 3 && meanTokens < 100_000, "mean-tokens", meanTokens, "3 or more")
-    _ = try Train.parse(training)
+    _ = try Train.asked(training) { _ in }
   }
 
   func run() throws {
@@ -73,7 +74,7 @@ struct Plan: ParsableCommand {
   }
 
   private func request() throws -> RunPlan.Request {
-    var run = try Train.parse(training).resolved()
+    var run = try Train.asked(training) { _ in }.resolved()
     var shape = try run.base.map { try Base(opening: $0).configuration }
     let lengths: ReviewLengths
     if run.trainFile == nil, let shape = shape ?? (reviews == nil ? nil : Methods.multilingual) {
@@ -111,7 +112,8 @@ struct PlanReport {
 
   private var request: RunPlan.Request { plan.request }
   private var placement: Placement {
-    Placement(ranks: (request.ranks + request.nodes - 1) / request.nodes, threads: request.run.threads, cores: request.cores)
+    Placement(
+      ranks: (request.ranks + request.nodes - 1) / request.nodes, threads: request.run.threads, cores: request.cores)
   }
 
   func show(on screen: Screen) {
@@ -156,7 +158,8 @@ struct PlanReport {
     table.add("operations in products", "\(Format.fixed(plan.operationsPerStep / 1e9, digits: 1)) GFLOP")
     guard let time = plan.time else { return table }
     func milliseconds(_ seconds: Double) -> String { Format.fixed(seconds * 1e3, digits: 1) + " ms" }
-    table.add("computing", "\(milliseconds(time.step.compute)), of which the optimiser \(milliseconds(time.optimizerSeconds))")
+    table.add(
+      "computing", "\(milliseconds(time.step.compute)), of which the optimiser \(milliseconds(time.optimizerSeconds))")
     if request.ranks > 1 {
       let link = RunPlan.withinNode
       table.add(
@@ -166,7 +169,8 @@ struct PlanReport {
     }
     table.add("a step", milliseconds(time.step.total))
     table.add("an epoch", "\(Format.duration(time.epochSeconds)), \(Format.count(time.stepsPerEpoch)) steps")
-    table.add("all", "\(Format.duration(time.seconds)), \(Format.count(time.steps)) steps, without evaluation and checkpoints")
+    table.add(
+      "all", "\(Format.duration(time.seconds)), \(Format.count(time.steps)) steps, without evaluation and checkpoints")
     return table
   }
 

@@ -42,7 +42,8 @@ struct PrintedConfiguration {
   }
 
   private static func quoted(_ text: String) -> String {
-    let isPlain = !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-+._/,".contains($0)) }
+    let isPlain =
+      !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-+._/,".contains($0)) }
     if isPlain, text.first.map({ $0.isLetter || $0.isNumber }) == true { return text }
     let escaped = text.unicodeScalars.map { scalar -> String in
       switch scalar {

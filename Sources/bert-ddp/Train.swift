@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import Console
+import Failures
 import FineTuning
 import FoundationEssentials
 import Glibc
@@ -36,6 +37,20 @@ struct Train: ParsableCommand {
       configuration.output = String(decoding: output, as: UTF8.self)
       let results = try TrainingStages.train(configuration, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }
+    }
+  }
+
+  /// The options of train that another command was given, judged by train's own rules; for its `validate`.
+  /// - Throws: `ValidationError`.
+  static func asked(_ arguments: [String], _ check: (TrainingConfiguration) throws -> Void) throws -> Train {
+    do {
+      let train = try Train.parse(arguments)
+      try check(train.resolved())
+      return train
+    } catch let failure as Failure {
+      throw ValidationError(failure.message)
+    } catch {
+      throw ValidationError(message(for: error))
     }
   }
 

@@ -110,11 +110,13 @@ struct StepModelTests {
 
 @Suite("All-reduces")
 struct AllReduceTests {
-  @Test("Open MPI 4.1's choice", arguments: [
-    (4, 2, AllReduceAlgorithm.ring), (1024, 2, .recursiveDoubling), (100_000, 2, .segmentedRing),
-    (2 << 20, 2, .rabenseifner), (4096, 4, .recursiveDoubling), (2 << 20, 4, .rabenseifner),
-    (100_000, 100, .recursiveDoubling), (1000, 300, .reduceAndBroadcast), (2 << 20, 1024, .rabenseifner),
-  ])
+  @Test(
+    "Open MPI 4.1's choice",
+    arguments: [
+      (4, 2, AllReduceAlgorithm.ring), (1024, 2, .recursiveDoubling), (100_000, 2, .segmentedRing),
+      (2 << 20, 2, .rabenseifner), (4096, 4, .recursiveDoubling), (2 << 20, 4, .rabenseifner),
+      (100_000, 100, .recursiveDoubling), (1000, 300, .reduceAndBroadcast), (2 << 20, 1024, .rabenseifner),
+    ])
   func chooses(_ bytes: Int, _ ranks: Int, _ expected: AllReduceAlgorithm) {
     #expect(AllReduceAlgorithm.tuned(bytes: bytes, ranks: ranks) == expected)
   }

@@ -57,7 +57,8 @@ struct StudyTests {
     for line in lines { #expect(line.split(separator: ",", omittingEmptySubsequences: false).count == width) }
     // One rank stands in both kinds, two ranks with 32 reviews in the strong one.
     #expect(lines.count == 1 + 2 + 2)
-    let cells = try #require(lines.first { $0.hasPrefix("full,2,") }).split(separator: ",", omittingEmptySubsequences: false)
+    let cells = try #require(lines.first { $0.hasPrefix("full,2,") }).split(
+      separator: ",", omittingEmptySubsequences: false)
     #expect(cells[..<8].joined(separator: ",") == "full,2,1,1,32,128,1,320")
     #expect(cells[14] == "1.6" && cells[15] == "0.8" && cells[16] == "200.0" && cells[17] == "10000")
   }

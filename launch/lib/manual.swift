@@ -63,7 +63,8 @@ func page(_ name: String, _ command: Help.Command, rest: [String]) -> String {
   var lines = [
     ".TH \"\(name.uppercased().replacingOccurrences(of: " ", with: "-"))\" 1", ".SH NAME",
     "\(escaped(name.replacingOccurrences(of: " ", with: "-"))) \\- \(escaped(command.abstract ?? ""))", ".SH SYNOPSIS",
-    "\\fB\(escaped(name))\\fR" + (command.subcommands?.isEmpty == false ? " \\fIcommand\\fR" : "") + " [\\fIoption\\fR ...]",
+    "\\fB\(escaped(name))\\fR" + (command.subcommands?.isEmpty == false ? " \\fIcommand\\fR" : "")
+      + " [\\fIoption\\fR ...]",
   ]
   if let discussion = command.discussion, !discussion.isEmpty {
     lines += [".SH DESCRIPTION", ".nf", escaped(discussion), ".fi"]
@@ -85,7 +86,10 @@ let statuses = [
 
 var rest = [".SH COMMANDS"]
 for command in commands {
-  rest += [".TP", "\\fB\(escaped(command.commandName))\\fR", escaped(command.abstract ?? "") + " See \\fB\(escaped("\(program)-\(command.commandName)"))\\fR(1)."]
+  rest += [
+    ".TP", "\\fB\(escaped(command.commandName))\\fR",
+    escaped(command.abstract ?? "") + " See \\fB\(escaped("\(program)-\(command.commandName)"))\\fR(1).",
+  ]
 }
 rest += [".SH EXIT STATUS"] + statuses.flatMap { [".TP", $0.0, escaped($0.1)] }
 rest += [".SH ENVIRONMENT", ".TP", "\\fBNO_COLOR\\fR", "No colours on a terminal."]

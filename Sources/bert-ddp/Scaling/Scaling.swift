@@ -61,9 +61,7 @@ struct Scaling: ParsableCommand {
     where training.contains(where: { $0 == own || $0.hasPrefix(own + "=") }) {
       throw ValidationError("\(own) is the study's own; it takes --methods, --output and --max-steps")
     }
-    let train = try Train.parse(training)
-    try train.resolved().validate()
-    return train
+    return try Train.asked(training) { try $0.validate() }
   }
 }
 
@@ -113,20 +111,26 @@ struct StudyOptions: ParsableArguments {
   /// What starts the ranks.
   var program: InnerJob.Launch.Program { launcherProgram ?? InnerJob.Launch.usual }
   private var growths: [Forecast.Growth] {
-    let parts = kinds.split(separator: ",", omittingEmptySubsequences: false).map { Forecast.Growth(rawValue: String($0)) }
+    let parts = kinds.split(separator: ",", omittingEmptySubsequences: false).map {
+      Forecast.Growth(rawValue: String($0))
+    }
     return parts.contains(nil) ? [] : parts.compactMap { $0 }
   }
   /// The runs that these options ask for.
   var plan: StudyPlan {
     StudyPlan(
-      methods: methods.split(separator: ",").map(String.init), ranks: ranks.split(separator: ",").compactMap { Int($0) },
+      methods: methods.split(separator: ",").map(String.init),
+      ranks: ranks.split(separator: ",").compactMap { Int($0) },
       threads: threads, batch: globalBatchSize, growths: growths, repetitions: repetitions)
   }
 }
 
 /// What is predicted.
 struct ForecastOptions: ParsableArguments {
-  @Option(help: "Network to predict for: \(Network.known.map(\.name).joined(separator: ", ")), or ALPHA,BETA in seconds a message and a byte; may be given several times.")
+  @Option(
+    help:
+      "Network to predict for: \(Network.known.map(\.name).joined(separator: ", ")), or ALPHA,BETA in seconds a message and a byte; may be given several times."
+  )
   var network: [String] = ["10GbE", "100Gb-IB"]
   @Option(help: "Predict up to so many ranks.")
   var predictRanks = 1024
@@ -136,7 +140,8 @@ struct ForecastOptions: ParsableArguments {
   func validate() throws {
     for text in network where Network(text) == nil {
       throw ValidationError(
-        "--network is \(text), expected \(Network.known.map(\.name).joined(separator: ", ")), or two numbers such as 3e-5,9e-10")
+        "--network is \(text), expected \(Network.known.map(\.name).joined(separator: ", ")), or two numbers such as 3e-5,9e-10"
+      )
     }
     guard (1...65_536).contains(predictRanks) else {
       throw ValidationError("--predict-ranks is \(predictRanks), expected a whole number from 1 to 65536")
@@ -165,7 +170,8 @@ struct StudyMethod {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
     guard let name = parts.first, FineTuningMethods.names.contains(name) else {
       throw ValidationError(
-        "--methods has \"\(text)\", expected some of \(FineTuningMethods.names.joined(separator: ", ")), such as full,lora:16")
+        "--methods has \"\(text)\", expected some of \(FineTuningMethods.names.joined(separator: ", ")), such as full,lora:16"
+      )
     }
     self.text = text
     isFusion = name == "fusion"

@@ -154,7 +154,8 @@ final class Study {
         job.end()
         throw Failure(
           .stopped,
-          "stopped after \(runs.count) of \(plan.runs.count) runs; the same command goes on from there (--output \(place)).")
+          "stopped after \(runs.count) of \(plan.runs.count) runs; the same command goes on from there (--output \(place))."
+        )
       }
     }
     guard let status, status != 0 else { return }
@@ -173,7 +174,8 @@ final class Study {
       screen.line("an adapter for the fusion: \(name)")
       let arguments =
         ["train"] + setup.training + [
-          "--method", "adapter", "--quiet", "--output", "\(place)/adapters/\(name)", "--max-steps", "1", "--resume", "auto",
+          "--method", "adapter", "--quiet", "--output", "\(place)/adapters/\(name)", "--max-steps", "1", "--resume",
+          "auto",
         ]
       try start(arguments, ranks: 1, "the adapter \(name)")
     }

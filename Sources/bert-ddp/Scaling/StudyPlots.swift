@@ -62,10 +62,11 @@ struct StudyPlots {
     }
     var plot = Plot(
       "Reviews a second, \(growth.rawValue) scaling", x: across(), y: Axis("reviews/s", scale: .log(base: 2)),
-      ideal + measured(growth) { row in
-        Point(
-          Double(row.setting.ranks), row.median(\.samplesPerSecond), label: row.setting.isOversubscribed ? "*" : nil)
-      })
+      ideal
+        + measured(growth) { row in
+          Point(
+            Double(row.setting.ranks), row.median(\.samplesPerSecond), label: row.setting.isOversubscribed ? "*" : nil)
+        })
     plot.description = "Reviews a second over ranks, measured, beside the ideal; points marked * share cores."
     return plot.svg()
   }

@@ -110,7 +110,8 @@ struct StudyReport {
         "α \(microseconds(link.latency)) a message, β \(Format.fixed(1e-9 / max(link.secondsPerByte, 1e-15), digits: 2)) GB/s; \(algorithms)"
       )
     }
-    table.add("imbalance", "from the lengths of reviews, and \(Format.percent(model.jitter, digits: 1)) of jitter a rank")
+    table.add(
+      "imbalance", "from the lengths of reviews, and \(Format.percent(model.jitter, digits: 1)) of jitter a rank")
     return table
   }
 
