@@ -72,14 +72,15 @@ let package = Package(
       ]),
     module("Doctor", ["Collectives", "Kernels"]),
     module(
-      "Planning",
-      [
-        "Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures",
-      ]),
+      "Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
+    module(
+      "Comparison",
+      ["Training", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
     program(
       "bert-ddp",
       [
-        "Doctor", "Planning", "Plots", "ScalingModel", "Kernels", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Comparison", "Doctor", "Planning", "Plots", "ScalingModel", "Training", "FineTuning", "BERT", "Kernels",
+        "Tokenization", "Datasets", "Metrics", "Interchange",
         "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
         argumentParser, "Yams",
       ]),

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Collectives
+import Comparison
 import Console
 import Failures
-import FineTuning
 import FoundationEssentials
 import Glibc
 import ScalingModel
@@ -67,7 +67,7 @@ struct Scaling: ParsableCommand {
 
 /// What is measured.
 struct StudyOptions: ParsableArguments {
-  @Option(help: "Fine-tuning methods, with what tells them apart: full,fusion,lora:16,adapter:8.")
+  @Option(help: "Fine-tuning methods, as for compare: full,fusion,lora:16,adapter:houlsby.")
   var methods = "full,lora:16"
   @Option(help: "Numbers of ranks.")
   var ranks = "1,2,4"
@@ -96,7 +96,11 @@ struct StudyOptions: ParsableArguments {
     }
     let counts = ranks.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
     try require(counts.allSatisfy { (1...4096).contains($0 ?? 0) }, "ranks", ranks, "numbers such as 1,2,4")
-    for text in methods.split(separator: ",", omittingEmptySubsequences: false) { _ = try StudyMethod(String(text)) }
+    do {
+      for method in try specifications { try method.check() }
+    } catch let failure as Failure {
+      throw ValidationError(failure.message)
+    }
     try require(!growths.isEmpty, "kinds", kinds, "strong, weak or strong,weak")
     try require((1...1024).contains(threads), "threads", threads, "a whole number from 1 to 1024")
     for (name, value) in [
@@ -116,6 +120,8 @@ struct StudyOptions: ParsableArguments {
     }
     return parts.contains(nil) ? [] : parts.compactMap { $0 }
   }
+  /// What is compared.
+  var specifications: [MethodSpecification] { get throws { try MethodSpecification.list(methods) } }
   /// The runs that these options ask for.
   var plan: StudyPlan {
     StudyPlan(
@@ -152,36 +158,23 @@ struct ForecastOptions: ParsableArguments {
   }
 }
 
-/// A method as a study names it: `lora:16`.
-struct StudyMethod {
-  /// As it was named.
-  let text: String
-  /// The options of train that it stands for.
-  let arguments: [String]
-  /// Whether it needs adapters that were trained before.
-  let isFusion: Bool
+extension MethodSpecification {
+  /// What `train` has to be told.
+  var trainArguments: [String] {
+    ["--method", method] + arguments + (learningRate.map { ["--learning-rate", "\($0)"] } ?? [])
+  }
 
-  /// What the number behind the colon means, by method.
-  private static let numbers = [
-    "lora": "--lora-rank", "adapter": "--adapter-reduction-factor", "prefix-tuning": "--prefix-length",
-  ]
-
-  init(_ text: String) throws {
-    let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
-    guard let name = parts.first, FineTuningMethods.names.contains(name) else {
-      throw ValidationError(
-        "--methods has \"\(text)\", expected some of \(FineTuningMethods.names.joined(separator: ", ")), such as full,lora:16"
-      )
+  /// Refuses what `train` would refuse.
+  /// - Throws: `Failure` of kind `usage`.
+  fileprivate func check() throws {
+    do {
+      var run = try Train.parse(trainArguments).resolved()
+      if method == "fusion" { run.fuse = ["a=new", "b=new"] }
+      try run.validate()
+    } catch let failure as Failure {
+      throw Failure(.usage, "--methods has \(label): \(failure.message)")
+    } catch {
+      throw Failure(.usage, "--methods has \(label): \(Train.message(for: error).prefix { $0 != "\n" })")
     }
-    self.text = text
-    isFusion = name == "fusion"
-    guard parts.count > 1 else {
-      arguments = ["--method", name]
-      return
-    }
-    guard let option = StudyMethod.numbers[name], parts.count == 2, let number = Double(parts[1]), number > 0 else {
-      throw ValidationError("--methods has \"\(text)\"; a number goes with lora, adapter and prefix-tuning: lora:16")
-    }
-    arguments = ["--method", name, option, parts[1]]
   }
 }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Collectives
+import Comparison
 import Console
 import Failures
 import FoundationEssentials
@@ -121,11 +122,11 @@ final class Study {
   }
 
   private func measure(_ run: StudyPlan.Run) throws -> StudyRun {
-    let method = try StudyMethod(run.method)
-    let fuse = method.isFusion && configuration.fuse.isEmpty ? ["--fuse", preparedAdapters.joined(separator: ",")] : []
+    let method = try MethodSpecification(run.method)
+    let fuse = method.method == "fusion" && configuration.fuse.isEmpty ? ["--fuse", preparedAdapters.joined(separator: ",")] : []
     let directory = place + "/run-\(getpid())"
     let arguments =
-      ["train"] + setup.training + method.arguments + fuse + [
+      ["train"] + setup.training + method.trainArguments + fuse + [
         "--quiet", "--output", directory, "--threads", "\(plan.threads)", "--global-batch-size", "\(run.batch)",
         "--max-steps", "\(options.warmupSteps + options.maxSteps)", "--untimed-steps", "\(options.warmupSteps)",
         "--log-every", "1000000", "--no-checkpoints",
