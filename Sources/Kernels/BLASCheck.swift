@@ -35,6 +35,7 @@ package struct SpeedFinding: Sendable, Equatable {
   ///   - kernels: OpenBLAS's name for its kernels.
   ///   - hasWideVectors: Whether the processor has AVX-512.
   ///   - coreType: What `OPENBLAS_CORETYPE` says, if anything.
+  /// - Returns: What there is to say; nil when there is nothing.
   package static func ofBLAS(kernels: String, hasWideVectors: Bool, coreType: String?) -> SpeedFinding? {
     let wide = ["SkylakeX", "Cooperlake", "Sapphirerapids", "Zen4", "Zen5"]
     guard hasWideVectors, !wide.contains(where: { $0.lowercased() == kernels.lowercased() }) else { return nil }
