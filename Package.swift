@@ -60,6 +60,7 @@ let package = Package(
     module("Collectives", ["CMPI", "Failures"]),
     module("Console"),
     module("Plots"),
+    module("TensorBoard", ["Failures"]),
     module("Demo", ["Randomness"]),
 
     // MARK: The step, the run, the program
@@ -67,7 +68,8 @@ let package = Package(
       "Training",
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
-        "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
+        "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "TensorBoard", "Demo",
+        "Failures",
       ]),
     module(
       "Comparison",
@@ -124,6 +126,7 @@ let package = Package(
     tests("Checkpoints", ["HDF5", "Failures"]),
     tests("Console"),
     tests("Plots"),
+    tests("TensorBoard"),
     tests("Demo", ["Randomness"]),
     tests(
       "Training",
