@@ -62,6 +62,7 @@ let package = Package(
     module("Plots"),
     module("TensorBoard", ["Failures"]),
     module("Demo", ["Randomness"]),
+    module("ScalingModel", ["Datasets"]),
 
     // MARK: The step, the run, the program
     module(
@@ -71,13 +72,17 @@ let package = Package(
         "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "TensorBoard", "Demo",
         "Failures",
       ]),
+    module("Doctor", ["Collectives", "Kernels"]),
+    module(
+      "Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
     module(
       "Comparison",
       ["Training", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
     program(
       "bert-ddp",
       [
-        "Comparison", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Comparison", "Doctor", "Planning", "Plots", "ScalingModel", "Training", "FineTuning", "BERT", "Kernels",
+        "Tokenization", "Datasets", "Metrics", "Interchange",
         "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
         argumentParser, "Yams",
       ]),
@@ -128,6 +133,9 @@ let package = Package(
     tests("Plots"),
     tests("TensorBoard"),
     tests("Demo", ["Randomness"]),
+    tests("ScalingModel", ["Datasets"]),
+    tests("Doctor"),
+    tests("Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
     tests(
       "Training",
       [

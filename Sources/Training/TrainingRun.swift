@@ -16,6 +16,8 @@ package final class TrainingRun {
   let communicator: Communicator
   let screen: Screen
   private let files: RunFiles
+  /// What this rank's time goes into.
+  let clock = StepClock(in: .preparation)
 
   private let pool: WorkerPool
   let inputs: RunInputs
@@ -43,6 +45,8 @@ package final class TrainingRun {
   private var stepsHere = 0
   /// The longest step so far, in seconds.
   var longestStep = 0.0
+  /// For studies.
+  private lazy var timer = StepTimer(untimed: run.untimedSteps ?? 0, clock)
   /// What was evaluated last, on every rank.
   var evaluated: (split: String, step: Int)?
   /// The step that the run returned to for its result, if that is not the last one.
@@ -175,9 +179,10 @@ package final class TrainingRun {
     communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
       try writer.finish()
-      try checkpoint.writeModel(to: run.output + "/model.h5", model)
+      if run.writesCheckpoints { try checkpoint.writeModel(to: run.output + "/model.h5", model) }
     }
     let results = try finish(singles)
+    if run.untimedSteps != nil { try writeTimes() }
     try model.free()
     return results
   }
@@ -217,6 +222,8 @@ package final class TrainingRun {
   }
 
   private func step() throws -> StepSums {
+    clock.enter(.compute)
+    timer.begin(communicator)
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     let touched = lookedUp.stretches(of: reviews, in: training)
@@ -242,6 +249,7 @@ package final class TrainingRun {
     state.epochReviews += reviews.count
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
+    timer.end(reviews: reviews.count, tokens: sums.tokens)
     // A step that was left out counts as seen; its loss is no number to add up.
     let loss = isFinite ? sums.loss : 0
     state.epochLoss += loss
@@ -331,6 +339,11 @@ package final class TrainingRun {
   }
 
   // MARK: Files
+
+  private func writeTimes() throws {
+    let timed = try timer.gather(communicator)
+    try communicator.collectively(where: communicator.isFirst) { try files.write(json: timed, to: TimedSteps.file) }
+  }
 
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }

@@ -22,6 +22,7 @@ extension TrainingConfiguration {
     (threads, logEvery) = (place.threads, place.logEvery)
     (deterministic, skipNonfinite) = (place.deterministic, place.skipNonfinite)
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)
+    (trace, logRanks) = (place.trace, place.logRanks)
     maxLength = data.maxLength ?? maxLength
     asksForMaxLength = data.maxLength != nil
     epochs = optimizer.epochs ?? epochs
