@@ -67,7 +67,7 @@ struct Bench: ParsableCommand {
     let peak = SgemmPeak.measure(threads: threads, communicator)
     screen.line(
       "sgemm peak, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak, digits: 1)) GFLOP/s")
-    screen.line(blasDescription())
+    screen.line("\(blasDescription()), \(ownKernelsDescription)")
     if let slow = SpeedFinding.ofBLAS() { screen.warning("\(slow.finding) \(slow.cure)") }
     if products { screen.result(ProductTimes.table(size), heading: "Products, one thread") }
     var table = Table([
