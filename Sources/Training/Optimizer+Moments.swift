@@ -1,6 +1,6 @@
-package import Collectives
+internal import Collectives
 internal import Glibc
-package import Tensors
+internal import Tensors
 
 /// Moments that ranks share out: from all ranks into a checkpoint, which knows nothing of ranks, and back.
 extension Optimizer {

@@ -81,7 +81,8 @@ package final class Replica {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
     // Workers only read it, each its own part.
     let share = share
-    nonisolated(unsafe) let (workers, sums, completed) = (workers, sums, completed)
+    let sums = sums
+    nonisolated(unsafe) let (workers, completed) = (workers, completed)
     let progress = progress
     sums.begin()
     pool.run { worker in

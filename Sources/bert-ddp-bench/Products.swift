@@ -71,7 +71,7 @@ struct Products {
     }
     let pool = WorkerPool(count: threads)
     defer { pool.close() }
-    nonisolated(unsafe) let factors = (0..<threads).map { _ in
+    let factors = (0..<threads).map { _ in
       (
         shape.a == .plain ? matrix(shape.m, shape.k, 0.5) : matrix(shape.k, shape.m, 0.5),
         shape.b == .plain ? matrix(shape.k, shape.n, 0.25) : matrix(shape.n, shape.k, 0.25),
