@@ -47,6 +47,10 @@ package final class TrainingRun {
   private var evaluated: (split: String, step: Int)?
   /// Its figures, on rank 0.
   private var lastEvaluation: EvaluationEvent?
+  /// What the last evaluation on test reviews found, on rank 0.
+  private var lastTest: Evaluation?
+  /// What was sent before this run, by others of the same program.
+  private let sentBefore: CollectiveStatistics
 
   /// How many optimiser steps the run has in all.
   package let totalSteps: Int
@@ -62,6 +66,7 @@ package final class TrainingRun {
     try run.validate()
     self.communicator = communicator
     self.screen = screen
+    sentBefore = communicator.statistics
     communicator.watch.stallTimeout = run.stallTimeout
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
@@ -316,6 +321,7 @@ package final class TrainingRun {
       summary: evaluation.summary)
     try record(.evaluation(event))
     lastEvaluation = event
+    if split == "test" { lastTest = evaluation }
     return evaluation
   }
 
@@ -325,8 +331,12 @@ package final class TrainingRun {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
     let held = try memory.gather(communicator)
     let phases = try communicator.allGather(clock.times.values).map(PhaseTimes.init)
-    let sent = communicator.statistics[.allReduceFloats]
+    let sent = (communicator.statistics - sentBefore)[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
+      if let test, let lastTest {
+        let predictions = ReviewPredictions(lastTest, of: test, isInTraining: isInTraining)
+        try files.write(text: predictions.text, to: ReviewPredictions.fileName)
+      }
       let results = RunResults(
         run, state, lastEvaluation, inputs, model, worldSize: communicator.size,
         // What the collective layer counted; nothing was sent when there was nothing left to train.

@@ -26,8 +26,6 @@ struct DataOptions: ParsableArguments {
   var labelColumn = "label"
   @Option(help: "How many classes there are.")
   var numLabels = 2
-  @Option(help: "Train on the first N of a seeded shuffle.")
-  var trainLimit: Int?
   @Option(help: "Longest review, in tokens (default: 128, or the base's positions if fewer).")
   var maxLength: Int?
 }
@@ -36,8 +34,6 @@ struct DataOptions: ParsableArguments {
 struct OptimizerOptions: ParsableArguments {
   @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs)).")
   var epochs: Int?
-  @Option(help: "Learning rate at its highest (default: the method's own).")
-  var learningRate: Double?
   @Option(help: "AdamW's epsilon.")
   var adamEpsilon = 1e-8
   @Option(help: "AdamW's decay of the first moment.")
@@ -58,10 +54,20 @@ struct OptimizerOptions: ParsableArguments {
   var accumulationSteps = 1
   @Option(help: "End after so many steps.")
   var maxSteps: Int?
-  @Option(help: "What every random number depends on.")
-  var seed: UInt32 = 1
   @Option(help: "Override the base's dropout probabilities.")
   var dropout: Float?
+}
+
+/// What a single run has one of and a comparison several.
+struct SingleRunOptions: ParsableArguments {
+  @Option(help: "Train on the first N of a seeded shuffle.")
+  var trainLimit: Int?
+  @Option(help: "Learning rate at its highest (default: the method's own).")
+  var learningRate: Double?
+  @Option(help: "What every random number depends on.")
+  var seed: UInt32 = 1
+  @Option(help: "Go on from a checkpoint: auto, never, or its path.")
+  var resume = "never"
 }
 
 /// The fine-tuning method.
@@ -150,8 +156,6 @@ struct LayerList: ExpressibleByArgument {
 struct RunOptions: ParsableArguments {
   @Option(help: "Run directory (default: a new one under runs/).")
   var output: String?
-  @Option(help: "Go on from a checkpoint: auto, never, or its path.")
-  var resume = "never"
   @Option(help: "Steps between checkpoints (default: after each epoch).")
   var checkpointEvery: Int?
   @Option(help: "How many checkpoints stay.")

@@ -21,11 +21,12 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Method") var choice: MethodChoice
   @OptionGroup(title: "Method") var method: MethodOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Run") var single: SingleRunOptions
   @OptionGroup(title: "Run") var place: RunOptions
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configuration = try resolved()
+    let configuration = resolved()
     try configuration.validate()
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
@@ -37,38 +38,12 @@ struct Train: ParsableCommand {
     }
   }
 
-  private func resolved() throws -> TrainingConfiguration {
-    var c = TrainingConfiguration()
-    (c.base, c.trainFile, c.validationFile, c.testFile) = (
-      data.base, data.trainFile, data.validationFile, data.testFile
-    )
-    (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
-    (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
-    (c.method, c.methodOptions) = (choice.method, method.fineTuning)
-    (c.languageAdapter, c.trainsAdapters) = (method.languageAdapter, method.trainAdapters)
-    c.fuse = method.fuse?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
-    (c.learningRate, c.adamEpsilon) = (optimizer.learningRate, optimizer.adamEpsilon)
-    (c.adamBeta1, c.adamBeta2, c.weightDecay) = (
-      optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay
-    )
-    (c.maxGradNorm, c.lrSchedule, c.warmupRatio) = (
-      optimizer.maxGradNorm, optimizer.lrSchedule, optimizer.warmupRatio
-    )
-    (c.globalBatchSize, c.accumulationSteps, c.maxSteps) = (
-      optimizer.globalBatchSize, optimizer.accumulationSteps, optimizer.maxSteps
-    )
-    (c.seed, c.dropout) = (optimizer.seed, optimizer.dropout)
-    (c.resume, c.checkpointEvery, c.keepCheckpoints) = (
-      place.resume, place.checkpointEvery, place.keepCheckpoints
-    )
-    (c.threads, c.logEvery) = (place.threads, place.logEvery)
-    (c.deterministic, c.skipNonfinite) = (place.deterministic, place.skipNonfinite)
-    c.shardOptimizer = place.shardOptimizer
-    (c.stallTimeout, c.maxMinutes) = (place.stallTimeout, place.maxMinutes)
-    if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
-    c.maxLength = data.maxLength ?? c.maxLength
-    c.asksForMaxLength = data.maxLength != nil
-    c.epochs = optimizer.epochs ?? c.epochs
+  private func resolved() -> TrainingConfiguration {
+    var c = TrainingConfiguration(data, optimizer, place)
+    (c.method, c.learningRate) = (choice.method, single.learningRate)
+    (c.trainLimit, c.seed, c.resume) = (single.trainLimit, single.seed, single.resume)
+    c.take(method)
+    if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }
     return c
   }
 

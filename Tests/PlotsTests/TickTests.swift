@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Plots
+import Plots
 
 /// Where ticks go and what they say.
 @Suite("Ticks") struct TickTests {
