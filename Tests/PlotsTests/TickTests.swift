@@ -1,6 +1,6 @@
 import Testing
 
-import Plots
+@testable import Plots
 
 /// Where ticks go and what they say.
 @Suite("Ticks") struct TickTests {
