@@ -49,7 +49,8 @@ await_end() { # SECONDS
   watcher=$!
   status=0
   wait "$job" 2>/dev/null || status=$?
-  kill "$watcher" 2>/dev/null && wait "$watcher" 2>/dev/null || true
+  kill "$watcher" 2>/dev/null || true
+  wait "$watcher" 2>/dev/null || true
   [ $((SECONDS - begun)) -lt "$1" ] || complain "took $1 seconds"
   none_left
 }
