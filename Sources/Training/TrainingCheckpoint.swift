@@ -19,6 +19,15 @@ struct RunState: Codable, Equatable {
   var windowReviews = 0
   /// Steps whose loss or gradient was not finite, which changed nothing (`--skip-nonfinite`).
   var skippedSteps = 0
+  /// The step with the highest accuracy on the validation data so far; its checkpoint stays.
+  var bestStep: Int?
+  var bestAccuracy: Double?
+
+  /// Notes an accuracy on the validation data; of equals the first one stays the best.
+  mutating func note(accuracy: Double) {
+    guard accuracy > bestAccuracy ?? -1 else { return }
+    (bestStep, bestAccuracy) = (step, accuracy)
+  }
 }
 
 /// Writing and reading a run's checkpoints: trained tensors, moments, state and configuration in one verified file.
