@@ -76,6 +76,7 @@ struct RunReport {
     table.add("dropout", run.dropout.map { "\($0)" } ?? "the base's")
     table.add("seed", "\(run.seed)")
     if run.deterministic { table.add("deterministic", "the same bits on any number of ranks and threads") }
+    if run.shardOptimizer { table.add("optimiser", "AdamW's moments shared out over ranks") }
     table.add(
       "stopping",
       "after \(run.stallTimeout) s without progress"

@@ -36,7 +36,7 @@ extension TrainingRun {
   /// Begins to write a checkpoint of the step just done; collective.
   func save() throws {
     communicator.watch.enter(.saving, step: state.step)
-    try communicator.collectively(where: communicator.isFirst) { try writer.begin(state, model, optimizer) }
+    try writer.begin(state, model, optimizer, communicator)
   }
 
   /// Waits for the checkpoint under way; collective.

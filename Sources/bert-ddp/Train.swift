@@ -63,6 +63,7 @@ struct Train: ParsableCommand {
     )
     (c.threads, c.logEvery) = (place.threads, place.logEvery)
     (c.deterministic, c.skipNonfinite) = (place.deterministic, place.skipNonfinite)
+    c.shardOptimizer = place.shardOptimizer
     (c.stallTimeout, c.maxMinutes) = (place.stallTimeout, place.maxMinutes)
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
     c.maxLength = data.maxLength ?? c.maxLength
