@@ -70,6 +70,7 @@ extension FineTuningMethods {
   ///   - name: The method.
   ///   - options: Its options.
   ///   - fused: How many adapters a fusion mixes.
+  /// - Returns: The method.
   /// - Throws: `Failure` when there is no such method, or its options make no sense.
   package static func planned(
     _ name: String, _ options: FineTuningOptions, fused: Int = 2

@@ -15,7 +15,7 @@ is_json() { # FILE
 }
 
 echo "-- A study that is stopped and goes on"
-study=(scaling --methods lora:2,fusion --ranks 1,2 --max-steps 2 --warmup-steps 1 --repetitions 2
+study=(scaling --methods "lora:2,fusion" --ranks "1,2" --max-steps 2 --warmup-steps 1 --repetitions 2
   --global-batch-size 4 --output study --base base --train-file train.tsv --max-length 32)
 limit=240
 "$program" "${study[@]}" >"$out" 2>"$err" </dev/null &

@@ -123,7 +123,9 @@ final class Study {
 
   private func measure(_ run: StudyPlan.Run) throws -> StudyRun {
     let method = try MethodSpecification(run.method)
-    let fuse = method.method == "fusion" && configuration.fuse.isEmpty ? ["--fuse", preparedAdapters.joined(separator: ",")] : []
+    let fuse =
+      method.method == "fusion" && configuration.fuse.isEmpty
+      ? ["--fuse", preparedAdapters.joined(separator: ",")] : []
     let directory = place + "/run-\(getpid())"
     let arguments =
       ["train"] + setup.training + method.trainArguments + fuse + [
