@@ -99,7 +99,7 @@ package struct AttentionHead {
       let p = load(row, range.start) * inverse
       let place = place(i, range)
       place.store(p, probabilities.base)
-      if let keep { store(p * (place.load(keep) * keepScale), row, range.start) }
+      if let keep { store(p * (place.load(keep) * keepScale), row, range.start) } else { store(p, row, range.start) }
     }
     forEachRange(k.rows, write)
   }
