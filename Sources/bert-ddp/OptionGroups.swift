@@ -154,7 +154,7 @@ struct RunOptions: ParsableArguments {
   var resume = "never"
   @Option(help: "Steps between checkpoints (default: after each epoch).")
   var checkpointEvery: Int?
-  @Option(help: "How many checkpoints stay.")
+  @Option(help: "How many of the newest checkpoints stay, beside the best by the validation file.")
   var keepCheckpoints = 2
   @Option(help: "Threads a rank.")
   var threads = 1

@@ -6,10 +6,11 @@
 #   Tests/CommandTests/kills.sh [FOLDER OF THE PROGRAMS]    CHAOS and CHAOS_SEED as in lib/runs.sh
 set -euo pipefail
 
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=Tests/CommandTests/lib/checks.sh
-. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/checks.sh" "$@"
+. "$here/lib/checks.sh" "$@"
 # shellcheck source=Tests/CommandTests/lib/runs.sh
-. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/runs.sh"
+. "$here/lib/runs.sh"
 saves=$(often 30 500) killings=$(often 10 100) loops=$(often 6 40)
 # Enough steps that no run is over before it has been killed as often as it is to be.
 train_for "$(often 400 4000)"
@@ -50,14 +51,15 @@ conclude "another seed has other bits: this can be told"
 
 echo "-- Rank 0, killed in a save"
 # A checkpoint after every step: nearly all of the time a save is under way.
+in_saves=0
 for round in $(seq "$saves"); do
   strike KILL $((round % 3 + 1)) 0 saves "$soon" --checkpoint-every 1
   newest_is_valid saves
+  if [ -n "$(find saves -name '*.tmp-*')" ]; then in_saves=$((in_saves + 1)); fi
 done
-in_saves=$(find saves -name '*.tmp-*' | wc -l)
 finish_on $((RANDOM % 4 + 1)) saves
 holds "half-written: $(ls -A saves)" [ -z "$(find saves -name '*.tmp-*')" ]
-conclude "SIGKILL of rank 0 while it saves, $saves times (the last left $in_saves half-written): the newest is valid, the end exact"
+conclude "SIGKILL of rank 0 while it saves, $saves times ($in_saves left a file half-written): the newest is valid, the end exact"
 
 echo "-- Another rank, at any step"
 for signal in KILL SEGV STOP; do
