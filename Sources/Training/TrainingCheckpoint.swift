@@ -17,17 +17,17 @@ struct RunState: Codable, Equatable {
   /// The same since the last `step` event, so that the curve goes on where it was.
   var windowLoss = 0.0
   var windowReviews = 0
+  /// The validation with the lowest loss, and the one that was before it.
+  var best: BestStep?
+  var bestBefore: BestStep?
+  /// The step of the last validation.
+  var validatedStep: Int?
+  /// Validations since the best one.
+  var worseValidations = 0
+  /// Whether the run ended there because validation got no better (`--early-stopping-patience`).
+  var hasStoppedEarly = false
   /// Steps whose loss or gradient was not finite, which changed nothing (`--skip-nonfinite`).
   var skippedSteps = 0
-  /// The step with the highest accuracy on the validation data so far; its checkpoint stays.
-  var bestStep: Int?
-  var bestAccuracy: Double?
-
-  /// Notes an accuracy on the validation data; of equals the first one stays the best.
-  mutating func note(accuracy: Double) {
-    guard accuracy > bestAccuracy ?? -1 else { return }
-    (bestStep, bestAccuracy) = (step, accuracy)
-  }
 }
 
 /// Writing and reading a run's checkpoints: trained tensors, moments, state and configuration in one verified file.
