@@ -5,10 +5,11 @@
 #   Tests/CommandTests/chaos.sh [FOLDER OF THE PROGRAMS]
 set -euo pipefail
 
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=Tests/CommandTests/lib/checks.sh
-. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/checks.sh" "$@"
+. "$here/lib/checks.sh" "$@"
 # shellcheck source=Tests/CommandTests/lib/runs.sh
-. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/runs.sh"
+. "$here/lib/runs.sh"
 
 echo "-- Signals"
 # SIGNAL, to whom (mpirun, or a rank), on how many ranks, the status that the shell sees.
@@ -120,7 +121,7 @@ sed '$d' train.tsv >two/train.tsv
 for what in train test validation; do
   rm -rf apart
   for place in one two; do cp "$place/train.tsv" "$place/file.tsv"; done
-  file=(--$what-file file.tsv)
+  file=("--$what-file" file.tsv)
   options=(train --base "$work/base" --max-length 32 --epochs 1 --quiet --output "$work/apart")
   [ "$what" = train ] || options+=(--train-file "$work/train.tsv")
   observe mpirun -np 1 --wdir "$work/one" "$program" "${options[@]}" "${file[@]}" \

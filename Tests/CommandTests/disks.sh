@@ -5,10 +5,11 @@
 #   Tests/CommandTests/disks.sh [FOLDER OF THE PROGRAMS]    CHAOS and CHAOS_SEED as in lib/runs.sh
 set -euo pipefail
 
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=Tests/CommandTests/lib/checks.sh
-. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/checks.sh" "$@"
+. "$here/lib/checks.sh" "$@"
 # shellcheck source=Tests/CommandTests/lib/runs.sh
-. "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/runs.sh"
+. "$here/lib/runs.sh"
 
 undisturbed whole
 succeed 1 import base --output base.h5

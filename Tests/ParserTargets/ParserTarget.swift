@@ -4,7 +4,7 @@ import Exchange
 import Failures
 import FoundationEssentials
 import Interchange
-import TestSupport
+package import TestSupport
 import Tokenization
 
 /// The parsers of files that nobody vouches for, each as a function of bytes: what `launch/fuzz` feeds with anything.
@@ -46,7 +46,11 @@ package enum ParserTarget: String, CaseIterable, Sendable {
     switch self {
     case .safetensors, .torch: try readTensors(folder.replace("weights", bytes))
     case .pickle:
-      for file in [Pickled.zip(bytes), Pickled.stream(bytes)] { try? readTensors(folder.replace("weights", file)) }
+      var attempts = Attempts()
+      for file in [Pickled.zip(bytes), Pickled.stream(bytes)] {
+        try attempts.attempt { try readTensors(folder.replace("weights", file)) }
+      }
+      try attempts.end()
     case .json: try readJSON(bytes)
     case .adapter: try readAdapter(bytes, in: folder)
     case .vocabulary:
@@ -58,17 +62,18 @@ package enum ParserTarget: String, CaseIterable, Sendable {
       try cut(WordPieceTokenizer(vocabulary, settings))
     case .tsv, .jsonl: try readReviews(bytes)
     case .sealed: try readSealed(folder.replace("file.h5", bytes))
-    case .hdf5: try readSealed(folder.replace("file.h5", sealed(bytes)))
+    case .hdf5: try readSealed(folder.replace("file.h5", underSeal(bytes)))
     case .schema: try SchemaProgram(bytes).run(at: folder.path("file.h5")) { try readSealed($0) }
     }
   }
 
   private func readJSON(_ bytes: [UInt8]) throws {
+    var attempts = Attempts()
     var scanner = JSONScanner(bytes[...], source: "text")
-    try? scanner.skipValue()
-    let tree = Result { try JSONValue(bytes, source: "text") }
-    _ = try BERTConfiguration(json: Data(bytes), source: "config.json")
-    if case .failure(let error) = tree { throw error }
+    try attempts.attempt { try scanner.skipValue() }
+    try attempts.attempt { _ = try JSONValue(bytes, source: "text") }
+    try attempts.attempt { _ = try BERTConfiguration(json: Data(bytes), source: "config.json") }
+    try attempts.end()
   }
 
   private func readAdapter(_ bytes: [UInt8], in folder: TemporaryDirectory) throws {
@@ -94,10 +99,33 @@ package enum ParserTarget: String, CaseIterable, Sendable {
 
   private func readReviews(_ bytes: [UInt8]) throws {
     let name = "reviews.\(rawValue)"
-    let all = Result { try Dataset.unlabelled(bytes: bytes, name: name) }
-    let labelled = try Dataset.labelled(bytes: bytes, name: name, classCount: 3)
-    for row in 0..<labelled.count { precondition(labelled.text(row).count <= bytes.count, "a text beyond its file") }
-    if case .failure(let error) = all { throw error }
+    var attempts = Attempts()
+    try attempts.attempt { _ = try Dataset.unlabelled(bytes: bytes, name: name) }
+    try attempts.attempt {
+      let labelled = try Dataset.labelled(bytes: bytes, name: name, classCount: 3)
+      for row in 0..<labelled.count {
+        precondition(labelled.text(row).utf8.count <= 3 * bytes.count, "a text beyond its file")
+      }
+    }
+    try attempts.end()
+  }
+}
+
+/// Several readings of one input: what one of them refuses does not keep the others from being tried.
+struct Attempts {
+  private var refusal: Failure?
+
+  init() {}
+
+  /// Tries one.
+  /// - Throws: What is no `Failure`.
+  mutating func attempt(_ body: () throws -> Void) throws {
+    do { try body() } catch let failure as Failure { refusal = failure }
+  }
+
+  /// Throws the last refusal, if there was one.
+  func end() throws {
+    if let refusal { throw refusal }
   }
 }
 

@@ -4,39 +4,33 @@ import FoundationEssentials
 import HDF5
 import Interchange
 
-/// Reads a file of ours to the last byte: attributes, tensors of every group, files, and what a checkpoint or base says.
+/// Reads a file of ours to the last byte: attributes, tensors of every group, files.
 func readSealed(_ path: String) throws {
   let file = try TensorFile(opening: path)
-  // What one of the readings refuses must not keep the others from being tried.
-  var refusal: Failure?
-  func attempt(_ body: () throws(Failure) -> Void) {
-    do { try body() } catch { refusal = error }
-  }
+  var attempts = Attempts()
+  var kinds = Attempts()
   for name in try file.attributeNames() {
-    attempt { () throws(Failure) in _ = try file.json(name) }
-    attempt { () throws(Failure) in _ = try file.integer(name) }
-    attempt { () throws(Failure) in _ = try file.number(name) }
+    // An attribute is of one kind and refuses to be another.
+    try kinds.attempt { _ = try file.json(name) }
+    try kinds.attempt { _ = try file.integer(name) }
+    try kinds.attempt { _ = try file.number(name) }
   }
   for group in ["/", TensorSchema.tensors, TensorSchema.firstMoment, TensorSchema.secondMoment] {
-    attempt { () throws(Failure) in _ = try file.groups(in: group) }
-    attempt { () throws(Failure) in
+    try attempts.attempt { _ = try file.groups(in: group) }
+    try attempts.attempt {
       for entry in try file.entries(group) {
-        var failure: Failure?
-        withNumbers(entry.count) { values in
-          do { try file.read(entry.name, in: group, shape: entry.shape, into: values) } catch { failure = error }
-        }
-        if let failure { throw failure }
+        try withNumbers(entry.count) { try file.read(entry.name, in: group, shape: entry.shape, into: $0) }
       }
     }
   }
-  attempt { () throws(Failure) in
+  try attempts.attempt {
     for name in try file.fileNames() { _ = try file.bytes(name) }
   }
-  if let refusal { throw refusal }
+  try attempts.end()
 }
 
 /// Bytes of HDF5 under a seal that fits them, as `FileFormat.md` describes it.
-func sealed(_ body: [UInt8], step: String = "none") -> [UInt8] {
+func underSeal(_ body: [UInt8], step: String = "none") -> [UInt8] {
   let values = "bert-ddp seal 1\nlength \(body.count)\nsha256 \(Digest.hex(of: body))\nstep \(step)\n"
   let text = """
     \(values)check \(Digest.hex(of: Array(values.utf8)))
@@ -103,7 +97,7 @@ struct SchemaProgram {
     write(file)
     try file.close()
     let body = try InputFile.contents(of: path).dropFirst(512)
-    try Data(sealed(Array(body))).write(to: URL(filePath: path))
+    try Data(underSeal(Array(body))).write(to: URL(filePath: path))
     try read(path)
   }
 }

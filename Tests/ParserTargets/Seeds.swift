@@ -6,7 +6,8 @@ import TestSupport
 import Tokenization
 
 extension ParserTarget {
-  /// Small inputs that the parser understands, to begin with.
+  /// What to begin with.
+  /// - Returns: Small inputs, most of which the parser understands.
   /// - Throws: What writing them says.
   package func seeds() throws -> [[UInt8]] {
     try withTemporaryDirectory { folder in
@@ -28,13 +29,16 @@ extension ParserTarget {
       case .sealed: try [TensorSchema.Kind.base, .checkpoint].map { try Seeds.file($0, in: folder) }
       case .hdf5:
         try [TensorSchema.Kind.base, .checkpoint].map { Array(try Seeds.file($0, in: folder).dropFirst(512)) }
-      case .schema: (0..<16).map { seed in (0..<64).map { UInt8(truncatingIfNeeded: ($0 + 1) * (seed * 37 + 11)) } }
+      case .schema:
+        [[1, 0, 1, 1]]
+          + (0..<16).map { seed in (0..<64).map { UInt8(truncatingIfNeeded: ($0 + 1) * (seed * 37 + 11)) } }
       }
     }
   }
 
-  /// Files of the other libraries, of at most 64 KiB, that the parser understands.
+  /// Files of the other libraries that the parser understands.
   /// - Parameter fixtures: The folder `fixtures`, whose folders `adapterhub`, `peft`, `ckpt` and `tokenizer` are read.
+  /// - Returns: Those of at most 64 KiB.
   /// - Throws: When a file cannot be read.
   package func seeds(from fixtures: String) throws -> [[UInt8]] {
     let paths = try FileManager.default.subpathsOfDirectory(atPath: fixtures).sorted()
@@ -66,6 +70,9 @@ extension ParserTarget {
   }
 }
 
+/// `Checkpoints` has one as well.
+private typealias TensorEntry = Interchange.TensorEntry
+
 /// What the seeds are made of.
 private enum Seeds {
   static let entries = [
@@ -81,11 +88,8 @@ private enum Seeds {
   static let pfeiffer =
     #"{"name": "task", "model_class": "BertForSequenceClassification", "model_type": "bert", "hidden_size": 64, "model_name": "x", "version": "adapters.1.3.0", "config": {"architecture": null, "reduction_factor": 16, "non_linearity": "relu", "original_ln_before": true, "original_ln_after": true, "ln_before": false, "ln_after": false, "mh_adapter": false, "output_adapter": true, "residual_before_ln": true, "adapter_residual_before_ln": false, "inv_adapter": null, "inv_adapter_reduction_factor": null, "is_parallel": false, "scaling": 1.0, "leave_out": [], "cross_adapter": false, "use_gating": false, "dropout": 0.0, "init_weights": "bert", "factorized_phm_W": true, "factorized_phm_rule": false, "hypercomplex_nonlinearity": "glorot-uniform", "learn_phm": true, "phm_bias": true, "phm_c_init": "normal", "phm_dim": 4, "phm_init_range": 0.0001, "phm_layer": false, "phm_rank": 1, "shared_W_phm": false, "shared_phm_rule": true, "stochastic_depth": 0.0}}"#
 
-  static let head =
-    #"{"config": null, "hidden_size": 64, "label2id": {"LABEL_0": 0, "LABEL_1": 1}, "model_class": "BertForSequenceClassification", "model_name": "x", "model_type": "bert", "name": null, "num_labels": 2, "version": "adapters.1.3.0"}"#
-
   static let lora =
-    #"{"peft_type": "LORA", "task_type": "SEQ_CLS", "base_model_name_or_path": "x", "r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "bias": "none", "target_modules": ["query"], "modules_to_save": ["classifier"]}"#
+    #"{"peft_type": "LORA", "task_type": "SEQ_CLS", "base_model_name_or_path": "x", "r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "bias": "none", "target_modules": ["query"]}"#
 
   static let tokenizer = [
     "vocab.txt": Array("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##b\n".utf8),
@@ -104,14 +108,15 @@ private enum Seeds {
     return try InputFile.contents(of: folder.path("a"))
   }
 
-  static func torch(in folder: TemporaryDirectory) throws -> [UInt8] {
+  static func torch(_ entries: [TensorEntry] = entries, in folder: TemporaryDirectory) throws -> [UInt8] {
     try PyTorchFile.write(entries, to: folder.path("b"), source: fill)
     return try InputFile.contents(of: folder.path("b"))
   }
 
   /// The first entry of the zip, which is not compressed: between its name and the next entry.
   static func pickle(in folder: TemporaryDirectory) throws -> [UInt8] {
-    let file = try torch(in: folder)
+    // The storage that the targets give it.
+    let file = try torch([TensorEntry(name: "a.weight", shape: [8, 8])], in: folder)
     let protocolTwo: [UInt8] = [0x80, 2]
     let start = file.indices.first { file[$0...].starts(with: protocolTwo) } ?? 0
     let end = file.indices.first { $0 > start && file[$0...].starts(with: [0x50, 0x4B, 3, 4]) } ?? file.count
@@ -119,27 +124,30 @@ private enum Seeds {
   }
 
   static func adapters(in folder: TemporaryDirectory) throws -> [[UInt8]] {
+    let layers = (0..<2).map { "bert.encoder.layer.\($0)" }
     let matrices = try safetensors(
-      [
-        TensorEntry(name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight", shape: [2, 64]),
-        TensorEntry(name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight", shape: [64, 2]),
-      ], in: folder)
+      layers.flatMap { layer in
+        let query = "base_model.model.\(layer).attention.self.query"
+        return [
+          TensorEntry(name: query + ".lora_A.weight", shape: [2, 64]),
+          TensorEntry(name: query + ".lora_B.weight", shape: [64, 2]),
+        ]
+      }, in: folder)
     let bottleneck = try safetensors(
-      [
-        TensorEntry(name: "bert.encoder.layer.0.output.adapters.task.adapter_down.0.weight", shape: [4, 64]),
-        TensorEntry(name: "bert.encoder.layer.0.output.adapters.task.adapter_down.0.bias", shape: [4]),
-        TensorEntry(name: "bert.encoder.layer.0.output.adapters.task.adapter_up.weight", shape: [64, 4]),
-        TensorEntry(name: "bert.encoder.layer.0.output.adapters.task.adapter_up.bias", shape: [64]),
-      ], in: folder)
+      layers.flatMap { layer in
+        let adapter = layer + ".output.adapters.task"
+        return [
+          TensorEntry(name: adapter + ".adapter_down.0.weight", shape: [4, 64]),
+          TensorEntry(name: adapter + ".adapter_down.0.bias", shape: [4]),
+          TensorEntry(name: adapter + ".adapter_up.weight", shape: [64, 4]),
+          TensorEntry(name: adapter + ".adapter_up.bias", shape: [64]),
+        ]
+      }, in: folder)
     return [
       Parts.join(
         ["adapter_config.json": Array(lora.utf8), "adapter_model.safetensors": matrices], in: Parts.adapterFiles),
       Parts.join(
-        [
-          "adapter_config.json": Array(pfeiffer.utf8), "adapter.safetensors": bottleneck,
-          "head_config.json": Array(head.utf8),
-        ],
-        in: Parts.adapterFiles),
+        ["adapter_config.json": Array(pfeiffer.utf8), "adapter.safetensors": bottleneck], in: Parts.adapterFiles),
     ]
   }
 

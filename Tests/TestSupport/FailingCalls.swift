@@ -1,4 +1,4 @@
-package import Failures
+internal import Failures
 internal import Glibc
 
 /// System calls that fail as a bad disk makes them fail: from `install` on, in this process and those that it starts.
@@ -52,22 +52,22 @@ package struct FailingCalls: Equatable, Sendable {
   /// Makes them fail.
   /// - Throws: `Failure` where the kernel does not let a process do so.
   package func install() throws {
-    // Instructions of the packet filter: 16 bits of code, two jumps of 8, 32 bits of value.
-    func instruction(_ code: UInt64, _ ifTrue: UInt64 = 0, _ ifFalse: UInt64 = 0, _ value: UInt64) -> UInt64 {
-      code | ifTrue << 16 | ifFalse << 24 | value << 32
+    // Instructions of the packet filter: 16 bits of code, how many to skip if so and if not (8 each), 32 bits of value.
+    func instruction(_ code: UInt64, _ value: UInt64, skipping: UInt64 = 0) -> UInt64 {
+      code | skipping << 16 | value << 32
     }
     let (load, ifEqual, ifAtLeast, answer): (UInt64, UInt64, UInt64, UInt64) = (0x20, 0x15, 0x35, 0x06)
     var program = [instruction(load, 0)]
     let numbers = call.numbers
     for (index, number) in numbers.enumerated() {
       // To the part after "let it pass".
-      program.append(instruction(ifEqual, UInt64(numbers.count - index), 0, UInt64(number)))
+      program.append(instruction(ifEqual, UInt64(number), skipping: UInt64(numbers.count - index)))
     }
     program.append(instruction(answer, 0x7FFF_0000))
     if call == .write {
       // The third argument, how many bytes.
       program.append(instruction(load, 32))
-      program.append(instruction(ifAtLeast, 1, 0, 4096))
+      program.append(instruction(ifAtLeast, 4096, skipping: 1))
       program.append(instruction(answer, 0x7FFF_0000))
     }
     program.append(instruction(answer, 0x0005_0000 | UInt64(UInt32(bitPattern: code) & 0xFFFF)))

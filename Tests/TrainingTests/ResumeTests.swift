@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Training
 
-/// Going on from checkpoints: far along, and with a best one to keep.
+/// Going on from a checkpoint far along.
 @Suite struct ResumeTests {
   /// Steps of sixteen reviews, three an epoch of forty.
   private func configuration(_ files: TinyBase, _ output: String) -> TrainingConfiguration {
@@ -55,27 +55,6 @@ import Training
       let results = try train(run)
       #expect(results.steps == far + 2)
       #expect(try TensorFile(opening: directory.path("far/checkpoint-\(far + 2).h5")).step == far + 2)
-    }
-  }
-
-  @Test func theBestByValidationStays() throws {
-    try withTemporaryDirectory { directory in
-      let files = try TinyBase(in: directory)
-      var run = configuration(files, directory.path("run"))
-      (run.validationFile, run.epochs, run.keepCheckpoints) = (files.testFile, 6, 1)
-      _ = try train(run)
-      let metrics = try String(contentsOfFile: directory.path("run/metrics.jsonl"), encoding: .utf8)
-      var best: (step: Int, accuracy: Double)?
-      for line in metrics.split(separator: "\n") where line.contains(#""split":"validation""#) {
-        let event = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
-        let (step, accuracy) = try (#require(event["step"] as? Int), #require(event["accuracy"] as? Double))
-        // That of the last epoch comes after the last checkpoint.
-        if step < 18, accuracy > best?.accuracy ?? -1 { best = (step, accuracy) }
-      }
-      let kept = try FileManager.default.contentsOfDirectory(atPath: directory.path("run"))
-        .filter { $0.hasPrefix("checkpoint-") }
-      let step = try #require(best?.step)
-      #expect(Set(kept) == ["checkpoint-\(step).h5", "checkpoint-18.h5"])
     }
   }
 }

@@ -16,7 +16,7 @@ private struct Session {
   static func begin() -> Session {
     guard let name = getenv("FUZZ_TARGET"), let target = ParserTarget(rawValue: String(cString: name)) else {
       let names = ParserTarget.allCases.map(\.rawValue).joined(separator: " ")
-      FileHandle.say("error: FUZZ_TARGET is one of \(names)")
+      say("error: FUZZ_TARGET is one of \(names)")
       exit(64)
     }
     do {
@@ -27,7 +27,7 @@ private struct Session {
       }
       return session
     } catch {
-      FileHandle.say("error: \(error)")
+      say("error: \(error)")
       exit(1)
     }
   }
@@ -50,17 +50,17 @@ private struct Session {
     } catch is Failure {
       // It was refused.
     } catch {
-      FileHandle.say("error: \(target) threw \(error), which is not a Failure")
+      say("error: \(target) threw \(error), which is not a Failure")
       abort()
     }
     let seconds = processorSeconds() - start
     if seconds > 1 {
-      FileHandle.say("error: \(target) took \(seconds) s for an input of \(bytes.count) bytes")
+      say("error: \(target) took \(seconds) s for an input of \(bytes.count) bytes")
       abort()
     }
     let peak = Meter.peakBytes
     if peak > 2 * bytes.count + Meter.constant {
-      FileHandle.say("error: \(target) took \(peak) bytes for an input of \(bytes.count)")
+      say("error: \(target) took \(peak) bytes for an input of \(bytes.count)")
       abort()
     }
   }
@@ -102,12 +102,15 @@ private func processorSeconds() -> Double {
   return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
-private enum FileHandle {
-  static func say(_ text: String) { fputs(text + "\n", stderr) }
+/// Says something on standard error.
+private func say(_ text: String) {
+  let line = Array((text + "\n").utf8)
+  _ = write(STDERR_FILENO, line, line.count)
 }
 
 nonisolated(unsafe) private var session: Session?
 
+/// What libFuzzer calls once.
 @_cdecl("LLVMFuzzerInitialize")
 public func fuzzerInitialize(_ count: UnsafeMutablePointer<CInt>?, _ words: UnsafeMutableRawPointer?) -> CInt {
   session = Session.begin()
@@ -119,6 +122,7 @@ public func fuzzerInitialize(_ count: UnsafeMutablePointer<CInt>?, _ words: Unsa
   return 0
 }
 
+/// What libFuzzer calls with each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzerTestOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   session?.run(Array(UnsafeBufferPointer(start: bytes, count: count)))

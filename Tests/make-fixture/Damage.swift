@@ -6,7 +6,7 @@ import Randomness
 import TestSupport
 
 /// What happens to files of ours on disks, and whether any of it is loaded: opens damaged copies of a file and counts.
-struct Damage {
+final class Damage {
   private let bytes: [UInt8]
   private let others: [[UInt8]]
   private let copy: String
@@ -30,7 +30,7 @@ struct Damage {
 
   /// Damages copies in every way and prints how often that was noticed.
   /// - Throws: `Failure` when something damaged was loaded.
-  mutating func run(flips: Int) throws {
+  func run(flips: Int) throws {
     defer { unlink(copy) }
     try flipBits(flips)
     let blocks = Array(stride(from: 0, to: bytes.count, by: 4096))
@@ -54,7 +54,7 @@ struct Damage {
     guard silent == 0 else { throw Failure(.other, "\(silent) damaged files were loaded") }
   }
 
-  private mutating func flipBits(_ count: Int) throws {
+  private func flipBits(_ count: Int) throws {
     try Data(bytes).write(to: URL(filePath: copy))
     let descriptor = open(copy, O_RDWR)
     defer { close(descriptor) }
@@ -71,7 +71,7 @@ struct Damage {
     guard !isRefused() else { throw Failure(.other, "the file that is whole again is refused") }
   }
 
-  private mutating func each<Case>(
+  private func each<Case>(
     _ name: String, _ cases: some Sequence<Case>, _ damaged: (Case) -> some Sequence<UInt8>
   ) throws {
     var (noticed, count) = (0, 0)
@@ -85,7 +85,7 @@ struct Damage {
     note(name, noticed, of: count)
   }
 
-  private mutating func note(_ name: String, _ noticed: Int, of count: Int) {
+  private func note(_ name: String, _ noticed: Int, of count: Int) {
     lines.append("\(name) \(noticed) of \(count) noticed;")
     silent += count - noticed
   }
@@ -110,6 +110,6 @@ func startFailing(_ words: [String]) throws {
   }
   try FailingCalls(call, with: code).install()
   var command = words.dropFirst(2).map { strdup($0) as UnsafeMutablePointer<CChar>? } + [nil]
-  execvp(command[0], &command)
+  execvp(words[2], &command)
   throw Failure(.noInput, "\(words[2]) cannot be started: \(String(cString: strerror(errno)))")
 }

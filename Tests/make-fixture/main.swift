@@ -14,7 +14,7 @@ do {
   } else if arguments.first == "damage", arguments.count > 3, let flips = Int(arguments[1]),
     let seed = UInt32(arguments[2])
   {
-    var damage = try Damage(arguments[3], others: Array(arguments[4...]), seed: seed)
+    let damage = try Damage(arguments[3], others: Array(arguments[4...]), seed: seed)
     try damage.run(flips: flips)
   } else if arguments.first == "failing" {
     try startFailing(Array(arguments.dropFirst()))
