@@ -78,7 +78,6 @@ package final class Optimizer {
     reached = lookedUp.stretches(ofRows: isReached.indices.lazy.filter { [isReached] in isReached[$0] }, beside: owned)
   }
 
-
   private func reach(_ touched: Stretches) {
     var grows = false
     lookedUp.forEachRow(of: touched) { row in

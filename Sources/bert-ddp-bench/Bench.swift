@@ -43,8 +43,8 @@ struct Bench: ParsableCommand {
   var vocabulary: String?
   @Option(help: "Reviews that are evaluated, three times; 0 for none.")
   var evaluationReviews = 256
-  @Flag(help: "Share AdamW's moments out over ranks.")
-  var shardOptimizer = false
+  @Flag(inversion: .prefixedNo, help: "Share AdamW's moments and work out over ranks.")
+  var shardOptimizer = true
   @Flag(inversion: .prefixedNo, help: "Measure every kind of product of the model alone.")
   var products = true
   @Flag(help: "Print one JSON object a line on standard output and nothing else there.")
