@@ -197,7 +197,7 @@ package final class PieceExchange {
   }
 
   private func message(
-    _ slot: Int, _ function: String, _ count: Int,
+    _ slot: Int, _ function: StaticString, _ count: Int,
     _ begin: (_ count: CInt, _ tag: CInt, _ world: MPI_Comm, inout MPI_Request?) -> CInt
   ) throws {
     var request: MPI_Request? = CMPI_requestNull()
