@@ -68,6 +68,13 @@ struct SingleRunOptions: ParsableArguments {
   var seed: UInt32 = 1
   @Option(help: "Go on from a checkpoint: auto, never, or its path.")
   var resume = "never"
+  @Flag(help: "Print every option, resolved, as YAML that --config reads, and end.")
+  var printConfig = false
+  // For studies.
+  @Option(help: .hidden)
+  var untimedSteps: Int?
+  @Flag(help: .hidden)
+  var noCheckpoints = false
 }
 
 /// The fine-tuning method.
@@ -177,6 +184,10 @@ struct RunOptions: ParsableArguments {
   // Taken out before the arguments are parsed; it stands here for the help.
   @Option(help: "Options in YAML, such as \"method: lora\"; one on the command line wins.")
   var config: String?
+  @Flag(help: "A Chrome trace for each rank in the run directory: trace-RANK.json.")
+  var trace = false
+  @Flag(help: "What each rank does, in a file of its own in the run directory: log-RANK.txt.")
+  var logRanks = false
 }
 
 /// What is said.

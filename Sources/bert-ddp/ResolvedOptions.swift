@@ -21,6 +21,7 @@ extension TrainingConfiguration {
     (deterministic, skipNonfinite) = (place.deterministic, place.skipNonfinite)
     shardOptimizer = place.shardOptimizer
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)
+    (trace, logRanks) = (place.trace, place.logRanks)
     maxLength = data.maxLength ?? maxLength
     asksForMaxLength = data.maxLength != nil
     epochs = optimizer.epochs ?? epochs

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Collectives
 import Console
+import Failures
+import FineTuning
 import FoundationEssentials
 import Glibc
 import Training
@@ -28,6 +30,7 @@ struct Train: ParsableCommand {
   func run() throws {
     let configuration = resolved()
     try configuration.validate()
+    if single.printConfig { return try printConfiguration(configuration) }
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration
@@ -38,17 +41,45 @@ struct Train: ParsableCommand {
     }
   }
 
-  private func resolved() -> TrainingConfiguration {
+  /// The options of train that another command was given, judged by train's own rules; for its `validate`.
+  /// - Throws: `ValidationError`.
+  static func asked(_ arguments: [String], _ check: (TrainingConfiguration) throws -> Void) throws -> Train {
+    do {
+      let train = try Train.parse(arguments)
+      try check(train.resolved())
+      return train
+    } catch let failure as Failure {
+      throw ValidationError(failure.message)
+    } catch {
+      throw ValidationError(message(for: error))
+    }
+  }
+
+  /// The options, with the demo's where no others are given.
+  func resolved() -> TrainingConfiguration {
     var c = TrainingConfiguration(data, optimizer, place)
     (c.method, c.learningRate) = (choice.method, single.learningRate)
     (c.trainLimit, c.seed, c.resume) = (single.trainLimit, single.seed, single.resume)
+    (c.untimedSteps, c.writesCheckpoints) = (single.untimedSteps, !single.noCheckpoints)
     c.take(method)
     if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }
     return c
   }
 
+  /// Every rank says the same, so the first one does.
+  private func printConfiguration(_ configuration: TrainingConfiguration) throws {
+    guard (Launcher.current?.rank ?? 0) == 0 else { return }
+    var resolved = ["epochs": "\(configuration.epochs)"]
+    let rate = try configuration.learningRate ?? configuration.fineTuningMethod().defaultLearningRate
+    resolved["learning-rate"] = "\(rate)"
+    let printed = PrintedConfiguration(
+      self, heading: "bert-ddp train --config FILE; an option on the command line wins", resolved: resolved,
+      hidden: ["config", "print-config", "untimed-steps", "no-checkpoints", "quiet", "json"])
+    Screen().result(String(printed.yaml.dropLast()))
+  }
+
   /// A directory that no other run has: the method and the time, to the second, in UTC.
-  private static func newDirectory(_ method: String) -> String {
+  static func newDirectory(_ method: String) -> String {
     var seconds = time(nil)
     var parts = tm()
     gmtime_r(&seconds, &parts)
