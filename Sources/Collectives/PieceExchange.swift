@@ -72,7 +72,8 @@ package final class PieceExchange {
   ///   - route: Which way they go.
   /// - Throws: `Failure` when ranks cannot talk.
   package func add(
-    _ pieces: some Collection<Piece>, numberedFrom first: Int = 0, of buffer: UnsafeMutablePointer<Float>, _ route: Route
+    _ pieces: some Collection<Piece>, numberedFrom first: Int = 0, of buffer: UnsafeMutablePointer<Float>,
+    _ route: Route
   ) throws {
     let bytes = 4 * pieces.reduce(0) { $0 + $1.count }
     try communicator.counted(route == .fromOwner ? .parameters : .allReduceFloats, bytes: bytes) {
@@ -188,28 +189,21 @@ package final class PieceExchange {
   // MARK: Messages
 
   private func send(_ slot: Int, _ values: UnsafeMutablePointer<Float>, _ count: Int, to rank: Int) throws {
-    var request: MPI_Request? = CMPI_requestNull()
-    guard let world = communicator.world else { return }
-    try check(
-      MPI_Isend(
-        values, try cCount(count, "MPI_Isend"), CMPI_float(), CInt(rank),
-        slots[slot].tag + (slots[slot].isReturning ? 1 : 0), world, &request),
-      "MPI_Isend")
-    note(request, slot)
+    try message(slot, "MPI_Isend", count) { MPI_Isend(values, $0, CMPI_float(), CInt(rank), $1, $2, &$3) }
   }
 
   private func receive(_ slot: Int, _ values: UnsafeMutablePointer<Float>, _ count: Int, from rank: Int) throws {
-    var request: MPI_Request? = CMPI_requestNull()
-    guard let world = communicator.world else { return }
-    try check(
-      MPI_Irecv(
-        values, try cCount(count, "MPI_Irecv"), CMPI_float(), CInt(rank),
-        slots[slot].tag + (slots[slot].isReturning ? 1 : 0), world, &request),
-      "MPI_Irecv")
-    note(request, slot)
+    try message(slot, "MPI_Irecv", count) { MPI_Irecv(values, $0, CMPI_float(), CInt(rank), $1, $2, &$3) }
   }
 
-  private func note(_ request: MPI_Request?, _ slot: Int) {
+  private func message(
+    _ slot: Int, _ function: StaticString, _ count: Int,
+    _ begin: (_ count: CInt, _ tag: CInt, _ world: MPI_Comm, inout MPI_Request?) -> CInt
+  ) throws {
+    var request: MPI_Request? = CMPI_requestNull()
+    guard let world = communicator.world else { return }
+    let tag = slots[slot].tag + (slots[slot].isReturning ? 1 : 0)
+    try check(begin(try cCount(count, function), tag, world, &request), function)
     requests.append(request)
     slotOfRequest.append(slot)
     slots[slot].openRequests += 1

@@ -62,7 +62,9 @@ final class CheckpointWriter: @unchecked Sendable {
       ?? TrainingCheckpoint.Numbers(
         store: model.store, first: optimizer.firstMoments, second: optimizer.secondMoments)
     try optimizer.collectMoments(on: communicator, into: numbers)
-    try communicator.collectively(where: isNew) { try write(state, numbers, model.absentFromBase, isCopied: copy != nil) }
+    try communicator.collectively(where: isNew) {
+      try write(state, numbers, model.absentFromBase, isCopied: copy != nil)
+    }
     if copy == nil { optimizer.forgetOthersMoments() }
   }
 
@@ -104,7 +106,9 @@ final class CheckpointWriter: @unchecked Sendable {
     _ count: Int, _ model: ModelState, _ optimizer: Optimizer
   ) -> TrainingCheckpoint.Numbers? {
     if copy == nil {
-      guard availableBytes() > 12 * count + 256 << 20 else { return nil }
+      // What a program may still take without others suffering.
+      let available = systemBytes("MemAvailable:", in: "/proc/meminfo") ?? 0
+      guard available > 12 * count + 256 << 20 else { return nil }
       copy = .allocate(capacity: max(1, 3 * count))
     }
     guard let start = copy?.baseAddress else { return nil }
@@ -143,18 +147,4 @@ final class CheckpointWriter: @unchecked Sendable {
     }
     work = nil
   }
-}
-
-/// Bytes that the system says a program may still take without others suffering (`MemAvailable`).
-private func availableBytes() -> Int {
-  guard let file = fopen("/proc/meminfo", "r") else { return 0 }
-  defer { fclose(file) }
-  var line = [CChar](repeating: 0, count: 256)
-  while fgets(&line, CInt(line.count), file) != nil {
-    let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    guard text.hasPrefix("MemAvailable:") else { continue }
-    // "MemAvailable:   22000000 kB"
-    return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 } ?? 0
-  }
-  return 0
 }

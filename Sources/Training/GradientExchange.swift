@@ -38,7 +38,7 @@ package final class GradientExchange {
     _ communicator: Communicator, _ table: ParameterTable, _ stages: BackwardStages, isSharded: Bool = false
   ) {
     self.communicator = communicator
-    self.isSharded = isSharded
+    self.isSharded = isSharded && communicator.size > 1
     tiles = BlockTiles(table, rank: communicator.rank, of: communicator.size)
     exchange = PieceExchange(communicator, longest: tiles.tile)
     var pieces: [Piece] = []

@@ -1,5 +1,4 @@
 package import Collectives
-internal import Glibc
 
 /// The most proportional memory (PSS) that this process was seen with: what it has alone, and its share of what several
 /// processes map, so that a node's processes add up to what the node holds.
@@ -15,16 +14,7 @@ package struct MemoryPeak {
 
   /// Asks the system.
   package mutating func sample() {
-    guard let file = fopen("/proc/self/smaps_rollup", "r") else { return }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 256)
-    while fgets(&line, CInt(line.count), file) != nil {
-      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      guard text.hasPrefix("Pss:"), let kibibytes = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-      else { continue }
-      bytes = max(bytes, kibibytes * 1024)
-      return
-    }
+    bytes = max(bytes, systemBytes("Pss:", in: "/proc/self/smaps_rollup") ?? 0)
   }
 
   /// The peaks of all ranks, and the most that those of one node have together; collective.

@@ -93,8 +93,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var tensorboard: Bool?
   /// Whether trained tensors are to have the same bits on any number of ranks and threads.
   package var deterministic = false
-  /// Whether AdamW's moments are shared out over ranks (ZeRO-1).
-  package var shardOptimizer = false
+  /// Whether AdamW's moments and its work are shared out over ranks (ZeRO-1): the same bits, less of both.
+  package var shardOptimizer = true
   /// How many steps with a loss or gradient that is not finite are left out before the run ends.
   package var skipNonfinite = 0
   /// Seconds without progress after which the job ends; 0 for never.

@@ -27,8 +27,9 @@ final class WorkerSums: @unchecked Sendable {
     self.besides = besides
     stageCount = stages.ranges.count
     ranges = stages.ranges.map { ranges in
-      ranges.flatMap {
-        [$0.clamped(to: 0..<besides.lowerBound), $0.clamped(to: besides.upperBound..<max(besides.upperBound, $0.upperBound))]
+      ranges.flatMap { range in
+        let after = besides.upperBound..<max(besides.upperBound, range.upperBound)
+        return [range.clamped(to: 0..<besides.lowerBound), range.clamped(to: after)]
       }
     }
     arrived = .allocate(capacity: stageCount)

@@ -43,8 +43,8 @@ struct Bench: ParsableCommand {
   var vocabulary: String?
   @Option(help: "Reviews that are evaluated, three times; 0 for none.")
   var evaluationReviews = 256
-  @Flag(help: "Share AdamW's moments out over ranks.")
-  var shardOptimizer = false
+  @Flag(inversion: .prefixedNo, help: "Share AdamW's moments and work out over ranks.")
+  var shardOptimizer = true
   @Flag(inversion: .prefixedNo, help: "Measure every kind of product of the model alone.")
   var products = true
   @Flag(help: "Print one JSON object a line on standard output and nothing else there.")
@@ -82,7 +82,7 @@ struct Bench: ParsableCommand {
     let products = Products(threads: threads, communicator)
     let peak = try products.peak()
     screen.line(
-      "\(communicator.size) ranks × \(threads) threads: sgemm peak \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s")
+      "sgemm peak, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s")
     screen.line("\(blasDescription()), \(ownKernelsDescription)")
     if let slow = SpeedFinding.ofBLAS() { screen.warning("\(slow.finding) \(slow.cure)") }
     if self.products {

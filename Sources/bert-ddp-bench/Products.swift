@@ -46,6 +46,8 @@ struct Products {
   ///   - size: The model's shape.
   ///   - peak: What `peak` found.
   ///   - tokens: How many tokens a pass has.
+  /// - Returns: The same for people and for programs.
+  /// - Throws: `Failure` when ranks cannot talk.
   func table(_ size: ModelSize, peak: Double, tokens: Int) throws -> (Table, [ProductLine]) {
     var table = Table(["product", "m", "n", "k", "GFLOP/s", "of peak", "µs"])
     var lines: [ProductLine] = []

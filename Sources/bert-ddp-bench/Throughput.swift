@@ -107,11 +107,11 @@ struct Throughput {
       }
       order.reviews(of: order.step(step, reviewsPerStep: bench.globalBatchSize), into: &reviews)
       let start = monotonicSeconds()
-      let step_ = try passes.run(reviews, of: data, step: step)
-      try passes.update(norm: step_.norm, learningRate: 1e-5)
+      let sum = try passes.run(reviews, of: data, step: step)
+      try passes.update(norm: sum.norm, learningRate: 1e-5)
       guard step >= bench.warmupSteps else { continue }
       sums.seconds.append(monotonicSeconds() - start)
-      sums.tokens += step_.tokens
+      sums.tokens += sum.tokens
       sums.reviews += reviews.count
       sums.operations += reviews.reduce(0) { $0 + needed.operations(tokens: data.tokenCount($1)) }
     }

@@ -76,7 +76,8 @@ let trainingChecks: [Check] =
     },
     Check("moments shared out over ranks: the bits of moments on every rank, at any number of threads") {
       world, findings in
-      for trial in try ["full", "lora", "adapter", "linear-probe"].map({ try TrialRun($0, reviews: 45, vocabulary: 400) }) {
+      for name in ["full", "lora", "adapter", "linear-probe"] {
+        let trial = try TrialRun(name, reviews: 45, vocabulary: 400)
         for (threads, weightDecay) in [(1, 0.0), (2, 0.1)] {
           var settings = Optimizer.Settings()
           settings.weightDecay = weightDecay
