@@ -51,6 +51,7 @@ package final class BERTModel {
     for index in layers.indices.reversed() where index >= lowestTrainable {
       let dx = index > lowestTrainable ? buffers[index & 1] : nil
       layers[index].backward(gradient, dx: dx, batch, onlyReads: index == layers.count - 1, workspace)
+      workspace.completed?(BackwardStages.layer(index, of: layers.count))
       guard let dx else { return }
       gradient = dx
     }

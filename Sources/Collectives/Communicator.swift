@@ -111,6 +111,9 @@ package final class Communicator {
     return try body()
   }
 
+  /// Counts time spent inside a collective that was counted when it was begun.
+  func addSeconds(_ seconds: Double, _ kind: CollectiveStatistics.Kind) { statistics[kind].seconds += seconds }
+
   /// Calls the body for each piece of a buffer.
   /// - Parameters:
   ///   - count: Elements of the buffer.

@@ -95,13 +95,10 @@ struct TrainingCheckpoint {
     let file = try TensorFile(opening: path, as: [.checkpoint])
     for entry in model.store.table.trainableEntries {
       let (name, shape) = (entry.specification.name, entry.specification.shape)
-      let range = entry.parameter.offset..<entry.parameter.offset + entry.parameter.count
-      try file.read(
-        name, in: TensorSchema.firstMoment, shape: shape,
-        into: UnsafeMutableBufferPointer(rebasing: optimizer.firstMoments[range]))
-      try file.read(
-        name, in: TensorSchema.secondMoment, shape: shape,
-        into: UnsafeMutableBufferPointer(rebasing: optimizer.secondMoments[range]))
+      try optimizer.takeMoments(of: entry.parameter) { first, second in
+        try file.read(name, in: TensorSchema.firstMoment, shape: shape, into: first)
+        try file.read(name, in: TensorSchema.secondMoment, shape: shape, into: second)
+      }
     }
     guard let state = try? JSONDecoder().decode(RunState.self, from: file.json("run_state")) else {
       throw Failure(.badContent, "\(path): the attribute run_state is not what train writes.")

@@ -29,7 +29,6 @@ package final class TrainingRun {
   private let replica: Replica
   private let passes: StepPasses
   let optimizer: Optimizer
-  private let lookedUp: LookedUpRows
   private let order: SampleOrder
   private let schedule: LearningRateSchedule
   private let checkpoint: TrainingCheckpoint
@@ -38,6 +37,8 @@ package final class TrainingRun {
   let writer: CheckpointWriter
   var state = RunState()
   var reviews: [Int] = []
+  /// Asked at moments when a run holds most: in its passes, after an epoch, after an evaluation.
+  private var memory = MemoryPeak()
   /// How many steps were done in this process.
   private var stepsHere = 0
   /// The longest step so far, in seconds.
@@ -114,10 +115,12 @@ package final class TrainingRun {
     (settings.beta1, settings.beta2, settings.epsilon) = (run.adamBeta1, run.adamBeta2, run.adamEpsilon)
     settings.weightDecay = run.weightDecay
     settings.maxGradientNorm = run.maxGradNorm > 0 ? run.maxGradNorm : nil
-    optimizer = Optimizer(model.store, settings)
-    lookedUp = LookedUpRows(model.store.table)
+    let exchange = GradientExchange(
+      communicator, model.store.table, replica.stages, isSharded: run.shardOptimizer)
+    optimizer = Optimizer(model.store, settings, tiles: exchange.optimizerTiles)
     passes = StepPasses(
-      replica, communicator, reviewsPerPass: run.globalBatchSize, isDeterministic: run.deterministic)
+      replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: run.globalBatchSize,
+      isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     if let from { try goBack(to: from) }
   }
@@ -185,7 +188,8 @@ package final class TrainingRun {
     let bar = screen.progress(
       "epoch \(epoch + 1)/\(run.epochs)", total: training.count, from: state.epochReviews)
     defer { bar.finish() }
-    var window = Window()
+    var window = Window(began: clock.times)
+    let began = clock.times
     while state.step < end {
       let sums = try step()
       bar.update(state.epochReviews, loss: sums.loss / Double(sums.reviews))
@@ -196,7 +200,7 @@ package final class TrainingRun {
       if sums.needsAttention { try attend() }
     }
     bar.finish()
-    try endEpoch(epoch, isWhole: end == (epoch + 1) * perEpoch)
+    try endEpoch(epoch, began, isWhole: end == (epoch + 1) * perEpoch)
   }
 
   /// What one step adds up, over all ranks.
@@ -215,26 +219,22 @@ package final class TrainingRun {
     timer.begin(communicator)
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
-    let touched = lookedUp.stretches(of: reviews, in: training)
-    let sums = try passes.run(reviews, of: training, step: state.step, touched: touched) { wantsAttention() }
-    guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
-    model.method.addRegularizationGradient(
-      to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
-    let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched, pool: pool)
+    let sums = try passes.run(reviews, of: training, step: state.step) { wantsAttention() }
     let rate = schedule.rate(at: state.step)
-    let isFinite = sums.loss.isFinite && norm.isFinite
+    let isFinite = sums.loss.isFinite && sums.norm.isFinite
     if isFinite {
-      optimizer.step(
-        gradients, count: reviews.count, norm: norm, learningRate: rate, touched: touched, pool: pool)
+      try passes.update(norm: sums.norm, learningRate: rate)
     } else {
-      let event = try leaveOut(loss: sums.loss, norm: norm)
-      replica.gradients.update(repeating: 0)
+      let event = try leaveOut(loss: sums.loss, norm: sums.norm)
+      passes.leaveOut()
       try record(.skipped(event))
     }
+    clock.enter(.inputOutput)
     let seconds = monotonicSeconds() - start
     longestStep = max(longestStep, seconds)
     state.step += 1
     stepsHere += 1
+    if stepsHere == 3 { memory.sample() }
     state.epochReviews += reviews.count
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
@@ -245,7 +245,7 @@ package final class TrainingRun {
     state.windowLoss += loss
     state.windowReviews += isFinite ? reviews.count : 0
     return StepSums(
-      loss: loss, reviews: reviews.count, tokens: sums.tokens, norm: isFinite ? norm : 0, rate: rate,
+      loss: loss, reviews: reviews.count, tokens: sums.tokens, norm: isFinite ? sums.norm : 0, rate: rate,
       seconds: seconds, needsAttention: sums.needsAttention)
   }
 
@@ -258,6 +258,8 @@ package final class TrainingRun {
     var seconds = 0.0
     var norm = 0.0
     var rate = 0.0
+    /// What this rank's clock said at its start.
+    let began: PhaseTimes
 
     mutating func add(_ sums: StepSums) {
       reviews += sums.reviews
@@ -274,10 +276,11 @@ package final class TrainingRun {
       loss: state.windowLoss / Double(max(1, state.windowReviews)),
       learningRate: window.rate, gradientNorm: window.norm,
       reviewsPerSecond: Double(window.reviews) / max(window.seconds, 1e-9),
-      tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9))
+      tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9),
+      phases: clock.times - window.began)
     try record(.step(event))
     (state.windowLoss, state.windowReviews) = (0, 0)
-    window = Window()
+    window = Window(began: clock.times)
   }
 
   /// Only rank 0 writes; a disk that is full is learnt of by all at the next checkpoint or at the end.
@@ -285,15 +288,16 @@ package final class TrainingRun {
     if communicator.isFirst { try files.append(event) }
   }
 
-  private func endEpoch(_ epoch: Int, isWhole: Bool) throws {
+  private func endEpoch(_ epoch: Int, _ began: PhaseTimes, isWhole: Bool) throws {
     let event = EpochEvent(
       epoch: epoch + 1, step: state.step, loss: state.epochLoss / Double(max(1, state.epochReviews)),
       trainSeconds: state.epochSeconds, reviewsPerSecond: Double(state.epochReviews) / state.epochSeconds,
-      tokensPerSecond: Double(state.epochTokens) / state.epochSeconds)
+      tokensPerSecond: Double(state.epochTokens) / state.epochSeconds, phases: clock.times - began)
     try record(.epoch(event))
     state.epochs.append(event)
     (state.epochLoss, state.epochReviews, state.epochTokens, state.epochSeconds) = (0, 0, 0, 0)
     try save()
+    memory.sample()
     let evaluated =
       try validation.map { try evaluate($0, "validation") } ?? test.map { try evaluate($0, "test") }
     RunReport(screen).epoch(event, of: run.epochs, evaluated ?? nil)
@@ -302,6 +306,11 @@ package final class TrainingRun {
   @discardableResult
   private func evaluate(_ data: EncodedReviews, _ split: String) throws -> Evaluation? {
     communicator.watch.enter(.evaluating, step: state.step)
+    clock.enter(.evaluation)
+    defer {
+      clock.enter(.inputOutput)
+      memory.sample()
+    }
     let evaluation: Evaluation?
     do {
       evaluation = try Evaluator(replica, classes: run.labelCount, communicator, screen).evaluate(
@@ -331,6 +340,8 @@ package final class TrainingRun {
 
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
+    let held = try memory.gather(communicator)
+    let phases = try communicator.allGather(clock.times.values).map(PhaseTimes.init)
     let sent = (communicator.statistics - sentBefore)[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
       if let test, let lastTest {
@@ -342,7 +353,7 @@ package final class TrainingRun {
         // What the collective layer counted; nothing was sent when there was nothing left to train.
         allReduceBytesPerStep: stepsHere > 0
           ? sent.bytes / stepsHere : 4 * model.store.table.trainableCount,
-        peakResidentBytes: peaks, totalSteps: totalSteps, singles: singles)
+        peakResidentBytes: peaks, held: held, phases: phases, totalSteps: totalSteps, singles: singles)
       try files.write(json: results, to: "results.json")
       return results
     }
