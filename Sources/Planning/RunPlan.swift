@@ -1,6 +1,6 @@
 package import BERT
 internal import Failures
-package import FineTuning
+internal import FineTuning
 package import ScalingModel
 internal import Tensors
 package import Training
