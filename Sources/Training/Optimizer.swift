@@ -53,8 +53,8 @@ package final class Optimizer {
     self.tiles = tiles
     owned = tiles?.owned
     self.settings = settings
-    firstMoments = zeroedFloats(store.table.trainableCount)
-    secondMoments = zeroedFloats(store.table.trainableCount)
+    firstMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
+    secondMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
     lookedUp = LookedUpRows(store.table)
     isReached = [Bool](repeating: settings.weightDecay != 0, count: lookedUp.rowCount)
     reached = Stretches()

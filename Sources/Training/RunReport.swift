@@ -19,8 +19,8 @@ struct RunReport {
   ) {
     let nodes = communicator.nodeCount == 1 ? "1 node" : "\(communicator.nodeCount) nodes"
     screen.line(
-      "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription())"
-    )
+      "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription()), "
+        + ownKernelsDescription)
     let cores = Cores.ofNode
     if communicator.localSize * run.threads > cores {
       let ranks = max(1, cores / run.threads)
@@ -113,7 +113,7 @@ struct RunReport {
   }
 
   /// A line for an epoch.
-  func epoch(_ event: EpochEvent, of epochs: Int, _ evaluation: Evaluation?) {
+  func epoch(_ event: EpochEvent, of epochs: Int, _ evaluation: EvaluationEvent?) {
     var line =
       "epoch \(event.epoch)/\(epochs)  \(Format.duration(event.trainSeconds))  loss \(Format.figure(event.loss, digits: 4))  \(Format.rate(event.reviewsPerSecond)) reviews/s"
     if let summary = evaluation?.summary {

@@ -82,8 +82,9 @@ struct Bench: ParsableCommand {
     let products = Products(threads: threads, communicator)
     let peak = try products.peak()
     screen.line(
-      "\(communicator.size) ranks × \(threads) threads, \(blasDescription()): sgemm peak \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s"
-    )
+      "sgemm peak, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s")
+    screen.line("\(blasDescription()), \(ownKernelsDescription)")
+    if let slow = SpeedFinding.ofBLAS() { screen.warning("\(slow.finding) \(slow.cure)") }
     if self.products {
       let tokens = max(1, 20 * globalBatchSize / (communicator.size * threads))
       let (table, lines) = try products.table(size, peak: peak, tokens: tokens)

@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=Tests/CommandTests/lib/checks.sh
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/checks.sh" "$@"
 
-train=(train --base base --train-file train.tsv --max-length 32 --learning-rate 1e-3 --lr-schedule constant --quiet
+train=(train --base base --train-file train.tsv --max-length 32 --learning-rate 1e-3 --lr-schedule constant --warmup-ratio 0 --quiet
   --epochs 40 --weight-decay 0.01)
 
 for method in full lora; do
