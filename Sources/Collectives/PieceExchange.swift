@@ -95,7 +95,7 @@ package final class PieceExchange {
   package func poke() throws {
     if openSlots == 0 { return }
     let start = Communicator.now()
-    defer { communicator.addSeconds(Communicator.now() - start, .allReduceFloats) }
+    defer { communicator.addSeconds(since: start, .allReduceFloats) }
     // A call of MPI moves a limited number of fragments; a few in vain say that there is nothing to move.
     var vain = 0
     while openSlots > 0, vain < 4 { vain = try complete(waits: false) ? 0 : vain + 1 }
@@ -104,7 +104,7 @@ package final class PieceExchange {
   /// Returns when all pieces have arrived.
   package func finish() throws {
     let start = Communicator.now()
-    defer { communicator.addSeconds(Communicator.now() - start, .allReduceFloats) }
+    defer { communicator.addSeconds(since: start, .allReduceFloats) }
     while openSlots > 0 { _ = try complete(waits: true) }
   }
 

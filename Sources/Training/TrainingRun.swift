@@ -18,6 +18,8 @@ package final class TrainingRun {
   private let files: RunFiles
   /// What this rank's time goes into.
   let clock = StepClock(in: .preparation)
+  /// What this rank records beside the results.
+  private let recorder: RunRecorder
 
   private let pool: WorkerPool
   let inputs: RunInputs
@@ -46,8 +48,6 @@ package final class TrainingRun {
   private var stepsHere = 0
   /// The longest step so far, in seconds.
   var longestStep = 0.0
-  /// For studies.
-  private lazy var timer = StepTimer(untimed: run.untimedSteps ?? 0, clock)
   /// What was evaluated last, on every rank.
   var evaluated: (split: String, step: Int)?
   /// The step that the run returned to for its result, if that is not the last one.
@@ -107,6 +107,7 @@ package final class TrainingRun {
     checkpoint = TrainingCheckpoint(
       configuration: run, baseSHA256: inputs.baseSHA256, dataSHA256: inputs.dataSHA256)
     self.run = run
+    recorder = RunRecorder(run, communicator, clock)
 
     let resume = ResumePlan(run, checkpoint, communicator, screen)
     let from = try resume.checkpointPath()
@@ -165,7 +166,10 @@ package final class TrainingRun {
   /// - Returns: The results, on rank 0.
   /// - Throws: The same `Failure` on all ranks.
   func train(beside singles: [SingleAdapterResults] = []) throws -> RunResults? {
-    defer { pool.close() }
+    defer {
+      pool.close()
+      recorder.finish(screen)
+    }
     RunReport(screen).opening(run, inputs, report, model, training, totalSteps, communicator)
     try communicator.collectively(where: communicator.isFirst) {
       directory?.use()
@@ -185,7 +189,7 @@ package final class TrainingRun {
       if run.writesCheckpoints { try checkpoint.writeModel(to: run.output + "/model.h5", model) }
     }
     let results = try finish(singles)
-    if run.untimedSteps != nil { try writeTimes() }
+    try recorder.writeTimes(files)
     try model.free()
     return results
   }
@@ -227,7 +231,7 @@ package final class TrainingRun {
 
   private func step() throws -> StepSums {
     clock.enter(.compute)
-    timer.begin(communicator)
+    recorder.stepBegins(state.step + 1)
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     let sums = try passes.run(reviews, of: training, step: state.step) { wantsAttention() }
@@ -249,7 +253,7 @@ package final class TrainingRun {
     state.epochReviews += reviews.count
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
-    timer.end(reviews: reviews.count, tokens: sums.tokens)
+    recorder.stepEnds(reviews: reviews.count, tokens: sums.tokens)
     // A step that was left out counts as seen; its loss is no number to add up.
     let loss = isFinite ? sums.loss : 0
     state.epochLoss += loss
@@ -289,6 +293,7 @@ package final class TrainingRun {
       reviewsPerSecond: Double(window.reviews) / max(window.seconds, 1e-9),
       tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9),
       phases: clock.times - window.began)
+    recorder.logs(event)
     try record(.step(event))
     (state.windowLoss, state.windowReviews) = (0, 0)
     window = Window(began: clock.times)
@@ -348,11 +353,6 @@ package final class TrainingRun {
   }
 
   // MARK: Files
-
-  private func writeTimes() throws {
-    let timed = try timer.gather(communicator)
-    try communicator.collectively(where: communicator.isFirst) { try files.write(json: timed, to: TimedSteps.file) }
-  }
 
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
