@@ -59,7 +59,9 @@ let package = Package(
     module("Checkpoints", ["HDF5", "Failures", .product(name: "Crypto", package: "swift-crypto")]),
     module("Collectives", ["CMPI", "Failures"]),
     module("Console"),
+    module("Plots"),
     module("Demo", ["Randomness"]),
+    module("ScalingModel", ["Datasets"]),
 
     // MARK: The step, the run, the program
     module(
@@ -68,10 +70,17 @@ let package = Package(
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
         "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
       ]),
+    module("Doctor", ["Collectives", "Kernels"]),
+    module(
+      "Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
+    module(
+      "Comparison",
+      ["Training", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
     program(
       "bert-ddp",
       [
-        "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Comparison", "Doctor", "Planning", "Plots", "ScalingModel", "Training", "FineTuning", "BERT", "Kernels",
+        "Tokenization", "Datasets", "Metrics", "Interchange",
         "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
         argumentParser, "Yams",
       ]),
@@ -119,7 +128,11 @@ let package = Package(
     tests("HDF5", ["Failures"]),
     tests("Checkpoints", ["HDF5", "Failures"]),
     tests("Console"),
+    tests("Plots"),
     tests("Demo", ["Randomness"]),
+    tests("ScalingModel", ["Datasets"]),
+    tests("Doctor"),
+    tests("Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
     tests(
       "Training",
       [

@@ -11,6 +11,8 @@ package struct Evaluation {
   package let unseen: EvaluationSummary?
   /// `[reviews]`: the predicted classes.
   package let predictions: [Int32]
+  /// `[reviews]`: the probabilities of the predicted classes.
+  package let probabilities: [Float]
   /// How long it took.
   package let seconds: Double
 }
@@ -50,12 +52,15 @@ package struct Evaluator {
     }
     guard let logits else { return nil }
     var predictions = [Int32](repeating: 0, count: data.count)
+    var probabilities = [Float](repeating: 0, count: data.count)
     var losses = [Double](repeating: 0, count: data.count)
     logits.withUnsafeBufferPointer { logits in
       guard let base = logits.baseAddress else { return }
       for review in 0..<data.count {
         let row = base + review * classes
-        predictions[review] = Int32((1..<classes).reduce(0) { row[$1] > row[$0] ? $1 : $0 })
+        let prediction = (1..<classes).reduce(0) { row[$1] > row[$0] ? $1 : $0 }
+        predictions[review] = Int32(prediction)
+        probabilities[review] = Float(softmaxProbabilities(row, count: classes)[prediction])
         losses[review] = crossEntropy(row, count: classes, label: Int(data.labels[review]), gradient: nil)
       }
     }
@@ -68,6 +73,7 @@ package struct Evaluator {
         labels: data.labels, predictions: predictions, losses: losses, classCount: classes,
         including: isInTraining.map { !$0 }) : nil
     return Evaluation(
-      summary: summary, unseen: unseen, predictions: predictions, seconds: monotonicSeconds() - start)
+      summary: summary, unseen: unseen, predictions: predictions, probabilities: probabilities,
+      seconds: monotonicSeconds() - start)
   }
 }

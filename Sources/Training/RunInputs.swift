@@ -54,17 +54,23 @@ package struct RunInputs {
     tokenizer = shared.tokenizer
     configuration = try shared.configuration(
       labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head)
-    (training, validation, test) = try communicator.collectively {
-      guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
-      let read = { (path: String) in
-        try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
-      }
-      var training = try read(trainFile)
-      if let limit = run.trainLimit { training = training.limited(to: limit, seed: run.seed) }
-      return (training, try run.validationFile.map(read), try run.testFile.map(read))
-    }
+    (training, validation, test) = try communicator.collectively { try RunInputs.datasets(run) }
     let training = training
     dataSHA256 = Digest.hex { training.hashContent($0) }
+  }
+
+  /// The reviews that a configuration names.
+  /// - Throws: `Failure` when a file is missing or wrong.
+  package static func datasets(
+    _ run: TrainingConfiguration
+  ) throws -> (training: Dataset, validation: Dataset?, test: Dataset?) {
+    guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
+    let read = { (path: String) in
+      try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
+    }
+    var training = try read(trainFile)
+    if let limit = run.trainLimit { training = training.limited(to: limit, seed: run.seed) }
+    return (training, try run.validationFile.map(read), try run.testFile.map(read))
   }
 }
 

@@ -15,6 +15,8 @@ package final class TrainingRun {
   let communicator: Communicator
   let screen: Screen
   private let files: RunFiles
+  /// What this rank's time goes into.
+  let clock = StepClock(in: .preparation)
 
   private let pool: WorkerPool
   let inputs: RunInputs
@@ -40,10 +42,16 @@ package final class TrainingRun {
   private var stepsHere = 0
   /// The longest step so far, in seconds.
   var longestStep = 0.0
+  /// For studies.
+  private lazy var timer = StepTimer(untimed: run.untimedSteps ?? 0, clock)
   /// What was evaluated last, on every rank.
   private var evaluated: (split: String, step: Int)?
   /// Its figures, on rank 0.
   private var lastEvaluation: EvaluationEvent?
+  /// What the last evaluation on test reviews found, on rank 0.
+  private var lastTest: Evaluation?
+  /// What was sent before this run, by others of the same program.
+  private let sentBefore: CollectiveStatistics
 
   /// How many optimiser steps the run has in all.
   package let totalSteps: Int
@@ -59,6 +67,7 @@ package final class TrainingRun {
     try run.validate()
     self.communicator = communicator
     self.screen = screen
+    sentBefore = communicator.statistics
     communicator.watch.stallTimeout = run.stallTimeout
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
@@ -161,9 +170,10 @@ package final class TrainingRun {
     communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
       try writer.finish()
-      try checkpoint.writeModel(to: run.output + "/model.h5", model)
+      if run.writesCheckpoints { try checkpoint.writeModel(to: run.output + "/model.h5", model) }
     }
     let results = try finish(singles)
+    if run.untimedSteps != nil { try writeTimes() }
     try model.free()
     return results
   }
@@ -201,6 +211,8 @@ package final class TrainingRun {
   }
 
   private func step() throws -> StepSums {
+    clock.enter(.compute)
+    timer.begin(communicator)
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     let touched = lookedUp.stretches(of: reviews, in: training)
@@ -226,6 +238,7 @@ package final class TrainingRun {
     state.epochReviews += reviews.count
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
+    timer.end(reviews: reviews.count, tokens: sums.tokens)
     // A step that was left out counts as seen; its loss is no number to add up.
     let loss = isFinite ? sums.loss : 0
     state.epochLoss += loss
@@ -305,15 +318,25 @@ package final class TrainingRun {
       summary: evaluation.summary)
     try record(.evaluation(event))
     lastEvaluation = event
+    if split == "test" { lastTest = evaluation }
     return evaluation
   }
 
   // MARK: Files
 
+  private func writeTimes() throws {
+    let timed = try timer.gather(communicator)
+    try communicator.collectively(where: communicator.isFirst) { try files.write(json: timed, to: TimedSteps.file) }
+  }
+
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
-    let sent = communicator.statistics[.allReduceFloats]
+    let sent = (communicator.statistics - sentBefore)[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
+      if let test, let lastTest {
+        let predictions = ReviewPredictions(lastTest, of: test, isInTraining: isInTraining)
+        try files.write(text: predictions.text, to: ReviewPredictions.fileName)
+      }
       let results = RunResults(
         run, state, lastEvaluation, inputs, model, worldSize: communicator.size,
         // What the collective layer counted; nothing was sent when there was nothing left to train.

@@ -26,8 +26,6 @@ struct DataOptions: ParsableArguments {
   var labelColumn = "label"
   @Option(help: "How many classes there are.")
   var numLabels = 2
-  @Option(help: "Train on the first N of a seeded shuffle.")
-  var trainLimit: Int?
   @Option(help: "Longest review, in tokens (default: 128, or the base's positions if fewer).")
   var maxLength: Int?
 }
@@ -36,8 +34,6 @@ struct DataOptions: ParsableArguments {
 struct OptimizerOptions: ParsableArguments {
   @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs)).")
   var epochs: Int?
-  @Option(help: "Learning rate at its highest (default: the method's own).")
-  var learningRate: Double?
   @Option(help: "AdamW's epsilon.")
   var adamEpsilon = 1e-8
   @Option(help: "AdamW's decay of the first moment.")
@@ -58,10 +54,27 @@ struct OptimizerOptions: ParsableArguments {
   var accumulationSteps = 1
   @Option(help: "End after so many steps.")
   var maxSteps: Int?
-  @Option(help: "What every random number depends on.")
-  var seed: UInt32 = 1
   @Option(help: "Override the base's dropout probabilities.")
   var dropout: Float?
+}
+
+/// What a single run has one of and a comparison several.
+struct SingleRunOptions: ParsableArguments {
+  @Option(help: "Train on the first N of a seeded shuffle.")
+  var trainLimit: Int?
+  @Option(help: "Learning rate at its highest (default: the method's own).")
+  var learningRate: Double?
+  @Option(help: "What every random number depends on.")
+  var seed: UInt32 = 1
+  @Option(help: "Go on from a checkpoint: auto, never, or its path.")
+  var resume = "never"
+  @Flag(help: "Print every option, resolved, as YAML that --config reads, and end.")
+  var printConfig = false
+  // For studies.
+  @Option(help: .hidden)
+  var untimedSteps: Int?
+  @Flag(help: .hidden)
+  var noCheckpoints = false
 }
 
 /// The fine-tuning method.
@@ -176,8 +189,6 @@ extension AdapterConfiguration.Reduction: ExpressibleByArgument {
 struct RunOptions: ParsableArguments {
   @Option(help: "Run directory (default: a new one under runs/).")
   var output: String?
-  @Option(help: "Go on from a checkpoint: auto, never, or its path.")
-  var resume = "never"
   @Option(help: "Steps between checkpoints (default: after each epoch).")
   var checkpointEvery: Int?
   @Option(help: "How many checkpoints stay.")
@@ -197,6 +208,10 @@ struct RunOptions: ParsableArguments {
   // Taken out before the arguments are parsed; it stands here for the help.
   @Option(help: "Options in YAML, such as \"method: lora\"; one on the command line wins.")
   var config: String?
+  @Flag(help: "A Chrome trace for each rank in the run directory: trace-RANK.json.")
+  var trace = false
+  @Flag(help: "What each rank does, in a file of its own in the run directory: log-RANK.txt.")
+  var logRanks = false
 }
 
 /// What is said.

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Collectives
 import Console
+import Failures
+import FineTuning
 import FoundationEssentials
 import Glibc
 import Training
@@ -21,12 +23,14 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Method") var choice: MethodChoice
   @OptionGroup(title: "Method") var method: MethodOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Run") var single: SingleRunOptions
   @OptionGroup(title: "Run") var place: RunOptions
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configuration = try resolved()
+    let configuration = resolved()
     try configuration.validate()
+    if single.printConfig { return try printConfiguration(configuration) }
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration
@@ -37,42 +41,45 @@ struct Train: ParsableCommand {
     }
   }
 
-  private func resolved() throws -> TrainingConfiguration {
-    var c = TrainingConfiguration()
-    (c.base, c.trainFile, c.validationFile, c.testFile) = (
-      data.base, data.trainFile, data.validationFile, data.testFile
-    )
-    (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
-    (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
-    (c.method, c.methodOptions) = (choice.method, method.fineTuning)
-    (c.languageAdapter, c.trainsAdapters) = (method.languageAdapter, method.trainAdapters)
-    c.fuse = method.fuse?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
-    (c.learningRate, c.adamEpsilon) = (optimizer.learningRate, optimizer.adamEpsilon)
-    (c.adamBeta1, c.adamBeta2, c.weightDecay) = (
-      optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay
-    )
-    (c.maxGradNorm, c.lrSchedule, c.warmupRatio) = (
-      optimizer.maxGradNorm, optimizer.lrSchedule, optimizer.warmupRatio
-    )
-    (c.globalBatchSize, c.accumulationSteps, c.maxSteps) = (
-      optimizer.globalBatchSize, optimizer.accumulationSteps, optimizer.maxSteps
-    )
-    (c.seed, c.dropout) = (optimizer.seed, optimizer.dropout)
-    (c.resume, c.checkpointEvery, c.keepCheckpoints) = (
-      place.resume, place.checkpointEvery, place.keepCheckpoints
-    )
-    (c.threads, c.logEvery) = (place.threads, place.logEvery)
-    (c.deterministic, c.skipNonfinite) = (place.deterministic, place.skipNonfinite)
-    (c.stallTimeout, c.maxMinutes) = (place.stallTimeout, place.maxMinutes)
-    if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
-    c.maxLength = data.maxLength ?? c.maxLength
-    c.asksForMaxLength = data.maxLength != nil
-    c.epochs = optimizer.epochs ?? c.epochs
+  /// The options of train that another command was given, judged by train's own rules; for its `validate`.
+  /// - Throws: `ValidationError`.
+  static func asked(_ arguments: [String], _ check: (TrainingConfiguration) throws -> Void) throws -> Train {
+    do {
+      let train = try Train.parse(arguments)
+      try check(train.resolved())
+      return train
+    } catch let failure as Failure {
+      throw ValidationError(failure.message)
+    } catch {
+      throw ValidationError(message(for: error))
+    }
+  }
+
+  /// The options, with the demo's where no others are given.
+  func resolved() -> TrainingConfiguration {
+    var c = TrainingConfiguration(data, optimizer, place)
+    (c.method, c.learningRate) = (choice.method, single.learningRate)
+    (c.trainLimit, c.seed, c.resume) = (single.trainLimit, single.seed, single.resume)
+    (c.untimedSteps, c.writesCheckpoints) = (single.untimedSteps, !single.noCheckpoints)
+    c.take(method)
+    if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }
     return c
   }
 
+  /// Every rank says the same, so the first one does.
+  private func printConfiguration(_ configuration: TrainingConfiguration) throws {
+    guard (Launcher.current?.rank ?? 0) == 0 else { return }
+    var resolved = ["epochs": "\(configuration.epochs)"]
+    let rate = try configuration.learningRate ?? configuration.fineTuningMethod().defaultLearningRate
+    resolved["learning-rate"] = "\(rate)"
+    let printed = PrintedConfiguration(
+      self, heading: "bert-ddp train --config FILE; an option on the command line wins", resolved: resolved,
+      hidden: ["config", "print-config", "untimed-steps", "no-checkpoints", "quiet", "json"])
+    Screen().result(String(printed.yaml.dropLast()))
+  }
+
   /// A directory that no other run has: the method and the time, to the second, in UTC.
-  private static func newDirectory(_ method: String) -> String {
+  static func newDirectory(_ method: String) -> String {
     var seconds = time(nil)
     var parts = tm()
     gmtime_r(&seconds, &parts)
