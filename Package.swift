@@ -45,7 +45,7 @@ let package = Package(
     module("Tensors", ["Randomness"]),
 
     // MARK: The model: kernels, BERT, fine-tuning methods
-    module("Kernels", ["Randomness", "Tensors", "COpenBLAS"]),
+    module("Kernels", ["Randomness", "Tensors", "COpenBLAS", "CVectors"]),
     module("BERT", ["Kernels", "Tensors", "Randomness", "Failures"]),
     module("FineTuning", ["BERT", "Kernels", "Tensors", "Randomness", "Failures"]),
 
@@ -60,6 +60,7 @@ let package = Package(
     module("Collectives", ["CMPI", "Failures"]),
     module("Console"),
     module("Plots"),
+    module("TensorBoard", ["Failures"]),
     module("Demo", ["Randomness"]),
     module("ScalingModel", ["Datasets"]),
 
@@ -68,7 +69,8 @@ let package = Package(
       "Training",
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
-        "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
+        "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "TensorBoard", "Demo",
+        "Failures",
       ]),
     module("Doctor", ["Collectives", "Kernels"]),
     module(
@@ -91,7 +93,8 @@ let package = Package(
         "Tokenization", "Collectives", "Console", "Failures", argumentParser,
       ]),
 
-    // MARK: System libraries, one importer each
+    // MARK: System libraries, one importer each; CVectors is a header alone
+    .systemLibrary(name: "CVectors"),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
@@ -129,6 +132,7 @@ let package = Package(
     tests("Checkpoints", ["HDF5", "Failures"]),
     tests("Console"),
     tests("Plots"),
+    tests("TensorBoard"),
     tests("Demo", ["Randomness"]),
     tests("ScalingModel", ["Datasets"]),
     tests("Doctor"),

@@ -8,7 +8,7 @@ extension TrainingConfiguration {
     self.init()
     (base, trainFile, validationFile, testFile) = (data.base, data.trainFile, data.validationFile, data.testFile)
     (textColumn, textPairColumn, labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
-    labelCount = data.numLabels
+    (labelCount, validationFraction) = (data.numLabels, data.validationFraction)
     adamEpsilon = optimizer.adamEpsilon
     (adamBeta1, adamBeta2, weightDecay) = (optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay)
     (maxGradNorm, lrSchedule, warmupRatio) = (optimizer.maxGradNorm, optimizer.lrSchedule, optimizer.warmupRatio)
@@ -17,6 +17,8 @@ extension TrainingConfiguration {
     )
     dropout = optimizer.dropout
     (checkpointEvery, keepCheckpoints) = (place.checkpointEvery, place.keepCheckpoints)
+    (evaluateEvery, earlyStoppingPatience) = (place.evaluateEvery, place.earlyStoppingPatience)
+    tensorboard = place.tensorboard
     (threads, logEvery) = (place.threads, place.logEvery)
     (deterministic, skipNonfinite) = (place.deterministic, place.skipNonfinite)
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)
