@@ -89,8 +89,8 @@ done
 [ "$(sinfo -h -p patient -o %T 2>/dev/null || true)" = idle ] ||
   skip "Slurm has no idle node after 20 s: $(tail -n 1 "$slurm/slurmctld.log")"
 
-options=(--base base --train-file train.tsv --max-length 32 --learning-rate 1e-3 --deterministic --quiet --epochs 120
-  --checkpoint-every 20)
+options=(--base base --train-file train.tsv --max-length 32 --learning-rate 1e-3 --deterministic --quiet --epochs 80
+  --checkpoint-every 2)
 
 # Submits the shipped job script; its number goes to $id.
 submit() { # NAME LAUNCHER OPTION OF sbatch… -- OPTION OF train…
@@ -112,7 +112,7 @@ await() { # WHAT SECONDS COMMAND…
       complain "not $what: $(state), $(tail -n 3 "$slurm/slurmctld.log" | tr '\n' ' ')"
       return 0
     fi
-    sleep 0.1
+    sleep 0.05
   done
 }
 has_checkpoint() { [ -n "$(find "$1" -name 'checkpoint-*.h5' 2>/dev/null)" ]; }
@@ -120,25 +120,26 @@ is_state() { [ "$(state)" = "$1" ]; }
 has_restarted() { [ "$(restarts)" -ge 1 ] && is_state RUNNING; }
 # Complains unless the job stopped, queued again and ended with the same bits as the undisturbed run.
 finished() { # NAME
-  await "completed" 60 is_state COMPLETED
+  await "completed" 240 is_state COMPLETED
   holds "no restart" [ "$(restarts)" = 1 ]
   holds "not by the signal: $(cat "$1.log")" grep -q 'stopped by SIGUSR1 after step' "$1.log"
   holds "not queued again by the script: $(cat "$1.log")" grep -q 'the job queues again' "$1.log"
   same_tensors whole/model.h5 "$1/model.h5"
 }
 
+limit=240
 echo "-- A job for Slurm"
 succeed 1 train "${options[@]}" --output whole
 conclude "the run that nothing befalls"
 for launcher in srun mpirun; do
   submit "told with $launcher" "$launcher" -- "${options[@]}"
-  await "running with a checkpoint" 40 has_checkpoint "told with $launcher"
+  await "running with a checkpoint" 120 has_checkpoint "told with $launcher"
   scancel --signal=USR1 --batch "$id"
   finished "told with $launcher"
   conclude "through $launcher: told to stop by scancel, it saves, queues again and goes on to the same bits"
 done
 submit preempted srun -- "${options[@]}"
-await "running with a checkpoint" 40 has_checkpoint preempted
+await "running with a checkpoint" 120 has_checkpoint preempted
 urgent=$(sbatch --parsable --partition=urgent --exclusive --output=/dev/null --wrap="date >$slurm/urgent; sleep 1")
 finished preempted
 holds "the urgent job has not run: $(scontrol show job "$urgent")" [ -s "$slurm/urgent" ]

@@ -48,7 +48,8 @@ struct RefusalTests {
       list.append(Case("lora", "--lora-targets", "\(value)") { $0.loraTargets = value })
     }
     for value in [0, -2, .nan, .infinity, 1e-9, 1e-300] {
-      list.append(Case("adapter", "--adapter-reduction-factor", "\(value)") {
+      list.append(
+        Case("adapter", "--adapter-reduction-factor", "\(value)") {
           $0.adapterReductionFactor = AdapterConfiguration.Reduction(value)
         })
       list.append(

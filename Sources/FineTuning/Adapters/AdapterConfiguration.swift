@@ -179,7 +179,8 @@ package struct AdapterConfiguration: Sendable, Equatable {
       throw Failure(.badContent, "leave_out names layer \(layer), expected layers counted from 0.")
     }
     for (key, factors) in [
-      ("reduction_factor", reduction.factors), ("inv_adapter_reduction_factor", [invertibleReduction].compactMap { $0 }),
+      ("reduction_factor", reduction.factors),
+      ("inv_adapter_reduction_factor", [invertibleReduction].compactMap { $0 }),
     ] {
       if let factor = factors.first(where: { !($0 > 0 && $0.isFinite) }) {
         throw Failure(.badContent, "\(key) is \(factor), expected a number above 0, such as 16.")
