@@ -18,7 +18,8 @@ package struct RunResults: Encodable {
     let worldSize: Int
     let threads: Int
     let allReduceBytesPerStep: Int
-    let steps: Int
+    /// Optimiser steps done.
+    package let steps: Int
     let stepsAsked: Int
     let skippedSteps: Int
     /// The step whose model is the result, and how it did, where there are validation reviews.
