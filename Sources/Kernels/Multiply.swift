@@ -27,11 +27,13 @@ package func multiply(
 ) {
   let depth = productDepth(a, aOrientation, b, bOrientation, c)
   guard needsProduct(c, depth: depth, beta: beta) else { return }
-  cblas_sgemm(
-    CblasRowMajor, aOrientation == .plain ? CblasNoTrans : CblasTrans,
-    bOrientation == .plain ? CblasNoTrans : CblasTrans, blasint(c.rows), blasint(c.columns), blasint(depth),
-    alpha, a.base, blasint(max(a.stride, 1)), b.base, blasint(max(b.stride, 1)), beta, c.base,
-    blasint(max(c.stride, 1)))
+  KernelClock.time(.products, operations: 2 * c.rows * c.columns * depth) {
+    cblas_sgemm(
+      CblasRowMajor, aOrientation == .plain ? CblasNoTrans : CblasTrans,
+      bOrientation == .plain ? CblasNoTrans : CblasTrans, blasint(c.rows), blasint(c.columns), blasint(depth),
+      alpha, a.base, blasint(max(a.stride, 1)), b.base, blasint(max(b.stride, 1)), beta, c.base,
+      blasint(max(c.stride, 1)))
+  }
 }
 
 /// How many products each element of `c` is the sum of.

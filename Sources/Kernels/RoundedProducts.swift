@@ -24,9 +24,12 @@ package func multiply(
   }
   // Each thread has a number of its own.
   library.setThreadCount?(1)
-  let status = library.multiply(
-    aOrientation.letter, bOrientation.letter, c.rows, c.columns, depth, alpha, a.base, max(a.stride, 1), b.base,
-    max(b.stride, 1), beta, c.base, max(c.stride, 1))
+  var status: CInt = 0
+  KernelClock.time(.products, operations: 2 * c.rows * c.columns * depth) {
+    status = library.multiply(
+      aOrientation.letter, bOrientation.letter, c.rows, c.columns, depth, alpha, a.base, max(a.stride, 1), b.base,
+      max(b.stride, 1), beta, c.base, max(c.stride, 1))
+  }
   precondition(status == 0, "dnnl_gemm_bf16bf16f32 returned \(status)")
 }
 

@@ -45,8 +45,11 @@ extension ParameterStore {
   }
 
   /// Rounds what is trained in bfloat16 again, when its floats have changed.
-  package func refreshRounded() {
-    for group in table.groups { refreshRounded(group.range, of: group) }
+  /// - Parameter part: The part of the trainable block that may have changed; all of it when left out.
+  package func refreshRounded(_ part: Range<Int>? = nil) {
+    for group in table.groups {
+      refreshRounded(group.range.clamped(to: part ?? 0..<table.trainableCount), of: group)
+    }
   }
 
   /// The same for a part of a group.
