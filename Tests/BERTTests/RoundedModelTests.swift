@@ -6,8 +6,9 @@ import Testing
 
 /// The model with weights and inputs of products in bfloat16, beside the same weights in floats.
 ///
-/// Rounding moves an input of a product by at most 2⁻⁹ of itself, at random. A loss of two layers depends on a path of
-/// some 2 × 6 products with an input each; were all errors of one sign, that were 12 · 2⁻⁹ = 2.3 %.
+/// Rounding to eight bits moves an input of a product by at most 2⁻⁸ of itself, by less than 2⁻⁹ on average, at random. A
+/// loss of two layers depends on a path of some 2 × 6 products with an input each; were all errors average and of one
+/// sign, that were 12 · 2⁻⁹ = 2.3 %.
 @Suite(.enabled(if: RoundedProducts.obstacle == nil, "needs oneDNN and a processor with AVX512-BF16 or AMX"))
 struct RoundedModelTests {
   private static let reviews = TinyReview.reviews(lengths: [6, 1, 9], labelCount: 3)
