@@ -55,7 +55,7 @@ package struct Axis: Sendable {
   func shows(_ value: Double) -> Bool { value.isFinite && (scale == .linear || value > 0) }
 
   /// The axis fitted to values.
-  func fitted(to values: [Double], ticks count: Int) -> FittedAxis {
+  package func fitted(to values: [Double], ticks count: Int) -> FittedAxis {
     let shown = values.filter(shows)
     let range = self.range.flatMap { scale == .linear || $0.lowerBound > 0 ? $0 : nil } ?? covering(shown)
     let ticks: [Double]
@@ -88,15 +88,16 @@ package struct Axis: Sendable {
 }
 
 /// An axis that knows what it covers.
-struct FittedAxis {
+package struct FittedAxis {
   let axis: Axis
-  let range: ClosedRange<Double>
+  /// What the axis covers.
+  package let range: ClosedRange<Double>
   let ticks: [Double]
   /// Short ticks without labels.
   let minor: [Double]
 
   /// Where a value lies between the ends of the axis, 0 to 1.
-  func fraction(_ value: Double) -> Double {
+  package func fraction(_ value: Double) -> Double {
     switch axis.scale {
     case .linear: (value - range.lowerBound) / (range.upperBound - range.lowerBound)
     case .log: log(value / range.lowerBound) / log(range.upperBound / range.lowerBound)

@@ -1,9 +1,14 @@
 /// A rectangle of an image, in pixels from the top left.
-struct Box: Equatable {
+package struct Box: Equatable {
   var left: Double
   var top: Double
   var right: Double
   var bottom: Double
+
+  /// A rectangle.
+  package init(left: Double, top: Double, right: Double, bottom: Double) {
+    (self.left, self.top, self.right, self.bottom) = (left, top, right, bottom)
+  }
 
   var width: Double { right - left }
   var height: Double { bottom - top }
@@ -21,7 +26,7 @@ struct Box: Equatable {
   }
 
   /// The part of a line from a to b that lies inside; nil when none does (Liang and Barsky).
-  func clip(_ a: Pixel, _ b: Pixel) -> (start: Pixel, end: Pixel)? {
+  package func clip(_ a: Pixel, _ b: Pixel) -> (start: Pixel, end: Pixel)? {
     let (dx, dy) = (b.x - a.x, b.y - a.y)
     var (from, to) = (0.0, 1.0)
     for (direction, distance) in [(-dx, a.x - left), (dx, right - a.x), (-dy, a.y - top), (dy, bottom - a.y)] {
@@ -39,7 +44,10 @@ struct Box: Equatable {
 }
 
 /// A place in an image, in pixels from the top left.
-struct Pixel: Equatable {
+package struct Pixel: Equatable {
   var x: Double
   var y: Double
+
+  /// A place.
+  package init(x: Double, y: Double) { (self.x, self.y) = (x, y) }
 }
