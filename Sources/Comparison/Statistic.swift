@@ -9,8 +9,7 @@ package struct Statistic: Encodable, Equatable {
 
   /// The statistic of some values, of which there is at least one.
   package init(_ values: [Double]) {
-    /// The mean.
-    package let mean = values.reduce(0, +) / Double(max(1, values.count))
+    let mean = values.reduce(0, +) / Double(max(1, values.count))
     self.mean = mean
     let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
     deviation = values.count > 1 ? (squares / Double(values.count - 1)).squareRoot() : nil
