@@ -45,12 +45,15 @@ CVECTORS_INLINE cvectors_ulong8 cvectors_high_words(cvectors_ulong8 product, cve
   return (product >> 32) ^ x ^ (cvectors_ulong8)(uint64_t)key;
 }
 
-// Whether the build's registers hold sixteen floats, of which there are then 32.
+// Whether the build's registers hold sixteen floats, of which there are then 32; a function, as a constant would make
+// the other branch dead code to be warned of.
+CVECTORS_INLINE int cvectors_is_wide(void) {
 #ifdef __AVX512F__
-#define CVECTORS_WIDE 1
+  return 1;
 #else
-#define CVECTORS_WIDE 0
+  return 0;
 #endif
+}
 
 // What the build is for: 0 the baseline of the architecture, 1 AVX2, 2 AVX-512, 3 NEON.
 #if defined(__AVX512F__)

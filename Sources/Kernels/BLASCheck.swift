@@ -3,17 +3,17 @@ internal import CVectors
 internal import Glibc
 internal import Tensors
 
-/// The library and the kernels that it chose for this processor, and what ours were built for:
-/// `OpenBLAS 0.3.21, Cooperlake kernels; own kernels for AVX-512`.
+/// The library and the kernels that it chose for this processor: `OpenBLAS 0.3.21, Haswell kernels`.
 package func blasDescription() -> String {
   let words = String(cString: openblas_get_config()).split(separator: " ").prefix(2)
-  return words.joined(separator: " ") + ", \(blasKernels()) kernels; own kernels for \(kernelsDescription)"
+  return words.joined(separator: " ") + ", \(blasKernels()) kernels"
 }
 
 private func blasKernels() -> String { String(cString: openblas_get_corename()) }
 
-/// What this program's own kernels were built for.
-private let kernelsDescription = ["any processor", "AVX2", "AVX-512", "NEON"][Int(CVECTORS_LEVEL)]
+/// What this program's own kernels were built for: `own kernels for AVX-512`.
+package let ownKernelsDescription =
+  "own kernels for " + ["any processor", "AVX2", "AVX-512", "NEON"][Int(CVECTORS_LEVEL)]
 
 /// Something about the set-up that costs speed, and its cure.
 package struct SpeedFinding: Sendable, Equatable {

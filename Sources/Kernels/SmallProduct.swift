@@ -26,17 +26,21 @@ struct ScalarFactor {
 ///   - out: `[m, n]`.
 func smallProduct(_ a: ScalarFactor, _ b: Matrix, into out: Matrix) {
   var column = 0
-  if CVECTORS_WIDE == 1 {
+  // Four rows of sums have to fit in the registers.
+  if cvectors_is_wide() != 0 {
     while column + 64 <= out.columns {
       columns(a, b, out, at: column, Quad.self)
       column += 64
     }
+    while column + 32 <= out.columns {
+      columns(a, b, out, at: column, Pair<Lanes>.self)
+      column += 32
+    }
   }
-  while column + 32 <= out.columns {
-    columns(a, b, out, at: column, Pair<Lanes>.self)
-    column += 32
+  while column < out.columns {
+    columns(a, b, out, at: column, Lanes.self)
+    column += 16
   }
-  if column < out.columns { columns(a, b, out, at: column, Lanes.self) }
 }
 
 /// Some lanes side by side, in registers.

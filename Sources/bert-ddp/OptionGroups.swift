@@ -207,6 +207,8 @@ struct RunOptions: ParsableArguments {
   var logEvery = 50
   @Flag(help: "The same bits on any number of ranks and threads.")
   var deterministic = false
+  @Flag(inversion: .prefixedNo, help: "Share AdamW's moments and work out over ranks: the same bits, less of both.")
+  var shardOptimizer = true
   @Option(help: "Leave out up to N steps whose loss or gradient is not finite.")
   var skipNonfinite = 0
   @Option(help: "End the job after so many seconds without progress; 0 for never.")
