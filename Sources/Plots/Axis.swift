@@ -90,9 +90,10 @@ package struct Axis: Sendable {
 /// An axis that knows what it covers.
 package struct FittedAxis {
   let axis: Axis
-  /// What the axis covers.
+  /// From its lower to its upper end.
   package let range: ClosedRange<Double>
-  let ticks: [Double]
+  /// Where numbers stand.
+  package let ticks: [Double]
   /// Short ticks without labels.
   let minor: [Double]
 
@@ -105,7 +106,7 @@ package struct FittedAxis {
   }
 
   /// The labels of the ticks, with as many digits as tell neighbours apart.
-  var labels: [String] { ticks.map { axis.format.text($0, step: step) } }
+  package var labels: [String] { ticks.map { axis.format.text($0, step: step) } }
 
   private var step: Double? {
     guard axis.scale == .linear, ticks.count > 1 else { return nil }

@@ -1,11 +1,11 @@
 /// A rectangle of an image, in pixels from the top left.
 package struct Box: Equatable {
-  var left: Double
-  var top: Double
-  var right: Double
-  var bottom: Double
+  let left: Double
+  let top: Double
+  let right: Double
+  let bottom: Double
 
-  /// A rectangle.
+  /// A box from its edges, in pixels; `top` is the smaller of its ends.
   package init(left: Double, top: Double, right: Double, bottom: Double) {
     (self.left, self.top, self.right, self.bottom) = (left, top, right, bottom)
   }
@@ -13,15 +13,15 @@ package struct Box: Equatable {
   var width: Double { right - left }
   var height: Double { bottom - top }
 
-  func overlaps(_ other: Box) -> Bool {
+  package func overlaps(_ other: Box) -> Bool {
     left < other.right && other.left < right && top < other.bottom && other.top < bottom
   }
 
-  func contains(_ other: Box) -> Bool {
+  package func contains(_ other: Box) -> Bool {
     left <= other.left && other.right <= right && top <= other.top && other.bottom <= bottom
   }
 
-  func contains(_ x: Double, _ y: Double) -> Bool {
+  package func contains(_ x: Double, _ y: Double) -> Bool {
     x >= left - 0.01 && x <= right + 0.01 && y >= top - 0.01 && y <= bottom + 0.01
   }
 
@@ -45,8 +45,10 @@ package struct Box: Equatable {
 
 /// A place in an image, in pixels from the top left.
 package struct Pixel: Equatable {
-  var x: Double
-  var y: Double
+  /// To the right.
+  package let x: Double
+  /// Downwards.
+  package let y: Double
 
   /// A place.
   package init(x: Double, y: Double) { (self.x, self.y) = (x, y) }

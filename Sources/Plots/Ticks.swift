@@ -44,7 +44,7 @@ package enum Ticks {
   }
 
   /// The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `least`.
-  static func niceStep(_ least: Double) -> Double {
+  package static func niceStep(_ least: Double) -> Double {
     guard least > 0, least.isFinite else { return 1 }
     let exponent = Int(log10(least).rounded(.down))
     for factor in [1, 2, 2.5, 5] {
