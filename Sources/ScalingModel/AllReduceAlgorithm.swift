@@ -113,7 +113,9 @@ package struct GradientSum: Sendable, Equatable {
   private static func smallSums(_ ranks: Int) -> AllReduceAlgorithm.Work {
     let losses = 32
     let norms = 8 * ranks
-    return [losses, norms].reduce(.nothing) { $0 + AllReduceAlgorithm.tuned(bytes: $1, ranks: ranks).work(bytes: $1, ranks: ranks) }
+    return [losses, norms].reduce(.nothing) {
+      $0 + AllReduceAlgorithm.tuned(bytes: $1, ranks: ranks).work(bytes: $1, ranks: ranks)
+    }
   }
 
   /// Seconds over several nodes.
