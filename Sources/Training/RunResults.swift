@@ -18,12 +18,13 @@ package struct RunResults: Encodable {
     let worldSize: Int
     let threads: Int
     let allReduceBytesPerStep: Int
-    let steps: Int
+    /// Optimiser steps done.
+    package let steps: Int
     let stepsAsked: Int
     let skippedSteps: Int
-    /// The step whose model is the result, and its loss, where there are validation reviews.
+    /// The step whose model is the result, and how it did, where there are validation reviews.
     let bestStep: Int?
-    let bestValidationLoss: Double?
+    let bestValidation: BestStep?
     let hasStoppedEarly: Bool
     let epochs: [EpochEvent]
     let peakRSSBytes: [Int]
@@ -39,7 +40,7 @@ package struct RunResults: Encodable {
       case method, threads, steps, epochs, output, phases = "phase_seconds"
       case trainableParameters = "trainable_parameters", totalParameters = "total_parameters"
       case worldSize = "world_size", allReduceBytesPerStep = "all_reduce_bytes_per_step"
-      case bestStep = "best_step", bestValidationLoss = "best_validation_loss", hasStoppedEarly = "stopped_early"
+      case bestStep = "best_step", bestValidation = "best_validation", hasStoppedEarly = "stopped_early"
       case stepsAsked = "steps_asked", skippedSteps = "skipped_steps", peakRSSBytes = "peak_rss_bytes"
       case proportionalBytes = "pss_bytes", nodeMemoryBytes = "node_memory_bytes", baseSHA256 = "base_sha256"
     }
@@ -56,7 +57,7 @@ package struct RunResults: Encodable {
       method: run.method, trainableParameters: model.store.table.trainableCount,
       totalParameters: model.store.table.count, worldSize: worldSize, threads: run.threads,
       allReduceBytesPerStep: allReduceBytesPerStep, steps: state.step, stepsAsked: totalSteps,
-      skippedSteps: state.skippedSteps, bestStep: state.best?.step, bestValidationLoss: state.best?.loss,
+      skippedSteps: state.skippedSteps, bestStep: state.best?.step, bestValidation: state.best,
       hasStoppedEarly: state.hasStoppedEarly,
       epochs: state.epochs, peakRSSBytes: peakResidentBytes, proportionalBytes: held.ranks, nodeMemoryBytes: held.node,
       phases: phases, baseSHA256: inputs.baseSHA256, output: run.output)

@@ -17,7 +17,7 @@ struct RunState: Codable, Equatable {
   /// The same since the last `step` event, so that the curve goes on where it was.
   var windowLoss = 0.0
   var windowReviews = 0
-  /// The validation with the lowest loss, and the one that was before it.
+  /// The best validation, and the one that was before it.
   var best: BestStep?
   var bestBefore: BestStep?
   /// The step of the last validation.

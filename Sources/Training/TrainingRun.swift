@@ -85,6 +85,7 @@ package final class TrainingRun {
     }
     inputs = try RunInputs(&run, communicator)
     let method = try run.fineTuningMethod()
+    try RunAgreement.onContents(run, method, inputs, communicator)
     run.learningRate = run.learningRate ?? method.defaultLearningRate
     let resolved = run
     pool = WorkerPool(count: run.threads)
@@ -110,7 +111,6 @@ package final class TrainingRun {
 
     let resume = ResumePlan(run, checkpoint, communicator, screen)
     let from = try resume.checkpointPath()
-    try RunAgreement(run, method, inputs).check(from: from, on: communicator)
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
       sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,

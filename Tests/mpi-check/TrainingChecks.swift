@@ -39,6 +39,12 @@ let trainingChecks: [Check] =
       findings.expectEqual(Set(methodTrials.map(\.method)), Set(FineTuningMethods.names), "methods")
       findings.expectEqual(methodTrials.count { $0.method == "fusion" }, 3, "fusions")
     },
+    Check("every remainder of reviews by batch: as on one rank over two epochs; sharded, bit for bit") {
+      for reviews in 11...20 {
+        try compare(try TrialRun("lora", reviews: reviews), steps: 4, threads: 1, $0, $1)
+        try compareBits(try TrialRun("lora", reviews: reviews), threads: 1, $0, $1)
+      }
+    },
     Check("a step of fewer reviews than ranks is complete, and nobody waits for ever") {
       try compare(try TrialRun("lora", reviews: 2), steps: 3, threads: 1, $0, $1)
     },
