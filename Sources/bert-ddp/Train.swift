@@ -62,6 +62,11 @@ struct Train: ParsableCommand {
     (c.trainLimit, c.seed, c.resume) = (single.trainLimit, single.seed, single.resume)
     (c.untimedSteps, c.writesCheckpoints) = (single.untimedSteps, !single.noCheckpoints)
     c.take(method)
+    if single.noCheckpoints {
+      // A study times steps and nothing else.
+      (c.validationFile, c.testFile, c.validationFraction) = (nil, nil, nil)
+      (c.evaluateEvery, c.earlyStoppingPatience) = (nil, nil)
+    }
     if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }
     return c
   }

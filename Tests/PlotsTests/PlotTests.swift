@@ -1,8 +1,7 @@
 import FoundationEssentials
 import FoundationXML
+import Plots
 import Testing
-
-@testable import Plots
 
 /// What a plot's SVG holds.
 @Suite("Plots") struct PlotTests {

@@ -1,6 +1,5 @@
+import Plots
 import Testing
-
-@testable import Plots
 
 /// Where ticks go and what they say.
 @Suite("Ticks") struct TickTests {
