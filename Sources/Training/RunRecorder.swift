@@ -59,7 +59,7 @@ final class RunRecorder {
 }
 
 /// A rank's own log, `log-RANK.txt`: where it runs, and what its time went into.
-private final class RankLog {
+private struct RankLog: ~Copyable {
   private let file: FileAppender
 
   /// nil where no file can be written: a log is not worth a run.
