@@ -1,5 +1,5 @@
 internal import Kernels
-package import Tensors
+internal import Tensors
 
 /// One layer of the encoder: self-attention and a feed-forward block, each ended by a residual and a normalisation.
 ///
