@@ -55,7 +55,7 @@ refused "going on in the other precision" 78 precision -- \
   "${train[@]}" --method full --deterministic --resume "full on 1/checkpoint-2.h5" --output new
 
 echo "-- Evaluation"
-loss() { sed -nE 's/.*"loss" *: *([0-9.]+).*/\1/p' "$1" | head -n 1; }
+loss() { sed -nE 's/^  "loss" : ([0-9.]+).*/\1/p' "$1"; }
 succeed 1 evaluate --checkpoint "full on 1/model.h5" --test-file test.tsv --json
 loss "$out" >"$scratch/own"
 loss "full on 1/results.json" >"$scratch/trained"
