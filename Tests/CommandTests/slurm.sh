@@ -150,7 +150,7 @@ for case in "no --output:--base base" "no program:--output new --base base"; do
   program_given=$program
   [ "${case%%:*}" != "no program" ] || program_given=/nowhere/bert-ddp
   read -ra words <<<"${case#*:}"
-  id=$(BERT_DDP=$program_given sbatch --parsable --wait --output="$work/refused.log" "$job_script" "${words[@]}") || true
+  id=$(BERT_DDP=$program_given sbatch --parsable --wait --ntasks-per-node=1 --output="$work/refused.log" "$job_script" "${words[@]}") || true
   holds "not refused: $(cat refused.log)" grep -qE '^slurm.sbatch: .*(--output|no program)' refused.log
   conclude "${case%%:*}"
 done
