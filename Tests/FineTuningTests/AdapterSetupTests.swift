@@ -141,6 +141,21 @@ import Testing
     #expect(try JSONDecoder().decode(FineTuningOptions.self, from: JSONEncoder().encode(options)) == options)
   }
 
+  /// Twice the factor pulls twice as hard, and none not at all.
+  @Test func strengthOfTheRegulariser() throws {
+    let setup = try AdapterSetup(["a": .pfeiffer, "b": .pfeiffer], .fuse(["a", "b"]))
+    let gradients = try [Float(0), 0.01, 0.02].map { strength -> [Float] in
+      let method = try AdapterFusion(setup, regularization: strength)
+      let configuration = TinyModel.configuration()
+      let model = TinyModel(configuration, table: try method.table(for: configuration)) { method.model($0, $1) }
+      method.addRegularizationGradient(to: model.gradients, of: model.store, reviewCount: 4, step: 1)
+      return model.gradientValues
+    }
+    #expect(gradients[0].allSatisfy { $0 == 0 })
+    #expect(gradients[1].contains { $0 != 0 })
+    #expect(zip(gradients[1], gradients[2]).allSatisfy { 2 * $0 == $1 })
+  }
+
   @Test func compositionsInTheLibrarysForm() throws {
     let (a, b) = (#"{"type":"single","children":["a"]}"#, #"{"type":"single","children":["b"]}"#)
     let fusion = "{\"type\":\"Fuse\",\"children\":[\(a),\(b)]}"
