@@ -4,6 +4,7 @@ import FineTuning
 import FoundationEssentials
 import Kernels
 import Tensors
+import TestSupport
 import Testing
 
 /// What adapters add to a base, what of it is trained, and what is refused.
