@@ -56,11 +56,15 @@ refused "going on in the other precision" 78 precision -- \
 
 echo "-- Evaluation"
 loss() { sed -nE 's/^  "loss" : ([0-9.]+).*/\1/p' "$1"; }
-succeed 1 evaluate --checkpoint "full on 1/model.h5" --test-file test.tsv --json
+succeed 1 evaluate --checkpoint "full on 1/model.h5" --test-file test.tsv --unmerged --json
 loss "$out" >"$scratch/own"
 loss "full on 1/results.json" >"$scratch/trained"
 holds "evaluate said $(cat "$scratch/own"), training $(cat "$scratch/trained")" cmp -s "$scratch/own" "$scratch/trained"
 conclude "evaluate computes as training did"
+# Folded into a plain model nothing is trained any more, and the token embeddings are kept rounded too.
+succeed 1 evaluate --checkpoint "full on 1/model.h5" --test-file test.tsv --json
+loss "$out" >"$scratch/folded"
+close "$scratch/own" "$scratch/folded" 0.001
 succeed 2 evaluate --checkpoint "full on 1/model.h5" --test-file test.tsv --precision fp32 --json
 loss "$out" >"$scratch/exact"
 ! cmp -s "$scratch/own" "$scratch/exact" || complain "--precision fp32 makes no difference"
