@@ -1,16 +1,19 @@
 package import Tensors
 
 extension BERTConfiguration {
-  /// Every parameter of the classifier under its published name, in the order of the blocks.
+  /// Every parameter of the model under its published name, in the order of the blocks.
   ///
   /// A layer's query, key and value lie one after another, weights and biases each, so that the three are one product.
   /// - Parameter isTrainable: Which of them are trained, by name.
   /// - Returns: Names, shapes and initial values.
   package func parameters(isTrainable: (String) -> Bool) -> [ParameterSpecification] {
     var list: [ParameterSpecification] = []
-    func add(_ name: String, _ shape: [Int], _ initializer: Initializer, isLookedUp: Bool = false) {
+    func add(
+      _ name: String, _ shape: [Int], _ initializer: Initializer, isLookedUp: Bool = false, isUsed: Bool = true
+    ) {
       list.append(
-        ParameterSpecification(name, shape, initializer, isTrainable: isTrainable(name), isLookedUp: isLookedUp))
+        ParameterSpecification(
+          name, shape, initializer, isTrainable: isUsed && isTrainable(name), isLookedUp: isLookedUp))
     }
     let weights = Initializer.normal(deviation: initializerRange)
     func addNorm(_ name: String) {
@@ -25,7 +28,7 @@ extension BERTConfiguration {
     let embeddings = "bert.embeddings"
     add(
       "\(embeddings).word_embeddings.weight", [vocabularySize, h],
-      .normal(deviation: initializerRange, zeroRow: padTokenID), isLookedUp: true)
+      .normal(deviation: initializerRange, zeroRow: padTokenID), isLookedUp: !task.decodesByEmbeddings)
     add("\(embeddings).position_embeddings.weight", [positionCount, h], weights)
     add("\(embeddings).token_type_embeddings.weight", [typeCount, h], weights)
     addNorm(embeddings)
@@ -40,8 +43,24 @@ extension BERTConfiguration {
       addLinear("\(prefix).output.dense", h, intermediateSize)
       addNorm("\(prefix).output")
     }
-    addLinear(head.dense, h, h)
-    addLinear(head.classifier, labelCount, h)
+    switch task {
+    case .classification:
+      addLinear(head.dense, h, h)
+      addLinear(head.classifier, labelCount, h)
+    case .maskedLanguage(let nextSentence):
+      let (pooler, transform) = (HeadDesign.nextSentence.dense, MaskedLanguageHead.transform)
+      if nextSentence {
+        addLinear(pooler, h, h)
+        addLinear(HeadDesign.nextSentence.classifier, 2, h)
+      } else {
+        // Nothing reads it, but every base has one: it leaves `[CLS]` as it is.
+        add(pooler + ".weight", [h, h], .diagonal(1, elsewhere: 0), isUsed: false)
+        add(pooler + ".bias", [h], .constant(0), isUsed: false)
+      }
+      addLinear(transform + ".dense", h, h)
+      addNorm(transform)
+      add(MaskedLanguageHead.bias, [vocabularySize], .constant(0))
+    }
     return list
   }
 }

@@ -73,7 +73,7 @@ package final class Inference {
     let data = try encode(dataset)
     let bar = screen.progress("predicting", total: data.count, unit: "texts")
     defer { bar.finish() }
-    let logits = try replica.logits(
+    let logits = try replica.evaluate(
       data, communicator, progress: { done, total in bar.update(total > 0 ? data.count * done / total : data.count) })
     guard let logits else { return nil }
     let classes = configuration.labelCount

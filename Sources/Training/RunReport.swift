@@ -88,7 +88,10 @@ struct RunReport {
   private func data(_ report: DatasetReport, _ inputs: RunInputs, _ training: EncodedReviews) {
     func describe(_ name: String, _ part: DatasetReport.Part) {
       var text =
-        "\(name): \(Format.count(part.rows)) reviews, classes \(part.classCounts.map(Format.count).joined(separator: " / "))"
+        "\(name): \(Format.count(part.rows)) reviews"
+      if !part.classCounts.isEmpty {
+        text += ", classes \(part.classCounts.map(Format.count).joined(separator: " / "))"
+      }
       if part.emptyTexts > 0 { text += ", \(Format.count(part.emptyTexts)) empty" }
       if part.duplicates > 0 {
         text +=
@@ -110,25 +113,46 @@ struct RunReport {
   func epoch(_ event: EpochEvent, of epochs: Int, _ evaluation: Evaluation?) {
     var line =
       "epoch \(event.epoch)/\(epochs)  \(Format.duration(event.trainSeconds))  loss \(Format.figure(event.loss, digits: 4))  \(Format.rate(event.reviewsPerSecond)) reviews/s"
-    if let summary = evaluation?.summary {
+    switch evaluation?.figures {
+    case .classification(let summary):
       line += "  accuracy \(Format.figure(summary.accuracy))  F1 \(Format.figure(summary.f1))"
+    case .maskedLanguage(let summary):
+      line += "  held-out loss \(Format.figure(summary.loss, digits: 4))  accuracy \(Format.figure(summary.accuracy))"
+    case nil: break
     }
     screen.line(line)
   }
 
   /// The closing table.
   func closing(_ run: TrainingConfiguration, _ results: RunResults) {
-    if let evaluation = results.evaluation {
+    if case .maskedLanguage(let summary) = results.evaluation?.figures {
+      screen.line()
+      screen.result(RunReport.table(summary), heading: "held-out text")
+    } else if let evaluation = results.evaluation, let summary = evaluation.summary {
       var table = Table([
         "method", "trained", "accuracy", "95 %", "precision", "recall", "F1", "loss", "time/epoch",
       ])
       for single in results.singles { add("adapter \(single.name)", single.results, to: &table) }
       add(run.method, results, to: &table)
       screen.line()
-      screen.result(table, heading: "\(evaluation.split): \(Format.count(evaluation.summary.reviews)) reviews")
+      screen.result(table, heading: "\(evaluation.split): \(Format.count(summary.reviews)) reviews")
     }
     screen.line("steps done \(Format.count(results.run.steps)) of \(Format.count(results.run.stepsAsked))")
     screen.result("results in \(run.output)")
+  }
+
+  /// The figures of masked-language modelling.
+  package static func table(_ summary: MaskedLanguageSummary) -> Table {
+    let hasPairs = summary.nextSentenceAccuracy != nil
+    var table = Table(
+      ["hidden tokens", "loss", "perplexity", "accuracy"] + (hasPairs ? ["next-sentence accuracy"] : []))
+    var row = [
+      Format.count(summary.maskedTokens), Format.figure(summary.loss, digits: 4),
+      Format.fixed(summary.perplexity, digits: 2), Format.figure(summary.accuracy),
+    ]
+    if let accuracy = summary.nextSentenceAccuracy { row.append(Format.figure(accuracy)) }
+    table.add(row)
+    return table
   }
 
   private func add(_ name: String, _ results: RunResults, to table: inout Table) {

@@ -8,6 +8,8 @@ final class StepPasses {
     var loss: Double
     var reviews: Int
     var tokens: Int
+    /// Over how many losses a mean is taken; at least 1.
+    var targets: Int
     /// Whether any rank has something that all must attend to before the next step.
     var needsAttention: Bool
   }
@@ -44,10 +46,10 @@ final class StepPasses {
     communicator.watch.enter(.computing, step: step + 1)
     let (rank, size) = (communicator.rank, communicator.size)
     var losses: [Double]
-    var (reviewCount, tokenCount) = (0, 0)
+    var (reviewCount, tokenCount, targetCount) = (0, 0, 0)
     if let sharded {
       let own = sharded.addGradients(reviews[...], of: data, step: step, rank: rank, size: size)
-      (losses, reviewCount, tokenCount) = (own.losses, own.reviews, own.tokens)
+      (losses, reviewCount, tokenCount, targetCount) = (own.losses, own.reviews, own.tokens, own.targets)
       communicator.watch.enter(.summing, step: step + 1)
       try sharded.sum(on: communicator)
     } else {
@@ -59,18 +61,19 @@ final class StepPasses {
         losses[0] += pass.loss
         reviewCount += pass.reviews
         tokenCount += pass.tokens
+        targetCount += pass.targets
       }
       communicator.watch.enter(.summing, step: step + 1)
       try exchange.sum(replica.gradients, touched: touched)
     }
     // Each shard's loss comes from one rank and zeros from the others, so its sum is exact; the shards are then added
     // in one order.
-    var sums = losses + [Double(reviewCount), Double(tokenCount), attention() ? 1 : 0]
+    var sums = losses + [Double(reviewCount), Double(tokenCount), Double(targetCount), attention() ? 1 : 0]
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
     let count = losses.count
     precondition(Int(sums[count]) == reviews.count, "every review of a step is computed exactly once")
     return Sums(
       loss: sums[..<count].reduce(0, +), reviews: Int(sums[count]), tokens: Int(sums[count + 1]),
-      needsAttention: sums[count + 2] > 0)
+      targets: max(1, Int(sums[count + 2])), needsAttention: sums[count + 3] > 0)
   }
 }

@@ -34,17 +34,16 @@ struct TrainedModel {
     guard configuration.maxLength >= 3 else {
       throw Failure(.usage, "--max-length is \(configuration.maxLength), expected 3 or more.")
     }
-    let base = base ?? configuration.base
-    shared = try SharedBase(base, communicator)
+    configuration.base = base ?? configuration.base
+    let base = configuration.base
+    shared = try SharedBase(configuration, communicator)
     guard shared.sha256 == trained.baseSHA256 else {
       throw Failure(
         .badContent,
         "\(checkpoint) was trained on the base \(trained.baseSHA256.prefix(12))…, but \(base ?? "the demo") is \(shared.sha256.prefix(12))…; pass the base it belongs to with --base."
       )
     }
-    shape = try shared.configuration(
-      labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength,
-      head: configuration.head)
+    shape = try shared.configuration(configuration)
     let method = try configuration.fineTuningMethod()
     let isReader = shared.base != nil
     let file = try communicator.collectively(where: isReader) {

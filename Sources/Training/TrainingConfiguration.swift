@@ -91,6 +91,10 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var stallTimeout = 600
   /// Minutes from the start of the program after which the run has stopped, its checkpoint written.
   package var maxMinutes: Double?
+  /// What pre-training has to be told; nil for fine-tuning.
+  package var pretraining: PretrainingOptions?
+  /// The vocabulary of a model that starts at random.
+  package var vocabulary: String?
 
   /// The defaults.
   package init() {}
@@ -108,7 +112,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case keepCheckpoints = "keep_checkpoints", logEvery = "log_every", deterministic
     case skipNonfinite = "skip_nonfinite", stallTimeout = "stall_timeout", maxMinutes = "max_minutes"
     case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
-    case adapterSHA256 = "adapter_sha256"
+    case adapterSHA256 = "adapter_sha256", pretraining, vocabulary
   }
 
   /// The names of the data files' columns.
@@ -164,6 +168,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     try require(adamEpsilon > 0 && adamEpsilon.isFinite, "adam-epsilon", adamEpsilon, "a number above 0")
     try require(weightDecay >= 0 && weightDecay.isFinite, "weight-decay", weightDecay, "0 or more")
     try require(maxGradNorm >= 0, "max-grad-norm", maxGradNorm, "0 or more; 0 for no limit")
+    if let pretraining { return try pretraining.validate(self) }
     if trainFile != nil, base == nil {
       throw Failure(.usage, "--train-file needs --base: pass an HDF5 base or a Hugging Face directory.")
     }
@@ -202,7 +207,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// The fields that a resumed run may change: where it runs, how long, and what it says of itself.
   private static let changeable: Set<String> = [
     "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "epochs", "max_steps",
-    "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse",
+    "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse", "vocabulary",
     "skip_nonfinite", "stall_timeout", "max_minutes",
   ]
 

@@ -18,10 +18,12 @@ package final class TrainingRun {
 
   private let pool: WorkerPool
   let inputs: RunInputs
-  private let training: EncodedReviews
+  let objective: any Objective
+  private let training: TrainingExamples
+  /// The examples of the epoch under way.
+  private var examples: EncodedReviews
   private let validation: EncodedReviews?
   private let test: EncodedReviews?
-  private let isInTraining: [Bool]
   private let report: DatasetReport
   let model: ModelState
   private let replica: Replica
@@ -73,14 +75,17 @@ package final class TrainingRun {
     run.learningRate = run.learningRate ?? method.defaultLearningRate
     let resolved = run
     pool = WorkerPool(count: run.threads)
-    let encode = { [inputs, pool] (dataset: Dataset) in
-      try EncodedReviews(dataset, inputs.tokenizer, maxLength: resolved.maxLength, communicator, pool)
-    }
-    training = try encode(inputs.training)
-    validation = try inputs.validation.map(encode)
-    test = try inputs.test.map(encode)
-    (report, isInTraining) = DatasetReport.examine(
+    let encoder = TextEncoder(
+      tokenizer: inputs.tokenizer, maxLength: resolved.maxLength, communicator: communicator, pool: pool)
+    let (report, isInTraining) = DatasetReport.examine(
       training: inputs.training, test: inputs.test, classCount: run.labelCount)
+    self.report = report
+    let objective = try resolved.objective(inputs.tokenizer, isInTraining: isInTraining)
+    self.objective = objective
+    training = try objective.examples(inputs.training, encoder)
+    examples = training.first
+    validation = try inputs.validation.map { try objective.heldOut($0, encoder) }
+    test = try inputs.test.map { try objective.heldOut($0, encoder) }
     order = SampleOrder(count: training.count, seed: run.seed)
     let steps = run.epochs * order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     totalSteps = min(steps, run.maxSteps ?? steps)
@@ -98,7 +103,7 @@ package final class TrainingRun {
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
       sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
-      tokensPerPass: TrainingRun.tokensPerPass(run, training, communicator), communicator)
+      tokensPerPass: TrainingRun.tokensPerPass(run, training.first, communicator), communicator)
     replica = Replica(
       method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength)
     var settings = Optimizer.Settings()
@@ -149,7 +154,7 @@ package final class TrainingRun {
   /// - Throws: The same `Failure` on all ranks.
   func train(beside singles: [SingleAdapterResults] = []) throws -> RunResults? {
     defer { pool.close() }
-    RunReport(screen).opening(run, inputs, report, model, training, totalSteps, communicator)
+    RunReport(screen).opening(run, inputs, report, model, training.first, totalSteps, communicator)
     try communicator.collectively(where: communicator.isFirst) {
       directory?.use()
       try files.write(json: StoredConfiguration(run, inputs, communicator), to: "config.json")
@@ -161,7 +166,7 @@ package final class TrainingRun {
     communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
       try writer.finish()
-      try checkpoint.writeModel(to: run.output + "/model.h5", model)
+      try objective.writeResult(model, checkpoint, inputs)
     }
     let results = try finish(singles)
     try model.free()
@@ -171,6 +176,7 @@ package final class TrainingRun {
   private func trainEpoch() throws {
     let perEpoch = order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     let epoch = state.step / perEpoch
+    examples = training.epoch(epoch)
     let end = min((epoch + 1) * perEpoch, totalSteps)
     let bar = screen.progress(
       "epoch \(epoch + 1)/\(run.epochs)", total: training.count, from: state.epochReviews)
@@ -178,7 +184,7 @@ package final class TrainingRun {
     var window = Window()
     while state.step < end {
       let sums = try step()
-      bar.update(state.epochReviews, loss: sums.loss / Double(sums.reviews))
+      bar.update(state.epochReviews, loss: sums.loss / Double(sums.targets))
       window.add(sums)
       if state.step % run.logEvery == 0 || state.step == end { try log(&window) }
       if state.step == end { break }
@@ -194,6 +200,7 @@ package final class TrainingRun {
     var loss: Double
     var reviews: Int
     var tokens: Int
+    var targets: Int
     var norm: Double
     var rate: Double
     var seconds: Double
@@ -203,17 +210,18 @@ package final class TrainingRun {
   private func step() throws -> StepSums {
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
-    let touched = lookedUp.stretches(of: reviews, in: training)
-    let sums = try passes.run(reviews, of: training, step: state.step, touched: touched) { wantsAttention() }
+    let touched = lookedUp.stretches(of: reviews, in: examples)
+    examples.weighSentences(of: reviews)
+    let sums = try passes.run(reviews, of: examples, step: state.step, touched: touched) { wantsAttention() }
     guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
     model.method.addRegularizationGradient(
-      to: gradients, of: model.store, reviewCount: reviews.count, step: state.step)
-    let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched, pool: pool)
+      to: gradients, of: model.store, reviewCount: sums.targets, step: state.step)
+    let norm = optimizer.norm(of: gradients, count: sums.targets, touched: touched, pool: pool)
     let rate = schedule.rate(at: state.step)
     let isFinite = sums.loss.isFinite && norm.isFinite
     if isFinite {
       optimizer.step(
-        gradients, count: reviews.count, norm: norm, learningRate: rate, touched: touched, pool: pool)
+        gradients, count: sums.targets, norm: norm, learningRate: rate, touched: touched, pool: pool)
     } else {
       let event = try leaveOut(loss: sums.loss, norm: norm)
       replica.gradients.update(repeating: 0)
@@ -224,15 +232,16 @@ package final class TrainingRun {
     state.step += 1
     stepsHere += 1
     state.epochReviews += reviews.count
+    state.epochTargets += sums.targets
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
     // A step that was left out counts as seen; its loss is no number to add up.
     let loss = isFinite ? sums.loss : 0
     state.epochLoss += loss
     state.windowLoss += loss
-    state.windowReviews += isFinite ? reviews.count : 0
+    state.windowTargets += isFinite ? sums.targets : 0
     return StepSums(
-      loss: loss, reviews: reviews.count, tokens: sums.tokens, norm: isFinite ? norm : 0, rate: rate,
+      loss: loss, reviews: reviews.count, tokens: sums.tokens, targets: sums.targets, norm: isFinite ? norm : 0, rate: rate,
       seconds: seconds, needsAttention: sums.needsAttention)
   }
 
@@ -258,12 +267,12 @@ package final class TrainingRun {
     let perEpoch = Double(order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep))
     let event = StepEvent(
       step: state.step, epoch: Double(state.step) / perEpoch,
-      loss: state.windowLoss / Double(max(1, state.windowReviews)),
+      loss: state.windowLoss / Double(max(1, state.windowTargets)),
       learningRate: window.rate, gradientNorm: window.norm,
       reviewsPerSecond: Double(window.reviews) / max(window.seconds, 1e-9),
       tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9))
     try record(.step(event))
-    (state.windowLoss, state.windowReviews) = (0, 0)
+    (state.windowLoss, state.windowTargets) = (0, 0)
     window = Window()
   }
 
@@ -274,12 +283,13 @@ package final class TrainingRun {
 
   private func endEpoch(_ epoch: Int, isWhole: Bool) throws {
     let event = EpochEvent(
-      epoch: epoch + 1, step: state.step, loss: state.epochLoss / Double(max(1, state.epochReviews)),
+      epoch: epoch + 1, step: state.step, loss: state.epochLoss / Double(max(1, state.epochTargets)),
       trainSeconds: state.epochSeconds, reviewsPerSecond: Double(state.epochReviews) / state.epochSeconds,
       tokensPerSecond: Double(state.epochTokens) / state.epochSeconds)
     try record(.epoch(event))
     state.epochs.append(event)
-    (state.epochLoss, state.epochReviews, state.epochTokens, state.epochSeconds) = (0, 0, 0, 0)
+    (state.epochLoss, state.epochTargets, state.epochSeconds) = (0, 0, 0)
+    (state.epochReviews, state.epochTokens) = (0, 0)
     try save()
     let evaluated =
       try validation.map { try evaluate($0, "validation") } ?? test.map { try evaluate($0, "test") }
@@ -291,8 +301,8 @@ package final class TrainingRun {
     communicator.watch.enter(.evaluating, step: state.step)
     let evaluation: Evaluation?
     do {
-      evaluation = try Evaluator(replica, classes: run.labelCount, communicator, screen).evaluate(
-        data, name: split, isInTraining: split == "test" ? isInTraining : [], isCancelled: wantsAttention)
+      let evaluator = Evaluator(replica, classes: run.labelCount, communicator, screen)
+      evaluation = try objective.evaluate(data, split: split, evaluator, isCancelled: wantsAttention)
     } catch let failure as Failure where failure.kind == .stopped {
       // Everybody left it.
       try attend()
@@ -302,7 +312,7 @@ package final class TrainingRun {
     guard let evaluation else { return nil }
     let event = EvaluationEvent(
       split: split, step: state.step, epoch: state.epochs.count, seconds: evaluation.seconds,
-      summary: evaluation.summary)
+      figures: evaluation.figures)
     try record(.evaluation(event))
     lastEvaluation = event
     return evaluation

@@ -20,7 +20,8 @@ struct BertDDP: ParsableCommand {
       """,
     version: producer,
     subcommands: [
-      Train.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self, Methods.self, Prove.self,
+      Train.self, Pretrain.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self, Methods.self,
+      Prove.self,
     ],
     defaultSubcommand: Train.self)
 

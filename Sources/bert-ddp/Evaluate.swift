@@ -51,8 +51,7 @@ struct Evaluate: ParsableCommand {
       }
       let evaluation = try model.evaluate(dataset, name: testFile)
       try model.close()
-      guard let evaluation else { return }
-      let s = evaluation.summary
+      guard let s = evaluation?.summary else { return }
       var table = Table(["accuracy", "95 %", "precision", "recall", "F1", "loss", "tp", "fp", "tn", "fn"])
       table.add(
         Format.figure(s.accuracy, digits: 4),

@@ -2,6 +2,8 @@ import ArgumentParser
 import BERT
 import Failures
 import FineTuning
+import FoundationEssentials
+import Glibc
 import Training
 
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
@@ -34,26 +36,26 @@ struct DataOptions: ParsableArguments {
 
 /// How it is trained.
 struct OptimizerOptions: ParsableArguments {
-  @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs)).")
+  @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs); pretrain: 1).")
   var epochs: Int?
   @Option(help: "Learning rate at its highest (default: the method's own).")
   var learningRate: Double?
-  @Option(help: "AdamW's epsilon.")
-  var adamEpsilon = 1e-8
+  @Option(help: "AdamW's epsilon (default: 1e-8; pretrain: 1e-6).")
+  var adamEpsilon: Double?
   @Option(help: "AdamW's decay of the first moment.")
   var adamBeta1 = 0.9
-  @Option(help: "AdamW's decay of the second moment.")
-  var adamBeta2 = 0.999
-  @Option(help: "Decoupled weight decay on matrices.")
-  var weightDecay = 0.0
+  @Option(help: "AdamW's decay of the second moment (default: 0.999; pretrain: 0.98).")
+  var adamBeta2: Double?
+  @Option(help: "Decoupled weight decay on matrices (default: 0; pretrain: 0.01).")
+  var weightDecay: Double?
   @Option(help: "Largest global gradient norm; 0 for no limit.")
   var maxGradNorm = 1.0
   @Option(help: "What the rate does after warm-up.")
   var lrSchedule = LearningRateSchedule.Shape.linear
   @Option(help: "Share of the steps over which the rate rises.")
   var warmupRatio = 0.06
-  @Option(help: "Reviews of a pass, over all ranks.")
-  var globalBatchSize = 32
+  @Option(help: "Reviews of a pass, over all ranks (default: 32; pretrain: 256).")
+  var globalBatchSize: Int?
   @Option(help: "Passes to an optimiser step.")
   var accumulationSteps = 1
   @Option(help: "End after so many steps.")
@@ -62,6 +64,19 @@ struct OptimizerOptions: ParsableArguments {
   var seed: UInt32 = 1
   @Option(help: "Override the base's dropout probabilities.")
   var dropout: Float?
+
+  /// What was asked for goes into a run's options; what was not stays.
+  func apply(to c: inout TrainingConfiguration) {
+    c.epochs = epochs ?? c.epochs
+    c.learningRate = learningRate ?? c.learningRate
+    c.adamEpsilon = adamEpsilon ?? c.adamEpsilon
+    (c.adamBeta1, c.adamBeta2) = (adamBeta1, adamBeta2 ?? c.adamBeta2)
+    c.weightDecay = weightDecay ?? c.weightDecay
+    (c.maxGradNorm, c.lrSchedule, c.warmupRatio) = (maxGradNorm, lrSchedule, warmupRatio)
+    c.globalBatchSize = globalBatchSize ?? c.globalBatchSize
+    (c.accumulationSteps, c.maxSteps) = (accumulationSteps, maxSteps)
+    (c.seed, c.dropout) = (seed, dropout)
+  }
 }
 
 /// The fine-tuning method.
@@ -171,6 +186,32 @@ struct RunOptions: ParsableArguments {
   // Taken out before the arguments are parsed; it stands here for the help.
   @Option(help: "Options in YAML, such as \"method: lora\"; one on the command line wins.")
   var config: String?
+
+  /// What was asked for goes into a run's options.
+  func apply(to c: inout TrainingConfiguration) {
+    (c.resume, c.checkpointEvery, c.keepCheckpoints) = (resume, checkpointEvery, keepCheckpoints)
+    (c.threads, c.logEvery) = (threads, logEvery)
+    (c.deterministic, c.skipNonfinite) = (deterministic, skipNonfinite)
+    (c.stallTimeout, c.maxMinutes) = (stallTimeout, maxMinutes)
+  }
+
+  /// The run directory that was asked for, or one that no other run has: a name and the time, to the second, in UTC.
+  func directory(_ prefix: String) -> String {
+    if let output { return output }
+    var seconds = time(nil)
+    var parts = tm()
+    gmtime_r(&seconds, &parts)
+    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    let day = "\(parts.tm_year + 1900)\(two(parts.tm_mon + 1))\(two(parts.tm_mday))"
+    let name = "runs/\(prefix)-\(day)-\(two(parts.tm_hour))\(two(parts.tm_min))\(two(parts.tm_sec))"
+    var candidate = name
+    var number = 2
+    while FileManager.default.fileExists(atPath: candidate) {
+      candidate = "\(name)-\(number)"
+      number += 1
+    }
+    return candidate
+  }
 }
 
 /// What is said.

@@ -1,8 +1,6 @@
 import ArgumentParser
 import Collectives
 import Console
-import FoundationEssentials
-import Glibc
 import Training
 
 /// `bert-ddp train`, and `bert-ddp` alone.
@@ -30,7 +28,7 @@ struct Train: ParsableCommand {
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration
-      let output = try communicator.shared { Array((place.output ?? Train.newDirectory(choice.method)).utf8) }
+      let output = try communicator.shared { Array(place.directory(choice.method).utf8) }
       configuration.output = String(decoding: output, as: UTF8.self)
       let results = try TrainingStages.train(configuration, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }
@@ -47,44 +45,12 @@ struct Train: ParsableCommand {
     (c.method, c.methodOptions) = (choice.method, method.fineTuning)
     (c.languageAdapter, c.trainsAdapters) = (method.languageAdapter, method.trainAdapters)
     c.fuse = method.fuse?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
-    (c.learningRate, c.adamEpsilon) = (optimizer.learningRate, optimizer.adamEpsilon)
-    (c.adamBeta1, c.adamBeta2, c.weightDecay) = (
-      optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay
-    )
-    (c.maxGradNorm, c.lrSchedule, c.warmupRatio) = (
-      optimizer.maxGradNorm, optimizer.lrSchedule, optimizer.warmupRatio
-    )
-    (c.globalBatchSize, c.accumulationSteps, c.maxSteps) = (
-      optimizer.globalBatchSize, optimizer.accumulationSteps, optimizer.maxSteps
-    )
-    (c.seed, c.dropout) = (optimizer.seed, optimizer.dropout)
-    (c.resume, c.checkpointEvery, c.keepCheckpoints) = (
-      place.resume, place.checkpointEvery, place.keepCheckpoints
-    )
-    (c.threads, c.logEvery) = (place.threads, place.logEvery)
-    (c.deterministic, c.skipNonfinite) = (place.deterministic, place.skipNonfinite)
-    (c.stallTimeout, c.maxMinutes) = (place.stallTimeout, place.maxMinutes)
+    place.apply(to: &c)
+    c.learningRate = optimizer.learningRate
     if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
+    optimizer.apply(to: &c)
     c.maxLength = data.maxLength ?? c.maxLength
     c.asksForMaxLength = data.maxLength != nil
-    c.epochs = optimizer.epochs ?? c.epochs
     return c
-  }
-
-  /// A directory that no other run has: the method and the time, to the second, in UTC.
-  private static func newDirectory(_ method: String) -> String {
-    var seconds = time(nil)
-    var parts = tm()
-    gmtime_r(&seconds, &parts)
-    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-    let day = "\(parts.tm_year + 1900)\(two(parts.tm_mon + 1))\(two(parts.tm_mday))"
-    let name = "runs/\(method)-\(day)-\(two(parts.tm_hour))\(two(parts.tm_min))\(two(parts.tm_sec))"
-    var candidate = name
-    var number = 2
-    while FileManager.default.fileExists(atPath: candidate) {
-      candidate = "\(name)-\(number)"
-      number += 1
-    }
-    return candidate
   }
 }

@@ -27,6 +27,6 @@ enum Probe {
     defer { pool.close() }
     let replica = Replica(
       model.method, shape, model.store, pool, seed: 1, maxLength: shape.positionCount, trains: false)
-    return try replica.logits(reviews(shape), communicator)
+    return try replica.evaluate(reviews(shape), communicator)
   }
 }
