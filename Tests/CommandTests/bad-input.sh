@@ -279,11 +279,13 @@ for count in 1 4; do
 done
 
 echo "-- Nobody reads the output"
-# Runs the program with an output that is closed at once.
+# Runs the program with an output that is closed at once. What mpirun makes of that is not ours: it ignores SIGPIPE.
 unread() { # RANKS ARGUMENT…
+  local ignore=
   start_on "$1"
+  if [ "$1" -gt 1 ]; then ignore="trap '' PIPE;"; fi
   # shellcheck disable=SC2016 # for the other shell
-  observe bash -c '"$@" | true; exit "${PIPESTATUS[0]}"' - "${start[@]}" "${@:2}"
+  observe bash -c "$ignore"' "$@" | true; exit "${PIPESTATUS[0]}"' - "${start[@]}" "${@:2}"
 }
 unread 1 predict --quiet --checkpoint run/model.h5 --input test.tsv
 holds "status $status, expected 74" [ "$status" -eq 74 ]

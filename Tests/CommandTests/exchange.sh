@@ -9,7 +9,7 @@ set -euo pipefail
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/checks.sh" "$@"
 
 train=(train --base base --train-file train.tsv --max-length 32 --learning-rate 1e-2 --max-steps 8)
-lora=(--method lora --lora-rank 4 --lora-targets query,value)
+lora=(--method lora --lora-rank 4 --lora-targets "query,value")
 small=(--method adapter --adapter-reduction-factor 4)
 
 # A copy of a folder, to be damaged.

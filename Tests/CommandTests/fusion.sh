@@ -92,7 +92,7 @@ find "gone on" -name 'checkpoint-*.h5' -path 'gone on/check*' -delete
 succeed 2 "${fusion[@]}" --fuse ko=ko/model.h5,new --output "gone on" --resume auto
 same_tensors paper/model.h5 "gone on/model.h5"
 conclude "killed between the stages: --resume auto does not train the adapter again and gets to the same bits"
-half=("${fusion[@]}" --fuse ko=ko/model.h5,b=other/model.h5 --checkpoint-every 2 --keep-checkpoints 9)
+half=("${fusion[@]}" --fuse "ko=ko/model.h5,b=other/model.h5" --checkpoint-every 2 --keep-checkpoints 9)
 succeed 2 "${half[@]}" --output "in two parts"
 find "in two parts" -name 'checkpoint-*.h5' ! -name checkpoint-2.h5 -delete
 cp "in two parts/model.h5" whole.h5
