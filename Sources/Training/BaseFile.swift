@@ -1,9 +1,9 @@
 internal import Checkpoints
 internal import Failures
-package import FoundationEssentials
+internal import FoundationEssentials
 internal import Interchange
 internal import Tensors
-package import Tokenization
+internal import Tokenization
 
 /// A base as one HDF5 file, beside its tensors.
 struct BaseFile {

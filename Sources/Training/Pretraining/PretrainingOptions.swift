@@ -3,7 +3,7 @@ internal import Datasets
 internal import Failures
 internal import FineTuning
 internal import FoundationEssentials
-package import Tokenization
+internal import Tokenization
 
 /// What pre-training has to be told beside what every run is told.
 package struct PretrainingOptions: Codable, Sendable, Equatable {
