@@ -59,6 +59,7 @@ let package = Package(
     module("Checkpoints", ["HDF5", "Failures", .product(name: "Crypto", package: "swift-crypto")]),
     module("Collectives", ["CMPI", "Failures"]),
     module("Console"),
+    module("Plots"),
     module("Demo", ["Randomness"]),
 
     // MARK: The step, the run, the program
@@ -119,6 +120,7 @@ let package = Package(
     tests("HDF5", ["Failures"]),
     tests("Checkpoints", ["HDF5", "Failures"]),
     tests("Console"),
+    tests("Plots"),
     tests("Demo", ["Randomness"]),
     tests(
       "Training",
