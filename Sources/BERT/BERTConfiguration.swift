@@ -39,7 +39,7 @@ package struct BERTConfiguration: Sendable, Equatable {
   /// Which head reads the last layer, in classification.
   package var head = HeadDesign.pooled
   /// What the model is trained for.
-  package var task = Task.classification
+  package var task = ModelTask.classification
 
   /// The defaults of the reference.
   package init() {}
@@ -118,7 +118,7 @@ package struct BERTConfiguration: Sendable, Equatable {
 }
 
 /// What a model is trained for: which head it has, and what the head reads.
-package enum Task: Sendable, Equatable {
+package enum ModelTask: Sendable, Equatable {
   /// A class for each review.
   case classification
   /// The tokens that were hidden; with `nextSentence`, whether a text's second segment follows its first one, too.

@@ -26,7 +26,6 @@ package final class MaskedLanguageModel: TaskModel {
   private struct Part {
     var rows: [Int32] = []
     var labels: [Int32] = []
-    var losses: [Double] = []
 
     mutating func removeAll() {
       rows.removeAll(keepingCapacity: true)
@@ -36,7 +35,6 @@ package final class MaskedLanguageModel: TaskModel {
     mutating func append(_ row: Int, _ label: Int32) {
       rows.append(Int32(row))
       labels.append(label)
-      if losses.count < rows.count { losses.append(0) }
     }
   }
 
@@ -83,11 +81,8 @@ package final class MaskedLanguageModel: TaskModel {
     split(batch.reads, labels)
     let dh = encoder.needsGradient ? workspace.arena.matrix(h.rows, h.columns) : nil
     dh?.fill(0)
-    addTokens(h, dh, batch.reads, workspace)
-    addSentences(h, dh, batch.reads, workspace)
-    for part in [tokens, sentences] {
-      for (index, row) in part.rows.enumerated() { losses[Int(row)] = part.losses[index] }
-    }
+    addTokens(h, dh, batch.reads, losses, workspace)
+    addSentences(h, dh, batch.reads, losses, workspace)
     if let dh { encoder.backward(dh, batch, workspace) }
   }
 
@@ -103,29 +98,30 @@ package final class MaskedLanguageModel: TaskModel {
     }
   }
 
-  private func addTokens(_ h: Matrix, _ dh: Matrix?, _ reads: Rows, _ workspace: Workspace) {
+  private func addTokens(
+    _ h: Matrix, _ dh: Matrix?, _ reads: Rows, _ losses: UnsafeMutablePointer<Double>, _ workspace: Workspace
+  ) {
     let count = tokens.rows.count
     guard count > 0 else { return }
     withRows(tokens.rows, of: h, reads, workspace) { input, rows, indices in
       let dInput = dh.map { workspace.arena.matrix(count, $0.columns) }
-      tokens.losses.withUnsafeMutableBufferPointer { losses in
-        tokens.labels.withUnsafeBufferPointer { labels in
-          guard let labels = labels.baseAddress, let losses = losses.baseAddress else { return }
-          head.addGradients(input, labels: labels, losses: losses, dh: dInput, rows, workspace)
-        }
-      }
+      let own = workspace.arena.allocate(Double.self, count)
+      head.addGradients(input, labels: tokens.labels, losses: own, dh: dInput, rows, workspace)
+      for row in 0..<count { losses[Int(indices[row])] = own[row] }
       if let dh, let dInput { scatterAddRows(dInput, indices, to: dh) }
     }
   }
 
-  private func addSentences(_ h: Matrix, _ dh: Matrix?, _ reads: Rows, _ workspace: Workspace) {
+  private func addSentences(
+    _ h: Matrix, _ dh: Matrix?, _ reads: Rows, _ losses: UnsafeMutablePointer<Double>, _ workspace: Workspace
+  ) {
     guard let sentenceHead, !sentences.rows.isEmpty else { return }
     withRows(sentences.rows, of: h, reads, workspace) { input, rows, indices in
       let logits = sentenceHead.forward(input, rows, workspace)
       for r in 0..<logits.rows {
         let loss = crossEntropy(
           logits.row(r), count: logits.columns, label: Int(sentences.labels[r]), gradient: logits.row(r))
-        sentences.losses[r] = loss * Double(sentenceWeight)
+        losses[Int(indices[r])] = loss * Double(sentenceWeight)
       }
       scale(logits, by: sentenceWeight)
       let dInput = dh.map { workspace.arena.matrix(input.rows, $0.columns) }

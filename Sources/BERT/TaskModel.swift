@@ -1,4 +1,4 @@
-package import Tensors
+internal import Tensors
 
 /// BERT with the head of a task: one worker's instance, over parameters that all workers share.
 ///

@@ -31,6 +31,9 @@ package struct WordPieceTrainer {
       for scalar in scalars.compactMap(Unicode.Scalar.init) { text.unicodeScalars.append(scalar) }
       return text
     }
+
+    /// By code point; the beginning of a word before its continuation.
+    var order: UInt64 { UInt64(scalars[0]) << 1 | (isContinuation ? 1 : 0) }
   }
 
   private let options: Options
@@ -157,9 +160,4 @@ package struct WordPieceTrainer {
       if members.left == joined || members.right == joined { pairs.note(pair, in: Int32(word)) }
     }
   }
-}
-
-extension WordPieceTrainer.Piece {
-  /// By code point; the beginning of a word before its continuation.
-  fileprivate var order: UInt64 { UInt64(scalars[0]) << 1 | (isContinuation ? 1 : 0) }
 }

@@ -97,8 +97,16 @@ struct Origin {
 
   private func source(of name: String) -> (any ParameterSource)? { sources.first { $0.shape(name) != nil } }
 
-  /// The names that a base of this shape has, whatever a method adds.
-  private var ownNames: Set<String> { Set(base.configuration.parameters { _ in false }.map(\.name)) }
+  /// The names that a base of this shape can have, whatever a method adds.
+  private var ownNames: Set<String> {
+    var names: Set<String> = []
+    for task in [ModelTask.classification, .maskedLanguage(nextSentence: true)] {
+      var shape = base.configuration
+      shape.task = task
+      names.formUnion(shape.parameters { _ in false }.map(\.name))
+    }
+    return names
+  }
 
   /// Whether a parameter starts at random when no file brings it: a head, what a method adds, everything in a base that
   /// is made up. A base without one of its encoder's tensors is damaged.

@@ -58,7 +58,7 @@ package struct PretrainingOptions: Codable, Sendable, Equatable {
   }
 
   /// What the model is trained for.
-  var task: Task { .maskedLanguage(nextSentence: nextSentence) }
+  var task: ModelTask { .maskedLanguage(nextSentence: nextSentence) }
 
   /// Refuses what makes no sense.
   /// - Throws: `Failure` of kind `usage` that names the option.
