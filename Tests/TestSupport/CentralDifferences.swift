@@ -79,11 +79,11 @@ private func slope(
 ) -> Double {
   let values = store.elements(name)
   let before = Array(values)
-  func loss(at distance: Float) -> Double {
+  func moved(_ distance: Float) -> Double {
     for i in values.indices { values[i] = before[i] + distance * direction[i] }
     return loss()
   }
-  let difference = 8 * (loss(at: h) - loss(at: -h)) - (loss(at: 2 * h) - loss(at: -2 * h))
+  let difference = 8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))
   for i in values.indices { values[i] = before[i] }
   return difference / (12 * Double(h))
 }
