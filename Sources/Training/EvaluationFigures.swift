@@ -1,3 +1,4 @@
+package import Console
 package import Metrics
 
 /// The figures of an evaluation, by what the model is trained for.
@@ -21,5 +22,21 @@ package enum EvaluationFigures: Encodable, Sendable {
     case .classification(let summary): try summary.encode(to: encoder)
     case .maskedLanguage(let summary): try summary.encode(to: encoder)
     }
+  }
+}
+
+extension MaskedLanguageSummary {
+  /// The figures as a table of one row.
+  package var table: Table {
+    var table = Table(
+      ["hidden tokens", "loss", "perplexity", "accuracy"]
+        + (nextSentenceAccuracy == nil ? [] : ["next-sentence accuracy"]))
+    var row = [
+      Format.count(maskedTokens), Format.figure(loss, digits: 4), Format.fixed(perplexity, digits: 2),
+      Format.figure(accuracy),
+    ]
+    if let nextSentenceAccuracy { row.append(Format.figure(nextSentenceAccuracy)) }
+    table.add(row)
+    return table
   }
 }

@@ -32,7 +32,7 @@ struct Origin {
       let isAdded = !own.contains(name)
       if !mayStartAtRandom(name, shape, isAdded: isAdded) {
         try base.require(name, shape: shape)
-      } else if needsAll || (isAdded && !entry.parameter.isTrainable) {
+      } else if needsAll && !isIdle(name, table) || (isAdded && !entry.parameter.isTrainable) {
         throw missing(name, shape)
       }
     }
@@ -47,7 +47,18 @@ struct Origin {
     }
   }
 
+  /// Whether nothing reads a parameter: the pooler of a model that names hidden tokens and tells no pairs.
+  private func isIdle(_ name: String, _ table: ParameterTable) -> Bool {
+    name.hasPrefix(HeadDesign.nextSentence.dense + ".") && table.entry(MaskedLanguageHead.bias) != nil
+      && table.entry(HeadDesign.nextSentence.classifier + ".weight") == nil
+  }
+
   private func missing(_ name: String, _ shape: [Int]) -> Failure {
+    if name.hasPrefix("cls.") {
+      return Failure(
+        .badContent,
+        "\(base.path) has no head that names hidden tokens (\(name)): it came without one; pre-train it first.")
+    }
     if HeadDesign.owns(name) {
       return Failure(
         .badContent,

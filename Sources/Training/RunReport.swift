@@ -55,7 +55,7 @@ struct RunReport {
 
   private func options(_ run: TrainingConfiguration, _ inputs: RunInputs, _ totalSteps: Int) {
     var table = Table(["option", "value"])
-    table.add("base", run.base ?? "embedded demo (a tiny BERT that starts at random)")
+    table.add("base", run.base ?? RunReport.base(of: run))
     table.add("method", run.method)
     if let method = try? run.fineTuningMethod() {
       for (name, value) in method.settings.sorted(by: { $0.key < $1.key }) { table.add(name, value) }
@@ -83,6 +83,13 @@ struct RunReport {
         + (run.skipNonfinite > 0 ? ", \(run.skipNonfinite) steps that are not finite left out" : ""))
     table.add("run directory", run.output)
     screen.table(table)
+  }
+
+  /// The base of a run that names no file.
+  private static func base(of run: TrainingConfiguration) -> String {
+    guard let shape = run.pretraining?.shape else { return EmbeddedDemo.baseDescription }
+    return
+      "\(shape.layers) layers of \(shape.hidden), \(shape.heads) heads, feed-forward \(shape.intermediate), \(shape.positions) positions; starts at random"
   }
 
   private func data(_ report: DatasetReport, _ inputs: RunInputs, _ training: EncodedReviews) {
@@ -127,32 +134,20 @@ struct RunReport {
   func closing(_ run: TrainingConfiguration, _ results: RunResults) {
     if case .maskedLanguage(let summary) = results.evaluation?.figures {
       screen.line()
-      screen.result(RunReport.table(summary), heading: "held-out text")
+      screen.result(summary.table, heading: "held-out texts")
     } else if let evaluation = results.evaluation, let summary = evaluation.summary {
       var table = Table([
         "method", "trained", "accuracy", "95 %", "precision", "recall", "F1", "loss", "time/epoch",
       ])
-      for single in results.singles { add("adapter \(single.name)", single.results, to: &table) }
+      for single in results.singles {
+        add(single.isAdapter ? "adapter \(single.name)" : single.name, single.results, to: &table)
+      }
       add(run.method, results, to: &table)
       screen.line()
       screen.result(table, heading: "\(evaluation.split): \(Format.count(summary.reviews)) reviews")
     }
     screen.line("steps done \(Format.count(results.run.steps)) of \(Format.count(results.run.stepsAsked))")
     screen.result("results in \(run.output)")
-  }
-
-  /// The figures of masked-language modelling.
-  package static func table(_ summary: MaskedLanguageSummary) -> Table {
-    let hasPairs = summary.nextSentenceAccuracy != nil
-    var table = Table(
-      ["hidden tokens", "loss", "perplexity", "accuracy"] + (hasPairs ? ["next-sentence accuracy"] : []))
-    var row = [
-      Format.count(summary.maskedTokens), Format.figure(summary.loss, digits: 4),
-      Format.fixed(summary.perplexity, digits: 2), Format.figure(summary.accuracy),
-    ]
-    if let accuracy = summary.nextSentenceAccuracy { row.append(Format.figure(accuracy)) }
-    table.add(row)
-    return table
   }
 
   private func add(_ name: String, _ results: RunResults, to table: inout Table) {

@@ -20,7 +20,7 @@ struct BertDDP: ParsableCommand {
       """,
     version: producer,
     subcommands: [
-      Train.self, Pretrain.self, VocabularyCommand.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self, Methods.self,
+      Train.self, Pretrain.self, VocabularyCommand.self, DemoCommand.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self, Methods.self,
       Prove.self,
     ],
     defaultSubcommand: Train.self)

@@ -81,8 +81,9 @@ struct OptimizerOptions: ParsableArguments {
 
 /// The fine-tuning method.
 struct MethodChoice: ParsableArguments {
-  @Option(help: "Fine-tuning method: \(FineTuningMethods.names.joined(separator: ", ")).")
-  var method = "full"
+  @Option(
+    help: "Fine-tuning method: \(FineTuningMethods.names.joined(separator: ", ")). (default: full; the demo compares \(EmbeddedDemo.methods.joined(separator: " and ")))")
+  var method: String?
 }
 
 /// The options of the fine-tuning methods.

@@ -9,7 +9,8 @@ struct Train: ParsableCommand {
     abstract: "Fine-tune a base on labelled reviews and evaluate it (the default).",
     discussion: """
       Each rank holds a replica; only the trainable gradients are all-reduced.
-      With neither --base nor --train-file an embedded demo runs.
+      With neither --base nor --train-file an embedded demo runs; asked for nothing
+      else, it compares full fine-tuning and LoRA.
       Example:
         mpirun -np 4 bert-ddp train --base korean-mini --method lora \\
           --train-file train.tsv --test-file test.tsv --output runs/lora
@@ -23,26 +24,36 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configuration = try resolved()
-    try configuration.validate()
+    let configurations = try (isComparison ? EmbeddedDemo.methods : [choice.method ?? "full"]).map(resolved)
+    for configuration in configurations { try configuration.validate() }
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
-      var configuration = configuration
-      let output = try communicator.shared { Array(place.directory(choice.method).utf8) }
-      configuration.output = String(decoding: output, as: UTF8.self)
-      let results = try TrainingStages.train(configuration, communicator, screen)
+      var configurations = configurations
+      let prefix = isComparison ? "demo" : configurations[0].method
+      let output = String(
+        decoding: try communicator.shared { Array(place.directory(prefix).utf8) }, as: UTF8.self)
+      for index in configurations.indices {
+        configurations[index].output = output + (isComparison ? "/" + configurations[index].method : "")
+      }
+      let results = try TrainingStages.train(configurations, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }
     }
   }
 
-  private func resolved() throws -> TrainingConfiguration {
+  /// Whether the demo is asked for and nothing else: it then compares two methods.
+  private var isComparison: Bool {
+    data.base == nil && data.trainFile == nil && choice.method == nil && method.languageAdapter == nil
+      && method.fuse == nil && place.output == nil && place.resume == "never"
+  }
+
+  private func resolved(_ name: String) throws -> TrainingConfiguration {
     var c = TrainingConfiguration()
     (c.base, c.trainFile, c.validationFile, c.testFile) = (
       data.base, data.trainFile, data.validationFile, data.testFile
     )
     (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
     (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
-    (c.method, c.methodOptions) = (choice.method, method.fineTuning)
+    (c.method, c.methodOptions) = (name, method.fineTuning)
     (c.languageAdapter, c.trainsAdapters) = (method.languageAdapter, method.trainAdapters)
     c.fuse = method.fuse?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
     place.apply(to: &c)

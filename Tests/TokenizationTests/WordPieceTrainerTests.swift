@@ -42,9 +42,12 @@ struct WordPieceTrainerTests {
     #expect(found == Self.special + ["##a", "x", "##aa", "xaa", "xaaaa"])
   }
 
-  private static let reviews = (0..<300).map { index in
-    ["재미있는 영화였다", "정말 지루하다.", "배우들의 연기가 좋았어요!", "음악이 나쁘지 않음", "다시 보고싶은 영화", "연출은 어색하네요..."][index % 6]
-      + " " + ["최고", "별로", "그냥 그랬다", "추천합니다 ㅋㅋ", "잘 봤습니다"][index % 5] + " \(index % 17)"
+  private static let openings = [
+    "재미있는 영화였다", "정말 지루하다.", "배우들의 연기가 좋았어요!", "음악이 나쁘지 않음", "다시 보고싶은 영화", "연출은 어색하네요...",
+  ]
+  private static let endings = ["최고", "별로", "그냥 그랬다", "추천합니다 ㅋㅋ", "잘 봤습니다"]
+  private static let reviews: [String] = (0..<300).map { index -> String in
+    "\(openings[index % 6]) \(endings[index % 5]) \(index % 17)"
   }
 
   @Test

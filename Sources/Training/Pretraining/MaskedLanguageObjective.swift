@@ -34,14 +34,12 @@ struct MaskedLanguageObjective: Objective {
   }
 
   func heldOut(_ dataset: Dataset, _ encoder: TextEncoder) throws -> EncodedReviews {
-    try MaskedLanguageObjective.heldOut(dataset, encoder, tokens)
+    MaskedLanguageObjective.heldOut(try encoder(dataset), tokens)
   }
 
   /// Texts with the tokens hidden that held-out texts are measured on.
-  static func heldOut(
-    _ dataset: Dataset, _ encoder: TextEncoder, _ tokens: TokenMasking.Tokens
-  ) throws -> EncodedReviews {
-    var data = try encoder(dataset)
+  static func heldOut(_ texts: EncodedReviews, _ tokens: TokenMasking.Tokens) -> EncodedReviews {
+    var data = texts
     data.masking = TokenMasking(tokens, .heldOut, seed: 0)
     return data
   }
