@@ -69,10 +69,13 @@ let package = Package(
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
         "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
       ]),
+    module(
+      "Comparison",
+      ["Training", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
     program(
       "bert-ddp",
       [
-        "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Comparison", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
         "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
         argumentParser, "Yams",
       ]),

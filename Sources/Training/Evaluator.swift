@@ -11,6 +11,8 @@ package struct Evaluation {
   package let unseen: EvaluationSummary?
   /// `[reviews]`: the predicted classes; none when the model is not for classes.
   package let predictions: [Int32]
+  /// `[reviews]`: the probabilities of the predicted classes.
+  package let probabilities: [Float]
   /// How long it took.
   package let seconds: Double
 
@@ -68,7 +70,7 @@ package struct Evaluator {
     }
     return Evaluation(
       figures: .maskedLanguage(MaskedLanguageSummary(tokens: part(0), pairs: part(3))), unseen: nil, predictions: [],
-      seconds: monotonicSeconds() - start)
+      probabilities: [], seconds: monotonicSeconds() - start)
   }
 
   /// The metrics of labelled reviews.
@@ -85,12 +87,15 @@ package struct Evaluator {
     let start = monotonicSeconds()
     guard let logits = try output(data, name: name, isCancelled) else { return nil }
     var predictions = [Int32](repeating: 0, count: data.count)
+    var probabilities = [Float](repeating: 0, count: data.count)
     var losses = [Double](repeating: 0, count: data.count)
     logits.withUnsafeBufferPointer { logits in
       guard let base = logits.baseAddress else { return }
       for review in 0..<data.count {
         let row = base + review * classes
-        predictions[review] = Int32((1..<classes).reduce(0) { row[$1] > row[$0] ? $1 : $0 })
+        let prediction = (1..<classes).reduce(0) { row[$1] > row[$0] ? $1 : $0 }
+        predictions[review] = Int32(prediction)
+        probabilities[review] = Float(softmaxProbabilities(row, count: classes)[prediction])
         losses[review] = crossEntropy(row, count: classes, label: Int(data.labels[review]), gradient: nil)
       }
     }
@@ -103,6 +108,7 @@ package struct Evaluator {
         labels: data.labels, predictions: predictions, losses: losses, classCount: classes,
         including: isInTraining.map { !$0 }) : nil
     return Evaluation(
-      figures: .classification(summary), unseen: unseen, predictions: predictions, seconds: monotonicSeconds() - start)
+      figures: .classification(summary), unseen: unseen, predictions: predictions, probabilities: probabilities,
+      seconds: monotonicSeconds() - start)
   }
 }

@@ -9,14 +9,14 @@ package func jsonText(_ value: some Encodable, pretty: Bool = true) throws -> St
 }
 
 /// The top-level fields of a value that encodes as an object, each as JSON text.
-func fields(of value: some Encodable) throws -> [String: String] {
+package func fields(of value: some Encodable) throws -> [String: String] {
   let decoded = try JSONDecoder().decode([String: JSONValue].self, from: JSONEncoder().encode(value))
   return try decoded.mapValues { try jsonText($0, pretty: false) }
 }
 
 /// How two JSON texts differ: the innermost fields whose values are not the same, with both values.
 /// - Returns: Sentences' parts such as `adapters.b.reduction_factor (there 4, here 16)`, in the order of the names.
-func differences(_ name: String, there: String?, here: String?) -> [String] {
+package func differences(_ name: String, there: String?, here: String?) -> [String] {
   func parse(_ text: String?) -> JSONValue? {
     text.flatMap { try? JSONDecoder().decode(JSONValue.self, from: Data($0.utf8)) }
   }

@@ -4,7 +4,7 @@ internal import FoundationEssentials
 internal import Glibc
 
 /// The run directory while a run has it: made, writable and locked; as it was if the run comes to write nothing there.
-final class RunDirectory {
+package final class RunDirectory {
   private let path: String
   /// The directories that were made for it, the innermost first.
   private let made: [String]
@@ -15,7 +15,7 @@ final class RunDirectory {
 
   /// Makes and locks a directory.
   /// - Throws: `Failure` when it cannot be made or written to, or another run has it.
-  init(_ path: String) throws {
+  package init(_ path: String) throws {
     let missing = RunDirectory.missing(path)
     let files = RunFiles(directory: path)
     hadLock = files.has(RunLock.fileName)
@@ -34,7 +34,7 @@ final class RunDirectory {
   }
 
   /// Keeps the directory from here on.
-  func use() { isUsed = true }
+  package func use() { isUsed = true }
 
   /// The path and those above it that do not exist.
   private static func missing(_ path: String) -> [String] {

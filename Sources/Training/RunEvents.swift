@@ -159,6 +159,10 @@ package struct RunFiles {
     try write(Data((try jsonText(value) + "\n").utf8), to: name)
   }
 
+  /// Writes a text of the run, replacing an older one at once.
+  /// - Throws: `Failure` when it cannot be written.
+  package func write(text: String, to name: String) throws { try write(Data(text.utf8), to: name) }
+
   /// Whether there is a file of this name.
   package func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: directory + "/" + name) }
 

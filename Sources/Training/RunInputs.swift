@@ -56,18 +56,24 @@ package struct RunInputs {
     tokenizer = shared.tokenizer
     configurationJSON = shared.configurationJSON
     configuration = try shared.configuration(run)
-    (training, validation, test) = try communicator.collectively {
-      guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
-      if let pretraining = run.pretraining { return try pretraining.datasets(run, trainFile) }
-      let read = { (path: String) in
-        try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
-      }
-      var training = try read(trainFile)
-      if let limit = run.trainLimit { training = training.limited(to: limit, seed: run.seed) }
-      return (training, try run.validationFile.map(read), try run.testFile.map(read))
-    }
+    (training, validation, test) = try communicator.collectively { try RunInputs.datasets(run) }
     let training = training
     dataSHA256 = Digest.hex { training.hashContent($0) }
+  }
+
+  /// The reviews that a configuration names.
+  /// - Throws: `Failure` when a file is missing or wrong.
+  package static func datasets(
+    _ run: TrainingConfiguration
+  ) throws -> (training: Dataset, validation: Dataset?, test: Dataset?) {
+    guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
+    if let pretraining = run.pretraining { return try pretraining.datasets(run, trainFile) }
+    let read = { (path: String) in
+      try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
+    }
+    var training = try read(trainFile)
+    if let limit = run.trainLimit { training = training.limited(to: limit, seed: run.seed) }
+    return (training, try run.validationFile.map(read), try run.testFile.map(read))
   }
 }
 

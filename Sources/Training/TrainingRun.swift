@@ -24,6 +24,7 @@ package final class TrainingRun {
   private var examples: EncodedReviews
   private let validation: EncodedReviews?
   private let test: EncodedReviews?
+  private let isInTraining: [Bool]
   private let report: DatasetReport
   let model: ModelState
   private let replica: Replica
@@ -46,6 +47,10 @@ package final class TrainingRun {
   private var evaluated: (split: String, step: Int)?
   /// Its figures, on rank 0.
   private var lastEvaluation: EvaluationEvent?
+  /// What the last evaluation on test reviews found, on rank 0.
+  private var lastTest: Evaluation?
+  /// What was sent before this run, by others of the same program.
+  private let sentBefore: CollectiveStatistics
 
   /// How many optimiser steps the run has in all.
   package let totalSteps: Int
@@ -61,6 +66,7 @@ package final class TrainingRun {
     try run.validate()
     self.communicator = communicator
     self.screen = screen
+    sentBefore = communicator.statistics
     communicator.watch.stallTimeout = run.stallTimeout
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
@@ -77,9 +83,8 @@ package final class TrainingRun {
     pool = WorkerPool(count: run.threads)
     let encoder = TextEncoder(
       tokenizer: inputs.tokenizer, maxLength: resolved.maxLength, communicator: communicator, pool: pool)
-    let (report, isInTraining) = DatasetReport.examine(
+    (report, isInTraining) = DatasetReport.examine(
       training: inputs.training, test: inputs.test, classCount: run.labelCount)
-    self.report = report
     let objective = try resolved.objective(inputs.tokenizer, isInTraining: isInTraining)
     self.objective = objective
     training = try objective.examples(inputs.training, encoder)
@@ -315,6 +320,7 @@ package final class TrainingRun {
       figures: evaluation.figures)
     try record(.evaluation(event))
     lastEvaluation = event
+    if split == "test" { lastTest = evaluation }
     return evaluation
   }
 
@@ -322,8 +328,12 @@ package final class TrainingRun {
 
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
-    let sent = communicator.statistics[.allReduceFloats]
+    let sent = (communicator.statistics - sentBefore)[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
+      if let test, let lastTest {
+        let predictions = ReviewPredictions(lastTest, of: test, isInTraining: isInTraining)
+        try files.write(text: predictions.text, to: ReviewPredictions.fileName)
+      }
       let results = RunResults(
         run, state, lastEvaluation, inputs, model, worldSize: communicator.size,
         // What the collective layer counted; nothing was sent when there was nothing left to train.

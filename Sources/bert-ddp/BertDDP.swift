@@ -20,8 +20,8 @@ struct BertDDP: ParsableCommand {
       """,
     version: producer,
     subcommands: [
-      Train.self, Pretrain.self, VocabularyCommand.self, DemoCommand.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self, Methods.self,
-      Prove.self,
+      Train.self, Pretrain.self, VocabularyCommand.self, DemoCommand.self, Import.self, Evaluate.self, Predict.self,
+      Inspect.self, Export.self, Methods.self, Prove.self, Compare.self,
     ],
     defaultSubcommand: Train.self)
 

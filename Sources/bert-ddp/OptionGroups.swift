@@ -28,8 +28,6 @@ struct DataOptions: ParsableArguments {
   var labelColumn = "label"
   @Option(help: "How many classes there are.")
   var numLabels = 2
-  @Option(help: "Train on the first N of a seeded shuffle.")
-  var trainLimit: Int?
   @Option(help: "Longest review, in tokens (default: 128, or the base's positions if fewer).")
   var maxLength: Int?
 }
@@ -38,8 +36,6 @@ struct DataOptions: ParsableArguments {
 struct OptimizerOptions: ParsableArguments {
   @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs); pretrain: 1).")
   var epochs: Int?
-  @Option(help: "Learning rate at its highest (default: the method's own).")
-  var learningRate: Double?
   @Option(help: "AdamW's epsilon (default: 1e-8; pretrain: 1e-6).")
   var adamEpsilon: Double?
   @Option(help: "AdamW's decay of the first moment.")
@@ -60,29 +56,28 @@ struct OptimizerOptions: ParsableArguments {
   var accumulationSteps = 1
   @Option(help: "End after so many steps.")
   var maxSteps: Int?
-  @Option(help: "What every random number depends on.")
-  var seed: UInt32 = 1
   @Option(help: "Override the base's dropout probabilities.")
   var dropout: Float?
+}
 
-  /// What was asked for goes into a run's options; what was not stays.
-  func apply(to c: inout TrainingConfiguration) {
-    c.epochs = epochs ?? c.epochs
-    c.learningRate = learningRate ?? c.learningRate
-    c.adamEpsilon = adamEpsilon ?? c.adamEpsilon
-    (c.adamBeta1, c.adamBeta2) = (adamBeta1, adamBeta2 ?? c.adamBeta2)
-    c.weightDecay = weightDecay ?? c.weightDecay
-    (c.maxGradNorm, c.lrSchedule, c.warmupRatio) = (maxGradNorm, lrSchedule, warmupRatio)
-    c.globalBatchSize = globalBatchSize ?? c.globalBatchSize
-    (c.accumulationSteps, c.maxSteps) = (accumulationSteps, maxSteps)
-    (c.seed, c.dropout) = (seed, dropout)
-  }
+/// What a single run has one of and a comparison several.
+struct SingleRunOptions: ParsableArguments {
+  @Option(help: "Train on the first N of a seeded shuffle.")
+  var trainLimit: Int?
+  @Option(help: "Learning rate at its highest (default: the method's own; pretrain: 1e-3, from a base 1e-4).")
+  var learningRate: Double?
+  @Option(help: "What every random number depends on.")
+  var seed: UInt32 = 1
+  @Option(help: "Go on from a checkpoint: auto, never, or its path.")
+  var resume = "never"
 }
 
 /// The fine-tuning method.
 struct MethodChoice: ParsableArguments {
   @Option(
-    help: "Fine-tuning method: \(FineTuningMethods.names.joined(separator: ", ")). (default: full; the demo compares \(EmbeddedDemo.methods.joined(separator: " and ")))")
+    help:
+      "Fine-tuning method: \(FineTuningMethods.names.joined(separator: ", ")). (default: full; the demo compares \(EmbeddedDemo.methods.joined(separator: " and ")))"
+  )
   var method: String?
 }
 
@@ -166,8 +161,6 @@ struct LayerList: ExpressibleByArgument {
 struct RunOptions: ParsableArguments {
   @Option(help: "Run directory (default: a new one under runs/).")
   var output: String?
-  @Option(help: "Go on from a checkpoint: auto, never, or its path.")
-  var resume = "never"
   @Option(help: "Steps between checkpoints (default: after each epoch).")
   var checkpointEvery: Int?
   @Option(help: "How many checkpoints stay.")
@@ -187,14 +180,6 @@ struct RunOptions: ParsableArguments {
   // Taken out before the arguments are parsed; it stands here for the help.
   @Option(help: "Options in YAML, such as \"method: lora\"; one on the command line wins.")
   var config: String?
-
-  /// What was asked for goes into a run's options.
-  func apply(to c: inout TrainingConfiguration) {
-    (c.resume, c.checkpointEvery, c.keepCheckpoints) = (resume, checkpointEvery, keepCheckpoints)
-    (c.threads, c.logEvery) = (threads, logEvery)
-    (c.deterministic, c.skipNonfinite) = (deterministic, skipNonfinite)
-    (c.stallTimeout, c.maxMinutes) = (stallTimeout, maxMinutes)
-  }
 
   /// The run directory that was asked for, or one that no other run has: a name and the time, to the second, in UTC.
   func directory(_ prefix: String) -> String {

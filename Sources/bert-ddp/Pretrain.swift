@@ -26,6 +26,7 @@ struct Pretrain: ParsableCommand {
   @OptionGroup(title: "Data") var data: PretrainingData
   @OptionGroup(title: "Model") var model: PretrainingModel
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Run") var single: SingleRunOptions
   @OptionGroup(title: "Run") var place: RunOptions
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
@@ -47,7 +48,7 @@ struct Pretrain: ParsableCommand {
     (c.base, c.trainFile, c.testFile, c.vocabulary) = (
       model.base, data.trainFile, data.heldOutFile, model.vocabulary
     )
-    (c.textColumn, c.trainLimit) = (data.textColumn, data.trainLimit)
+    c.textColumn = data.textColumn
     c.maxLength = data.maxLength ?? c.maxLength
     c.asksForMaxLength = data.maxLength != nil
     (options.wholeWord, options.nextSentence, options.maskedShare) = (
@@ -60,8 +61,9 @@ struct Pretrain: ParsableCommand {
     c.methodOptions = model.adapter
     c.pretraining = options
     try c.usePretrainingDefaults()
-    place.apply(to: &c)
-    optimizer.apply(to: &c)
+    c.take(place)
+    c.take(single)
+    c.take(optimizer)
     return c
   }
 
@@ -92,8 +94,6 @@ struct PretrainingData: ParsableArguments {
   var heldOutLimit: Int?
   @Option(help: "Column or key of the text.")
   var textColumn = "document"
-  @Option(help: "Train on the first N of a seeded shuffle.")
-  var trainLimit: Int?
   @Option(help: "Longest text, in tokens (default: 128, or the base's positions if fewer).")
   var maxLength: Int?
   @Option(help: "Share of the tokens that is hidden.")

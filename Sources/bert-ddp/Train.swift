@@ -20,11 +20,12 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Method") var choice: MethodChoice
   @OptionGroup(title: "Method") var method: MethodOptions
   @OptionGroup(title: "Optimiser") var optimizer: OptimizerOptions
+  @OptionGroup(title: "Run") var single: SingleRunOptions
   @OptionGroup(title: "Run") var place: RunOptions
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configurations = try (isComparison ? EmbeddedDemo.methods : [choice.method ?? "full"]).map(resolved)
+    let configurations = (isComparison ? EmbeddedDemo.methods : [choice.method ?? "full"]).map(resolved)
     for configuration in configurations { try configuration.validate() }
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
@@ -43,25 +44,15 @@ struct Train: ParsableCommand {
   /// Whether the demo is asked for and nothing else: it then compares two methods.
   private var isComparison: Bool {
     data.base == nil && data.trainFile == nil && choice.method == nil && method.languageAdapter == nil
-      && method.fuse == nil && place.output == nil && place.resume == "never"
+      && method.fuse == nil && place.output == nil && single.resume == "never"
   }
 
-  private func resolved(_ name: String) throws -> TrainingConfiguration {
-    var c = TrainingConfiguration()
-    (c.base, c.trainFile, c.validationFile, c.testFile) = (
-      data.base, data.trainFile, data.validationFile, data.testFile
-    )
-    (c.textColumn, c.textPairColumn, c.labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
-    (c.labelCount, c.trainLimit) = (data.numLabels, data.trainLimit)
-    (c.method, c.methodOptions) = (name, method.fineTuning)
-    (c.languageAdapter, c.trainsAdapters) = (method.languageAdapter, method.trainAdapters)
-    c.fuse = method.fuse?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
-    place.apply(to: &c)
-    c.learningRate = optimizer.learningRate
-    if c.base == nil, c.trainFile == nil { EmbeddedDemo.adjust(&c) }
-    optimizer.apply(to: &c)
-    c.maxLength = data.maxLength ?? c.maxLength
-    c.asksForMaxLength = data.maxLength != nil
+  private func resolved(_ name: String) -> TrainingConfiguration {
+    var c = TrainingConfiguration(data, optimizer, place)
+    c.method = name
+    c.take(single)
+    c.take(method)
+    if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }
     return c
   }
 }

@@ -2,7 +2,7 @@ import FoundationEssentials
 import Glibc
 import Testing
 
-@testable import Training
+import Training
 
 /// What a rank's time goes into.
 @Suite struct StepClockTests {

@@ -27,7 +27,7 @@ extension CheckpointDirectory {
     guard case .object(let members) = try JSONValue(configuration, source: "the base's config.json") else {
       throw Failure(.badContent, "the base's config.json is not a JSON object")
     }
-    let described = try members(of: content, tensors)
+    let described = try headMembers(content, tensors)
     precondition(sideFiles[.vocabulary] != nil, "a model is useless without its vocabulary")
     // `torch_dtype` is what versions before 4.56 call `dtype`; without either, float32 is meant.
     let replaced = [
@@ -47,7 +47,7 @@ extension CheckpointDirectory {
   }
 
   /// What `config.json` says of the head.
-  private static func members(of content: Content, _ tensors: [TensorEntry]) throws -> [JSONValue.Member] {
+  private static func headMembers(_ content: Content, _ tensors: [TensorEntry]) throws -> [JSONValue.Member] {
     switch content {
     case .plain(let architecture):
       return [.init(key: "architectures", value: .array([.string(architecture)]))]

@@ -1,0 +1,185 @@
+internal import Checkpoints
+package import Collectives
+package import Console
+internal import Datasets
+internal import Failures
+internal import FoundationEssentials
+package import Training
+
+/// Methods × numbers of training reviews × seeds: every cell is a training run of its own, one after another in this job,
+/// and what is done is not done again.
+package struct Comparison: Sendable {
+  /// A method to compare, with every option of its runs but the number of reviews, the seed and the place.
+  package struct Method: Sendable {
+    /// What tables call it.
+    package let label: String
+    /// The options.
+    package let configuration: TrainingConfiguration
+
+    /// A method to compare.
+    package init(_ label: String, _ configuration: TrainingConfiguration) {
+      (self.label, self.configuration) = (label, configuration)
+    }
+  }
+
+  private let methods: [Method]
+  private let limits: [Int]
+  private let seeds: [UInt32]
+  private let directory: String
+  private let showsPublished: Bool
+
+  /// A comparison.
+  /// - Parameters:
+  ///   - methods: What is compared; the first stands first in every table.
+  ///   - limits: Numbers of training reviews; all reviews when empty.
+  ///   - seeds: The seeds of the repetitions.
+  ///   - directory: Where everything goes.
+  ///   - showsPublished: Whether the paper's figures stand beside.
+  package init(
+    methods: [Method], limits: [Int], seeds: [UInt32], directory: String, showsPublished: Bool = false
+  ) {
+    (self.methods, self.limits, self.seeds) = (methods, limits, seeds)
+    (self.directory, self.showsPublished) = (directory, showsPublished)
+  }
+
+  /// Runs what is not done yet and writes the tables and the report; collective.
+  /// - Returns: The comparison as JSON, on rank 0.
+  /// - Throws: The same `Failure` on all ranks; of kind `stopped` when the job is to stop, and then the next call goes on.
+  package func run(_ communicator: Communicator, _ screen: Screen) throws -> String? {
+    guard let first = methods.first else {
+      throw Failure(.usage, "--methods is empty, expected methods such as full,lora:16.")
+    }
+    let base = try SharedBase(first.configuration.base, communicator).sha256
+    let data = try communicator.collectively { try ComparisonData(first.configuration) }
+    let cells = self.cells(data)
+    let place = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(directory) }
+    let digests = ["base_sha256": base, "training_sha256": data.trainingSHA256, "test_sha256": data.testSHA256]
+    // All cells before any is run: options that do not fit what is there are no news for later.
+    let done = try communicator.shared {
+      try cells.map { try CellIdentity($0, digests).check($0) && $0.isDone ? UInt8(1) : 0 }
+    }
+    place?.use()
+    var progress = ComparisonProgress(cells, isDone: done.map { $0 == 1 })
+    for (index, cell) in cells.enumerated() where done[index] == 0 {
+      screen.line(progress.line(index))
+      try communicator.collectively(where: communicator.isFirst) {
+        try CellIdentity(cell, digests).write(to: cell.directory)
+      }
+      _ = try TrainingStages.train(cell.configuration, communicator, screen)
+      try communicator.collectively(where: communicator.isFirst) {
+        try removeCheckpoints(of: cell)
+        progress.finished(index)
+        try ComparisonTable(progress.finishedCells).write(to: directory)
+      }
+      screen.line()
+    }
+    return try communicator.collectively(where: communicator.isFirst) {
+      try report(cells, data, screen)
+    }
+  }
+
+  /// Seed by seed, so that the first whole table is there as early as can be.
+  private func cells(_ data: ComparisonData) -> [Cell] {
+    // Two limits beyond the file are the same cell.
+    var counts: [Int] = []
+    for count in limits.isEmpty ? [data.trainCount] : limits.map({ min($0, data.trainCount) })
+    where !counts.contains(count) { counts.append(count) }
+    return seeds.flatMap { seed in
+      counts.flatMap { count in
+        methods.map { method in
+          var run = method.configuration
+          (run.trainLimit, run.seed, run.resume) = (count, seed, "auto")
+          run.output = "\(directory)/cells/\(Cell.directoryName(method.label, count, seed))"
+          return Cell(label: method.label, trainCount: count, seed: seed, configuration: run)
+        }
+      }
+    }
+  }
+
+  /// A cell that is done needs them no more; its `model.h5` stays.
+  private func removeCheckpoints(of cell: Cell) throws {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: cell.directory)) ?? []
+    for name in names where name.hasPrefix("checkpoint-") && name.hasSuffix(".h5") {
+      try? FileManager.default.removeItem(atPath: cell.directory + "/" + name)
+    }
+  }
+
+  private func report(_ cells: [Cell], _ data: ComparisonData, _ screen: Screen) throws -> String {
+    let finished = try cells.map { try FinishedCell($0) }
+    let table = ComparisonTable(finished)
+    try table.write(to: directory)
+    let tests = try MethodTests(finished)
+    let json = try jsonText(ComparisonJSON(table, tests))
+    let files = RunFiles(directory: directory)
+    try files.write(text: json + "\n", to: "comparison.json")
+    try files.write(
+      text: table.markdown(showsPublished: showsPublished) + "\n" + tests.markdown, to: "comparison.md")
+    try files.write(
+      text: try HTMLReport(table, tests, data, showsPublished: showsPublished).text, to: "report.html")
+    screen.result(
+      table.screenTable,
+      heading: "\(finished.count) runs, \(cells.first.map { Format.count($0.configuration.epochs) } ?? "") epochs each")
+    screen.result("report in \(directory)/report.html, tables in \(directory)/comparison.md, .csv and .json")
+    return json
+  }
+}
+
+/// What all cells read.
+struct ComparisonData: Sendable {
+  let trainCount: Int
+  let trainingSHA256: String
+  let testSHA256: String
+  /// The test reviews.
+  let test: Dataset
+  let labels: [String]
+
+  /// Reads the data.
+  /// - Throws: `Failure` when they are missing or wrong, or there is nothing to test on.
+  init(_ run: TrainingConfiguration) throws {
+    let (training, _, test) = try RunInputs.datasets(run)
+    guard let test else {
+      throw Failure(.usage, "compare needs --test-file: methods are compared on the same test reviews.")
+    }
+    trainCount = training.count
+    trainingSHA256 = Digest.hex { training.hashContent($0) }
+    testSHA256 = Digest.hex { test.hashContent($0) }
+    self.test = test
+    labels = run.labels ?? (0..<run.labelCount).map { "\($0)" }
+  }
+}
+
+/// Which cell of how many, and how long the rest will take.
+struct ComparisonProgress {
+  private let cells: [Cell]
+  private var done: [Int: FinishedCell] = [:]
+
+  init(_ cells: [Cell], isDone: [Bool]) {
+    self.cells = cells
+    for index in cells.indices where isDone[index] { done[index] = try? FinishedCell(cells[index]) }
+  }
+
+  /// The cells that are done, in the order of all.
+  var finishedCells: [FinishedCell] { cells.indices.compactMap { done[$0] } }
+
+  /// Takes note of a cell.
+  mutating func finished(_ index: Int) { done[index] = try? FinishedCell(cells[index]) }
+
+  /// What comes now.
+  func line(_ index: Int) -> String {
+    let cell = cells[index]
+    let rest = cells.indices.filter { done[$0] == nil }
+    let seconds = rest.map(estimate).reduce(0.0) { sum, next in next.map { sum + $0 } ?? .nan }
+    return
+      "cell \(index + 1) of \(cells.count) (\(rest.count) left, ETA \(Format.duration(seconds))): \(cell.label), \(Format.count(cell.trainCount)) reviews, seed \(cell.seed)"
+  }
+
+  /// From cells of the same method, or else from any, in proportion to reviews; nil before the first.
+  private func estimate(_ index: Int) -> Double? {
+    let cell = cells[index]
+    let own = done.values.filter { $0.cell.label == cell.label }
+    let known = own.isEmpty ? Array(done.values) : own
+    guard !known.isEmpty else { return nil }
+    let perReview = known.map { $0.results.seconds / Double(max(1, $0.cell.trainCount)) }.reduce(0, +)
+    return perReview / Double(known.count) * Double(cell.trainCount)
+  }
+}

@@ -1,0 +1,66 @@
+internal import Console
+internal import FoundationEssentials
+internal import Plots
+internal import Training
+
+/// How loss and accuracy went, of the first seed, from the cells' `metrics.jsonl`.
+struct LearningCurves {
+  private let table: ComparisonTable
+
+  init(_ table: ComparisonTable) { self.table = table }
+
+  /// The training loss by step.
+  func loss(_ trainCount: Int) -> Plot {
+    Plot(
+      "Training loss, \(Format.count(trainCount)) reviews", x: Axis("optimiser step"),
+      y: Axis("cross-entropy (nats a review)"),
+      series(trainCount, form: .line) { event in
+        event.event == "step" ? event.loss.map { Point(Double(event.step), $0) } : nil
+      })
+  }
+
+  /// The accuracy of the evaluations on the way; nil where there was only the last.
+  func accuracy(_ trainCount: Int) -> Plot? {
+    let series = series(trainCount, form: .lineAndMarkers) { event in
+      event.event == "evaluation" ? event.accuracy.map { Point(Double(event.step), $0) } : nil
+    }
+    guard series.contains(where: { $0.points.count > 1 }) else { return nil }
+    return Plot(
+      "Accuracy on the way, \(Format.count(trainCount)) reviews", x: Axis("optimiser step"),
+      y: Axis("accuracy", format: .figure), series)
+  }
+
+  /// A line of `metrics.jsonl`, as far as curves need it.
+  private struct Event: Decodable {
+    let event: String
+    let step: Int
+    let loss: Double?
+    let accuracy: Double?
+  }
+
+  private func series(_ trainCount: Int, form: Series.Form, _ point: (Event) -> Point?) -> [Series] {
+    let methods = table.methods
+    return table.rows.filter { $0.trainCount == trainCount }.compactMap { row in
+      guard let directory = row.cells.first?.cell.directory else { return nil }
+      let points = thinned(LearningCurves.events(directory).compactMap(point))
+      return Series(row.method, points, style: Style(methods.firstIndex(of: row.method) ?? 0), form: form)
+    }
+  }
+
+  private static func events(_ directory: String) -> [Event] {
+    guard let text = try? String(contentsOfFile: directory + "/metrics.jsonl", encoding: .utf8) else { return [] }
+    let decoder = JSONDecoder()
+    return text.split(separator: "\n").compactMap { try? decoder.decode(Event.self, from: Data($0.utf8)) }
+  }
+
+  /// At most 200 points: means of equally many neighbours, so that noise does not hide the course.
+  private func thinned(_ points: [Point]) -> [Point] {
+    let size = (points.count + 199) / 200
+    guard size > 1 else { return points }
+    return stride(from: 0, to: points.count, by: size).map { start in
+      let part = points[start..<min(start + size, points.count)]
+      let count = Double(part.count)
+      return Point(part.reduce(0) { $0 + $1.x } / count, part.reduce(0) { $0 + $1.y } / count)
+    }
+  }
+}
