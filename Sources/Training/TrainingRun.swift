@@ -320,7 +320,7 @@ package final class TrainingRun {
       figures: evaluation.figures)
     try record(.evaluation(event))
     lastEvaluation = event
-    if split == "test" { lastTest = evaluation }
+    if split == "test", evaluation.summary != nil { lastTest = evaluation }
     return evaluation
   }
 

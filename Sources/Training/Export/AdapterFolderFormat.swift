@@ -1,4 +1,5 @@
 internal import BERT
+internal import Checkpoints
 internal import Collectives
 internal import Exchange
 internal import Failures
