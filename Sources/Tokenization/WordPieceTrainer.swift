@@ -45,13 +45,16 @@ package struct WordPieceTrainer {
   private var lengths: [Int32] = []
   private var frequencies: [Int] = []
   private var pairs = PairCounts()
+  /// The characters that were too rare for the half of the vocabulary, the most frequent ones first.
+  private var spare: [Piece] = []
 
   /// Trains a vocabulary.
   /// - Parameters:
   ///   - words: The words and how often they occur.
   ///   - options: What is wanted.
   ///   - progress: Told how many tokens there are.
-  /// - Returns: The content of a vocab.txt; with fewer tokens than were wanted when no pair is frequent enough any more.
+  /// - Returns: The content of a vocab.txt; with fewer tokens than were wanted when nothing else is frequent
+  ///   enough.
   /// - Throws: `Failure` of kind `usage` when special tokens and characters do not fit.
   package static func train(
     _ words: WordCounts, _ options: Options, progress: (Int) -> Void = { _ in }
@@ -60,6 +63,7 @@ package struct WordPieceTrainer {
     try trainer.takeAlphabet(words)
     trainer.takeWords(words)
     trainer.merge(progress)
+    trainer.takeSpareCharacters()
     var bytes: [UInt8] = []
     for token in options.specialTokens + trainer.pieces.map(\.text) { bytes += Array(token.utf8) + [0x0A] }
     return bytes
@@ -87,6 +91,7 @@ package struct WordPieceTrainer {
     let frequent = seen.filter { $0.value >= options.minimumFrequency }.sorted {
       ($1.value, $0.key.order) < ($0.value, $1.key.order)
     }
+    spare = frequent.dropFirst(room).map(\.key)
     for piece in frequent.prefix(room).map(\.key).sorted(by: { $0.order < $1.order }) { _ = number(piece) }
   }
 
@@ -135,6 +140,11 @@ package struct WordPieceTrainer {
       pairs.settle()
       progress(tokenCount)
     }
+  }
+
+  /// Where nothing is left to join, rarer characters take the room.
+  private mutating func takeSpareCharacters() {
+    for piece in spare.prefix(max(0, options.size - tokenCount)) { _ = number(piece) }
   }
 
   /// Replaces a pair by one piece within a word.

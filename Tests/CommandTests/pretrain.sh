@@ -24,7 +24,8 @@ done
 holds "another one" cmp -s "vocab 1.txt" "vocab 2.txt"
 holds "begins with $(head -n 5 "vocab 1.txt" | tr '\n' ' ')" [ "$(head -n 5 "vocab 1.txt" | tr -d '\n')" = "[PAD][UNK][CLS][SEP][MASK]" ]
 cp "vocab 1.txt" vocab.txt
-succeed 1 vocabulary --input - --size 100 --output -
+succeed 1 vocabulary --input texts.txt --size 100 --output -
+holds "$(wc -l <"$out") lines on standard output" [ "$(wc -l <"$out")" -eq 100 ]
 conclude "of the size asked for, the same each time"
 
 echo "-- A base from scratch"
@@ -62,7 +63,8 @@ conclude "whole words, and pairs of sentences"
 echo "-- What others make of it"
 succeed 1 export --checkpoint "on 1/base.h5" --format hf --output exported
 succeed 1 import exported --output imported.h5
-same_tensors "on 1/base.h5" imported.h5
+for file in "on 1/base.h5" imported.h5; do "$program" inspect "$file" | grep '^content'; done >"$scratch/contents"
+holds "$(cat "$scratch/contents")" [ "$(uniq "$scratch/contents" | wc -l)" -eq 1 ]
 succeed 1 export --checkpoint "on 1/checkpoint-6.h5" --format hf --output "exported checkpoint"
 holds "another model" cmp -s exported/model.safetensors "exported checkpoint/model.safetensors"
 holds "no architecture" grep -q BertForMaskedLM exported/config.json
