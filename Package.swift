@@ -61,6 +61,7 @@ let package = Package(
     module("Console"),
     module("Plots"),
     module("Demo", ["Randomness"]),
+    module("ScalingModel", ["Datasets"]),
 
     // MARK: The step, the run, the program
     module(
@@ -69,13 +70,17 @@ let package = Package(
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
         "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
       ]),
+    module("Doctor", ["Collectives", "Kernels"]),
+    module(
+      "Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
     module(
       "Comparison",
       ["Training", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
     program(
       "bert-ddp",
       [
-        "Comparison", "Training", "FineTuning", "BERT", "Tokenization", "Datasets", "Metrics", "Interchange",
+        "Comparison", "Doctor", "Planning", "Plots", "ScalingModel", "Training", "FineTuning", "BERT", "Kernels",
+        "Tokenization", "Datasets", "Metrics", "Interchange",
         "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
         argumentParser, "Yams",
       ]),
@@ -125,6 +130,9 @@ let package = Package(
     tests("Console"),
     tests("Plots"),
     tests("Demo", ["Randomness"]),
+    tests("ScalingModel", ["Datasets"]),
+    tests("Doctor"),
+    tests("Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
     tests(
       "Training",
       [

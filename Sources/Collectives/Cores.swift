@@ -10,10 +10,33 @@ package enum Cores {
 
   /// Cores that this process is bound to; Open MPI binds each of two ranks to one core.
   package static var ofProcess: Int {
-    // "Cpus_allowed:	ffffffff,00000003", hexadecimal.
-    let mask = lines("/proc/self/status").first { $0.hasPrefix("Cpus_allowed:") }?.dropFirst(13) ?? ""
-    let count = mask.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount }
+    let count = allowed.count
     return count > 0 ? count : ofNode
+  }
+
+  /// Physical cores that this process may use: two hardware threads of a core share its vector units, so a rank on each
+  /// is no faster than one.
+  package static var physical: Int { physical(of: allowed) }
+
+  /// Physical cores of some processors, by their numbers.
+  package static func physical(of processors: [Int]) -> Int {
+    let places = Set(
+      processors.map { processor in
+        let topology = "/sys/devices/system/cpu/cpu\(processor)/topology/"
+        return ["physical_package_id", "core_id"].map { lines(topology + $0).first.map(String.init) ?? "\(processor)" }
+      })
+    return max(1, min(places.isEmpty ? ofNode : places.count, ofNode))
+  }
+
+  /// The numbers of the processors that this process may use; none when the system does not say.
+  package static var allowed: [Int] {
+    // "Cpus_allowed_list:	0-3,8".
+    let list = lines("/proc/self/status").first { $0.hasPrefix("Cpus_allowed_list:") }?.dropFirst(18) ?? ""
+    return list.split(separator: ",").flatMap { part -> [Int] in
+      let ends = part.split(separator: "-").compactMap { Int($0.filter(\.isNumber)) }
+      guard let first = ends.first, let last = ends.last, first <= last else { return [] }
+      return Array(first...last)
+    }
   }
 
   /// The limit of a container (`docker --cpus`), rounded up: cgroup 2's `cpu.max` or cgroup 1's quota.

@@ -2,11 +2,11 @@ internal import CMPI
 internal import Glibc
 
 /// The node's shared memory as Open MPI uses it.
-enum SharedMemory {
+package enum SharedMemory {
   /// The directory where Open MPI puts what a node's ranks share, `/dev/shm` nearly always.
   ///
   /// Asked of MPI itself (its variable `osc_sm_backing_directory`), so that every way of setting it counts.
-  static var directory: String {
+  package static var directory: String {
     var provided: CInt = 0
     guard MPI_T_init_thread(CInt(MPI_THREAD_SINGLE), &provided) == MPI_SUCCESS else { return "/dev/shm" }
     defer { MPI_T_finalize() }
@@ -25,7 +25,7 @@ enum SharedMemory {
 
   /// Bytes that can still be shared: free space of the directory's file system, less what the ranks' message
   /// buffers (4 MiB each, touched as they are used) may still claim there.
-  static func available(in directory: String, ranks: Int) -> Int {
+  package static func available(in directory: String, ranks: Int) -> Int {
     var information = statvfs()
     guard statvfs(directory, &information) == 0 else { return 0 }
     let free = Int(clamping: information.f_bavail).multipliedReportingOverflow(by: Int(information.f_frsize))

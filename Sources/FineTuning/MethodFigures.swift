@@ -60,12 +60,26 @@ extension FineTuningMethods {
   private static func figures(
     _ name: String, _ options: FineTuningOptions, _ arguments: String = "", on base: BERTConfiguration
   ) throws -> MethodFigures {
-    guard name == "fusion", options.adapters == nil else {
-      return try MethodFigures(method(named: name, options), options: arguments, on: base)
-    }
-    var fused = options
+    let isFusion = name == "fusion" && options.adapters == nil
+    return try MethodFigures(
+      planned(name, options), options: isFusion ? "--fuse a=PATH,b=PATH" : arguments, on: base)
+  }
+
+  /// A method before the adapters that it fuses are there: as many adapters of the kind that the options ask for.
+  /// - Parameters:
+  ///   - name: The method.
+  ///   - options: Its options.
+  ///   - fused: How many adapters a fusion mixes.
+  /// - Returns: The method.
+  /// - Throws: `Failure` when there is no such method, or its options make no sense.
+  package static func planned(
+    _ name: String, _ options: FineTuningOptions, fused: Int = 2
+  ) throws -> any FineTuningMethod {
+    guard name == "fusion", options.adapters == nil else { return try method(named: name, options) }
+    var planned = options
     let adapter = try options.adapter()
-    fused.adapters = try AdapterSetup(["a": adapter, "b": adapter], .fuse(["a", "b"]))
-    return try MethodFigures(method(named: name, fused), options: "--fuse a=PATH,b=PATH", on: base)
+    let names = (0..<fused).map { "adapter\($0)" }
+    planned.adapters = try AdapterSetup(Dictionary(uniqueKeysWithValues: names.map { ($0, adapter) }), .fuse(names))
+    return try method(named: name, planned)
   }
 }

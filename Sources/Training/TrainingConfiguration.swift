@@ -95,6 +95,14 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var pretraining: PretrainingOptions?
   /// The vocabulary of a model that starts at random.
   package var vocabulary: String?
+  /// Whether each rank writes a trace of its last steps.
+  package var trace = false
+  /// Whether each rank writes a log of its own.
+  package var logRanks = false
+  /// For studies: steps at the start that are not timed; nil when none is to be. Not stored, as the next.
+  package var untimedSteps: Int?
+  /// Whether checkpoints and the trained model are written.
+  package var writesCheckpoints = true
 
   /// The defaults.
   package init() {}
@@ -129,8 +137,9 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   }
 
   /// Refuses numbers that make no sense, before anything is read.
+  /// - Parameter needsFiles: Whether base and data have to come together, as they do for a run.
   /// - Throws: `Failure` of kind `usage` that names the option.
-  package func validate() throws {
+  package func validate(needsFiles: Bool = true) throws {
     func require(_ holds: Bool, _ option: String, _ found: Any, _ expected: String) throws {
       if !holds { throw Failure(.usage, "--\(option) is \(found), expected \(expected).") }
     }
@@ -169,6 +178,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     try require(weightDecay >= 0 && weightDecay.isFinite, "weight-decay", weightDecay, "0 or more")
     try require(maxGradNorm >= 0, "max-grad-norm", maxGradNorm, "0 or more; 0 for no limit")
     if let pretraining { return try pretraining.validate(self) }
+    guard needsFiles else { return }
     if trainFile != nil, base == nil {
       throw Failure(.usage, "--train-file needs --base: pass an HDF5 base or a Hugging Face directory.")
     }

@@ -35,6 +35,7 @@ extension TrainingRun {
 
   /// Begins to write a checkpoint of the step just done; collective.
   func save() throws {
+    guard run.writesCheckpoints else { return }
     communicator.watch.enter(.saving, step: state.step)
     try communicator.collectively(where: communicator.isFirst) { try writer.begin(state, model, optimizer) }
   }

@@ -15,6 +15,8 @@ package final class TrainingRun {
   let communicator: Communicator
   let screen: Screen
   private let files: RunFiles
+  /// What this rank's time goes into.
+  let clock = StepClock(in: .preparation)
 
   private let pool: WorkerPool
   let inputs: RunInputs
@@ -43,6 +45,8 @@ package final class TrainingRun {
   private var stepsHere = 0
   /// The longest step so far, in seconds.
   var longestStep = 0.0
+  /// For studies.
+  private lazy var timer = StepTimer(untimed: run.untimedSteps ?? 0, clock)
   /// What was evaluated last, on every rank.
   private var evaluated: (split: String, step: Int)?
   /// Its figures, on rank 0.
@@ -171,9 +175,10 @@ package final class TrainingRun {
     communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
       try writer.finish()
-      try objective.writeResult(model, checkpoint, inputs)
+      if run.writesCheckpoints { try objective.writeResult(model, checkpoint, inputs) }
     }
     let results = try finish(singles)
+    if run.untimedSteps != nil { try writeTimes() }
     try model.free()
     return results
   }
@@ -213,6 +218,8 @@ package final class TrainingRun {
   }
 
   private func step() throws -> StepSums {
+    clock.enter(.compute)
+    timer.begin(communicator)
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     let touched = lookedUp.stretches(of: reviews, in: examples)
@@ -240,6 +247,7 @@ package final class TrainingRun {
     state.epochTargets += sums.targets
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
+    timer.end(reviews: reviews.count, tokens: sums.tokens)
     // A step that was left out counts as seen; its loss is no number to add up.
     let loss = isFinite ? sums.loss : 0
     state.epochLoss += loss
@@ -325,6 +333,11 @@ package final class TrainingRun {
   }
 
   // MARK: Files
+
+  private func writeTimes() throws {
+    let timed = try timer.gather(communicator)
+    try communicator.collectively(where: communicator.isFirst) { try files.write(json: timed, to: TimedSteps.file) }
+  }
 
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }

@@ -4,15 +4,44 @@ import FoundationEssentials
 import Glibc
 import Training
 
-/// A training job of this program under an mpirun of its own, for commands that start several and compare them.
+/// A training job of this program under a launcher of its own, for commands that start several and compare them.
 struct InnerJob {
-  /// mpirun's process.
+  /// The launcher's process.
   let process: pid_t
   private let log: String
+
+  /// How a job is started.
+  struct Launch {
+    /// What starts the ranks.
+    enum Program: String, CaseIterable {
+      /// Open MPI's.
+      case mpirun
+      /// Slurm's, inside an allocation.
+      case srun
+    }
+
+    var program = Program.mpirun
+    var ranks: Int
+    /// Further flags of the program.
+    var flags: [String] = []
+
+    /// The program that suits where this process runs: srun inside a Slurm allocation, mpirun elsewhere.
+    static var usual: Program {
+      ProcessInfo.processInfo.environment["SLURM_JOB_ID"] == nil ? .mpirun : .srun
+    }
+
+    fileprivate var words: [String] { [program.rawValue, program == .mpirun ? "-np" : "--ntasks", "\(ranks)"] + flags }
+  }
 
   /// Starts a job; what it says goes to a file.
   /// - Throws: `Failure` when there is no mpirun.
   init(ranks: Int, _ arguments: [String], log: String) throws {
+    try self.init(Launch(ranks: ranks), arguments, log: log)
+  }
+
+  /// Starts a job; what it says goes to a file.
+  /// - Throws: `Failure` when there is no such launcher.
+  init(_ launch: Launch, _ arguments: [String], log: String) throws {
     self.log = log
     guard let path = ProgramFile.path else {
       throw Failure(.other, "/proc/self/exe cannot be read, so this program does not know where it is.")
@@ -23,16 +52,19 @@ struct InnerJob {
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
-    var words = (["mpirun", "-np", "\(ranks)", path] + arguments).map { strdup($0) as UnsafeMutablePointer<CChar>? }
+    let launcher = launch.program.rawValue
+    var words = (launch.words + [path] + arguments).map { strdup($0) as UnsafeMutablePointer<CChar>? }
     var environment = InnerJob.environment().map { strdup($0) as UnsafeMutablePointer<CChar>? }
     words.append(nil)
     environment.append(nil)
     defer { for word in words + environment { free(word) } }
     var process: pid_t = 0
-    let status = posix_spawnp(&process, "mpirun", &actions, nil, words, environment)
+    let status = posix_spawnp(&process, launcher, &actions, nil, words, environment)
     guard status == 0 else {
       throw Failure(
-        .other, "mpirun cannot be started: \(String(cString: strerror(status))); is Open MPI on the PATH?")
+        .other,
+        "\(launcher) cannot be started: \(String(cString: strerror(status))); is \(launch.program == .mpirun ? "Open MPI" : "Slurm") on the PATH?"
+      )
     }
     self.process = process
   }
@@ -77,6 +109,16 @@ struct InnerJob {
     for _ in 0..<100 where ranks.contains(where: { Glibc.kill($0, 0) == 0 }) { usleep(100_000) }
     for rank in ranks { Glibc.kill(rank, SIGKILL) }
     return victim == process ? "mpirun" : "a rank"
+  }
+
+  /// Ends the job in good time: the launcher is asked (SIGTERM), and killed when it does not listen.
+  func end() {
+    Glibc.kill(process, SIGTERM)
+    for _ in 0..<100 {
+      if poll() != nil { return }
+      usleep(50_000)
+    }
+    _ = kill(Int.max)
   }
 
   private static func messageBuffers(_ process: pid_t) -> [String] {

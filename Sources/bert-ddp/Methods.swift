@@ -58,7 +58,7 @@ struct Methods: ParsableCommand {
   }
 
   /// `bert-base-multilingual-cased`.
-  private static var multilingual: BERTConfiguration {
+  static var multilingual: BERTConfiguration {
     var shape = BERTConfiguration()
     shape.vocabularySize = 119_547
     return shape

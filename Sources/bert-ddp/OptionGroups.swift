@@ -70,6 +70,13 @@ struct SingleRunOptions: ParsableArguments {
   var seed: UInt32 = 1
   @Option(help: "Go on from a checkpoint: auto, never, or its path.")
   var resume = "never"
+  @Flag(help: "Print every option, resolved, as YAML that --config reads, and end.")
+  var printConfig = false
+  // For studies.
+  @Option(help: .hidden)
+  var untimedSteps: Int?
+  @Flag(help: .hidden)
+  var noCheckpoints = false
 }
 
 /// The fine-tuning method.
@@ -180,10 +187,16 @@ struct RunOptions: ParsableArguments {
   // Taken out before the arguments are parsed; it stands here for the help.
   @Option(help: "Options in YAML, such as \"method: lora\"; one on the command line wins.")
   var config: String?
+  @Flag(help: "A Chrome trace for each rank in the run directory: trace-RANK.json.")
+  var trace = false
+  @Flag(help: "What each rank does, in a file of its own in the run directory: log-RANK.txt.")
+  var logRanks = false
 
-  /// The run directory that was asked for, or one that no other run has: a name and the time, to the second, in UTC.
-  func directory(_ prefix: String) -> String {
-    if let output { return output }
+  /// The run directory that was asked for, or a new one.
+  func directory(_ prefix: String) -> String { output ?? RunOptions.newDirectory(prefix) }
+
+  /// A directory that no other run has: a name and the time, to the second, in UTC.
+  static func newDirectory(_ prefix: String) -> String {
     var seconds = time(nil)
     var parts = tm()
     gmtime_r(&seconds, &parts)

@@ -33,6 +33,7 @@ struct Pretrain: ParsableCommand {
   func run() throws {
     let configuration = try resolved()
     try configuration.validate()
+    if single.printConfig { return try PrintedConfiguration.show(self, "pretrain", configuration) }
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configuration = configuration

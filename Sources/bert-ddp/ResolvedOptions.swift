@@ -33,12 +33,14 @@ extension TrainingConfiguration {
     (threads, logEvery) = (place.threads, place.logEvery)
     (deterministic, skipNonfinite) = (place.deterministic, place.skipNonfinite)
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)
+    (trace, logRanks) = (place.trace, place.logRanks)
   }
 
   /// What a single run has one of.
   mutating func take(_ single: SingleRunOptions) {
     learningRate = single.learningRate ?? learningRate
     (trainLimit, seed, resume) = (single.trainLimit, single.seed, single.resume)
+    (untimedSteps, writesCheckpoints) = (single.untimedSteps, !single.noCheckpoints)
   }
 
   /// The method's own options.

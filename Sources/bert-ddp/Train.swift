@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import Console
+import Failures
 import Training
 
 /// `bert-ddp train`, and `bert-ddp` alone.
@@ -25,8 +26,10 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configurations = (isComparison ? EmbeddedDemo.methods : [choice.method ?? "full"]).map(resolved)
+    let names: [String?] = isComparison ? EmbeddedDemo.methods : [choice.method]
+    let configurations = names.map(resolved)
     for configuration in configurations { try configuration.validate() }
+    if single.printConfig { return try PrintedConfiguration.show(self, "train", configurations[0]) }
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       var configurations = configurations
@@ -47,9 +50,25 @@ struct Train: ParsableCommand {
       && method.fuse == nil && place.output == nil && single.resume == "never"
   }
 
-  private func resolved(_ name: String) -> TrainingConfiguration {
+  /// The options of train that another command was given, judged by train's own rules; for its `validate`.
+  /// - Throws: `ValidationError`.
+  static func asked(_ arguments: [String], _ check: (TrainingConfiguration) throws -> Void) throws -> Train {
+    do {
+      let train = try Train.parse(arguments)
+      try check(train.resolved())
+      return train
+    } catch let failure as Failure {
+      throw ValidationError(failure.message)
+    } catch {
+      throw ValidationError(message(for: error))
+    }
+  }
+
+  /// The options, with the demo's where no others are given.
+  /// - Parameter name: Another method than the one that was asked for.
+  func resolved(_ name: String? = nil) -> TrainingConfiguration {
     var c = TrainingConfiguration(data, optimizer, place)
-    c.method = name
+    c.method = name ?? choice.method ?? c.method
     c.take(single)
     c.take(method)
     if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }

@@ -1,0 +1,149 @@
+package import BERT
+package import FineTuning
+internal import Glibc
+internal import Kernels
+internal import Tensors
+package import Training
+
+/// What a step takes on this machine: a few steps of the very method and shape that is planned, over made-up numbers.
+///
+/// As many threads work as the node's ranks will have together, on as many cores as there are, so that what they take
+/// from each other (caches, memory, clock) is in the measurement.
+package struct Calibration: Sendable {
+  /// Seconds a token of one thread, while the others work.
+  package let secondsPerToken: Double
+  /// Seconds of a step of one thread whatever its reviews.
+  package let secondsPerStep: Double
+  /// Seconds of the optimiser's step of a rank with one thread.
+  package let optimizerSeconds: Double
+  /// The most bytes of activations that a thread held.
+  package let arenaBytes: Int
+  /// Billions of floating-point operations a second of one thread in these steps, in products alone.
+  package let gigaflops: Double
+  /// The same of a large square product, the most that BLAS gives.
+  package let sgemmGigaflops: Double
+
+  /// Measures; takes a few seconds and about the memory of a rank for each thread.
+  /// - Parameters:
+  ///   - method: The method.
+  ///   - configuration: The base's shape.
+  ///   - threads: How many threads work at once.
+  ///   - reviewsPerThread: Reviews that a thread has in a step.
+  ///   - reviews: Their lengths.
+  /// - Throws: `Failure` when the method's options do not fit the base.
+  package init(
+    _ method: any FineTuningMethod, _ configuration: BERTConfiguration, threads: Int, reviewsPerThread: Int,
+    reviews: ReviewLengths
+  ) throws {
+    let table = try method.table(for: configuration)
+    let numbers = MadeUpNumbers(table)
+    let pool = WorkerPool(count: threads)
+    defer { pool.close() }
+    let replica = Replica(method, configuration, numbers.store, pool, seed: 1, maxLength: reviews.maxLength)
+    let count = max(1, reviewsPerThread) * threads
+    let lengths = (0..<8 * count).map { reviews.tokens[$0 % reviews.tokens.count] }
+    let data = MadeUpNumbers.reviews(lengths, vocabulary: configuration.vocabularySize)
+    let operations = try OperationCount(method, configuration)
+    var steps: [(seconds: Double, tokens: Int)] = []
+    // A step of all reviews, then one of half of them: two unknowns need two measurements.
+    let start = monotonicSeconds()
+    var best: [Int: (seconds: Double, tokens: Int, rate: Double)] = [:]
+    var step = 0
+    repeat {
+      for size in [count, max(threads, count / 2)] {
+        let first = step % 4 * count
+        let chosen = Array(first..<first + size)
+        let began = monotonicSeconds()
+        _ = replica.addGradients(chosen[...], of: data, step: step, rank: 0, size: 1)
+        let seconds = monotonicSeconds() - began
+        let tokens = chosen.reduce(0) { $0 + data.tokenCount($1) }
+        steps.append((seconds, tokens))
+        let needed = chosen.reduce(0) { $0 + operations.operations(tokens: data.tokenCount($1)) }
+        let rate = needed / seconds / Double(threads)
+        if step > 0, rate > best[size]?.rate ?? 0 { best[size] = (seconds, tokens, rate) }
+      }
+      step += 1
+    } while step < 3 || (step < 12 && monotonicSeconds() - start < 4)
+    arenaBytes = replica.workers.map(\.workspace.arena.peak).max() ?? 0
+    let whole = best[count] ?? (steps[0].seconds, steps[0].tokens, 0)
+    let half = best[max(threads, count / 2)] ?? whole
+    let slope = (whole.seconds - half.seconds) / Double(max(1, whole.tokens - half.tokens)) * Double(threads)
+    let mean = whole.seconds / Double(max(1, whole.tokens)) * Double(threads)
+    // Noise may make the smaller step look dearer a token than it is, or cheaper.
+    secondsPerToken = whole.tokens > half.tokens ? min(mean, max(0.7 * mean, slope)) : mean
+    secondsPerStep = max(0, whole.seconds - secondsPerToken * Double(whole.tokens) / Double(threads))
+    gigaflops = whole.rate / 1e9
+    optimizerSeconds = Calibration.optimizerStep(replica)
+    sgemmGigaflops = Calibration.sgemm()
+  }
+
+  private static func optimizerStep(_ replica: Replica) -> Double {
+    guard let gradients = replica.gradients.baseAddress else { return 0 }
+    let optimizer = Optimizer(replica.store, Optimizer.Settings())
+    var best = Double.infinity
+    for _ in 0..<3 {
+      let began = monotonicSeconds()
+      let norm = optimizer.norm(of: gradients, count: 1)
+      optimizer.step(gradients, count: 1, norm: norm, learningRate: 1e-5)
+      best = min(best, monotonicSeconds() - began)
+    }
+    return best
+  }
+
+  /// A large square product on one thread, the best of a few.
+  private static func sgemm() -> Double {
+    let n = 768
+    let memory = UnsafeMutablePointer<Float>.allocate(capacity: 3 * n * n)
+    defer { memory.deallocate() }
+    memory.initialize(repeating: 0.5, count: 3 * n * n)
+    let matrices = (0..<3).map { Matrix(memory + $0 * n * n, rows: n, columns: n) }
+    var best = Double.infinity
+    for _ in 0..<8 {
+      let began = monotonicSeconds()
+      multiply(matrices[0], .plain, matrices[1], .transposed, into: matrices[2])
+      best = min(best, monotonicSeconds() - began)
+    }
+    return 2 * Double(n * n * n) / best / 1e9
+  }
+}
+
+/// Numbers for a measurement: weights of the size that weights have, reviews of given lengths.
+private final class MadeUpNumbers {
+  let store: ParameterStore
+  private let frozen: UnsafeMutableBufferPointer<Float>
+  private let trainable: UnsafeMutableBufferPointer<Float>
+
+  init(_ table: ParameterTable) {
+    frozen = .allocate(capacity: max(1, table.frozenCount))
+    trainable = .allocate(capacity: max(1, table.trainableCount))
+    for block in [frozen, trainable] {
+      var word: UInt32 = 1
+      for index in 0..<block.count {
+        word = word &* 1_664_525 &+ 1_013_904_223
+        block.initializeElement(at: index, to: 0.04 * (Float(word >> 8) * 0x1p-24 - 0.5))
+      }
+    }
+    guard let frozen = frozen.baseAddress, let trainable = trainable.baseAddress else {
+      preconditionFailure("a block of at least one number has an address")
+    }
+    store = ParameterStore(table: table, frozen: frozen, trainable: trainable)
+  }
+
+  deinit {
+    frozen.deallocate()
+    trainable.deallocate()
+  }
+
+  static func reviews(_ lengths: [Int], vocabulary: Int) -> EncodedReviews {
+    var word: UInt64 = 1
+    let reviews = lengths.map { length in
+      (0..<length).map { _ -> Int32 in
+        word = word &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        // Frequent tokens are much more frequent than others.
+        let u = Double(word >> 11) * 0x1p-53
+        return Int32(Double(vocabulary - 1) * u * u * u)
+      }
+    }
+    return EncodedReviews(reviews: reviews, labels: lengths.indices.map { Int32($0 % 2) })
+  }
+}

@@ -1,0 +1,129 @@
+package import BERT
+internal import Failures
+package import FineTuning
+internal import Glibc
+internal import Tensors
+package import Training
+
+/// What a run will hold in memory, from its configuration alone.
+package struct MemoryPlan: Sendable, Equatable {
+  /// What there is how much of.
+  package struct Part: Sendable, Equatable {
+    /// What it is.
+    package let name: String
+    /// Bytes of one copy.
+    package let bytes: Int
+    /// Who has a copy.
+    package let owner: Owner
+  }
+
+  /// Who has a copy of a part.
+  package enum Owner: String, Sendable {
+    /// One for all ranks of a node.
+    case node
+    /// One for each rank.
+    case rank
+    /// Rank 0 alone.
+    case first = "rank 0"
+  }
+
+  /// The parts, largest owner first.
+  package let parts: [Part]
+  /// Ranks of the fullest node.
+  package let ranksPerNode: Int
+
+  /// Bytes of a rank that no other sees; those of rank 0 when it is asked for.
+  package func privateBytes(ofFirst: Bool = false) -> Int {
+    parts.filter { $0.owner == .rank || (ofFirst && $0.owner == .first) }.reduce(0) { $0 + $1.bytes }
+  }
+  /// Bytes that the ranks of a node have together.
+  package var sharedBytes: Int { parts.filter { $0.owner == .node }.reduce(0) { $0 + $1.bytes } }
+  /// Bytes of the node that rank 0 is on.
+  package var nodeBytes: Int {
+    sharedBytes + ranksPerNode * privateBytes() + parts.filter { $0.owner == .first }.reduce(0) { $0 + $1.bytes }
+  }
+}
+
+extension MemoryPlan {
+  /// What decides how much memory a run takes.
+  package struct Setting {
+    /// The method.
+    package let method: any FineTuningMethod
+    /// The base's shape.
+    package let configuration: BERTConfiguration
+    /// Ranks of the fullest node.
+    package let ranksPerNode: Int
+    /// Ranks in all.
+    package let ranks: Int
+    /// Threads of a rank.
+    package let threads: Int
+    /// What a thread's activations take, in bytes; an estimate when nil.
+    package let arenaBytes: Int?
+    /// Tokens of a pass, for the estimate.
+    package let tokensPerPass: Int
+    /// The reviews.
+    package let reviews: ReviewLengths
+    /// Whether every row of a trained table of embeddings is stepped along.
+    package let decays: Bool
+
+    /// A setting.
+    package init(
+      _ method: any FineTuningMethod, _ configuration: BERTConfiguration, ranks: Int, ranksPerNode: Int, threads: Int,
+      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, arenaBytes: Int? = nil
+    ) {
+      (self.method, self.configuration, self.ranks) = (method, configuration, ranks)
+      (self.ranksPerNode, self.threads, self.arenaBytes) = (ranksPerNode, threads, arenaBytes)
+      (self.tokensPerPass, self.reviews, self.decays) = (tokensPerPass, reviews, decays)
+    }
+  }
+
+  /// Adds up what a run holds.
+  /// - Throws: `Failure` when the method's options do not fit the base.
+  package init(_ setting: Setting) throws {
+    let table = try setting.method.table(for: setting.configuration)
+    let trained = table.trainableCount
+    let reached = MemoryPlan.reached(table, setting)
+    let arena =
+      setting.arenaBytes
+      ?? setting.method.model(setting.configuration, table).leastArenaBytes(tokens: setting.tokensPerPass) * 3 / 2
+    let tokens =
+      setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
+    ranksPerNode = setting.ranksPerNode
+    parts = [
+      Part(name: "frozen parameters", bytes: 4 * table.frozenCount, owner: setting.ranksPerNode > 1 ? .node : .rank),
+      Part(name: "trained parameters", bytes: 4 * trained, owner: .rank),
+      Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),
+      Part(name: "the optimiser's moments", bytes: 8 * reached, owner: .rank),
+      Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
+      Part(
+        name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
+      Part(
+        name: "reviews", bytes: setting.reviews.textBytes + 5 * tokens + 40 * setting.reviews.reviewCount, owner: .rank),
+      Part(name: "program, libraries, BLAS and MPI", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
+      Part(name: "the copy that a checkpoint is written from", bytes: 12 * trained, owner: .first),
+    ]
+  }
+
+  /// How many trained numbers get gradients: all but the rows of embeddings of tokens that do not occur. Memory comes
+  /// in pages, so a page counts as soon as one of its rows does.
+  private static func reached(_ table: ParameterTable, _ setting: Setting) -> Int {
+    guard !setting.decays, let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter
+    else { return table.trainableCount }
+    let missing = 1 - min(1, Double(setting.reviews.distinctTokenCount) / Double(max(1, looked.rows)))
+    let rowsOfPage = max(1, 4096 / Double(4 * looked.columns)) + (looked.columns % 1024 == 0 ? 0 : 0.5)
+    return table.trainableCount - Int(Double(looked.count) * pow(missing, rowsOfPage))
+  }
+
+  /// Room for messages of an all-reduce.
+  private static func exchangeBytes(_ table: ParameterTable, ranks: Int) -> Int {
+    ranks > 1 ? min(4 * table.trainableCount, 4 << 20) : 0
+  }
+
+  /// Measured on Linux with Open MPI 4.1, OpenBLAS 0.3.21 and HDF5 1.10: the program and its libraries, the vocabulary,
+  /// BLAS's buffers for each thread, MPI's buffers for each pair of ranks of a node.
+  private static func fixedBytes(_ setting: Setting) -> Int {
+    let vocabulary = 160 * setting.configuration.vocabularySize
+    let messages = setting.ranks > 1 ? (24 << 20) + (setting.ranksPerNode - 1) * (4 << 20) : 0
+    return 36 << 20 + vocabulary + setting.threads * (6 << 20) + messages
+  }
+}

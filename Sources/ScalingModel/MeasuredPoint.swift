@@ -1,0 +1,59 @@
+/// A setting and what a step of it took, the median of its repetitions.
+package struct MeasuredPoint: Sendable, Equatable {
+  /// The setting.
+  package var setting: Setting
+  /// What a worker has to do in a step.
+  package var load: TokenLoads.Load
+  /// Seconds of a step.
+  package var seconds: Double
+  /// Of these, seconds of passes and of the optimiser, the mean over ranks.
+  package var compute: Double
+  /// Seconds in which gradients were moved and added.
+  package var communication: Double
+  /// Seconds in which a rank waited for the last one.
+  package var waiting: Double
+  /// Bytes of gradients that a rank handed to the all-reduce.
+  package var bytes: Double
+
+  /// A point.
+  package init(
+    _ setting: Setting, load: TokenLoads.Load, seconds: Double, compute: Double, communication: Double,
+    waiting: Double, bytes: Double
+  ) {
+    (self.setting, self.load, self.seconds, self.compute) = (setting, load, seconds, compute)
+    (self.communication, self.waiting, self.bytes) = (communication, waiting, bytes)
+  }
+}
+
+/// What is run on what.
+package struct Setting: Sendable, Hashable {
+  /// The fine-tuning method, with what tells it from others of its name: `lora:16`.
+  package var method: String
+  /// Ranks in all.
+  package var ranks: Int
+  /// Threads of a rank.
+  package var threads: Int
+  /// Nodes.
+  package var nodes: Int
+  /// Reviews of a step over all ranks.
+  package var batch: Int
+  /// Cores of a node.
+  package var cores: Int
+
+  /// A setting.
+  package init(method: String, ranks: Int, threads: Int = 1, nodes: Int = 1, batch: Int, cores: Int) {
+    (self.method, self.ranks, self.threads) = (method, ranks, threads)
+    (self.nodes, self.batch, self.cores) = (nodes, batch, cores)
+  }
+
+  /// Ranks of the fullest node.
+  package var ranksPerNode: Int { (ranks + nodes - 1) / max(1, nodes) }
+  /// How many threads share a core; 1 where each has its own.
+  package var crowding: Double { max(1, Double(ranksPerNode * threads) / Double(max(1, cores))) }
+  /// Whether threads share cores, so that the point says little of how the program scales.
+  package var isOversubscribed: Bool { ranksPerNode * threads > cores }
+  /// How much of a node is at work beside a thread, from 0 (nothing) to 1 (all other cores): they share its memory.
+  var company: Double {
+    cores < 2 ? 0 : Double(min(ranksPerNode * threads, cores) - 1) / Double(cores - 1)
+  }
+}

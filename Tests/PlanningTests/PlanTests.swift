@@ -1,0 +1,99 @@
+import BERT
+import Failures
+import FineTuning
+import Planning
+import ScalingModel
+import Testing
+import Training
+
+@Suite("Plans")
+struct PlanTests {
+  /// A shape with round numbers.
+  private var shape: BERTConfiguration {
+    var shape = BERTConfiguration()
+    (shape.vocabularySize, shape.hiddenSize, shape.layerCount) = (1000, 32, 2)
+    (shape.attentionHeadCount, shape.intermediateSize, shape.positionCount) = (2, 64, 64)
+    return shape
+  }
+
+  private func request(
+    _ method: String, ranks: Int = 2, memory: Int = 8 << 30, measures: Bool = false,
+    _ change: (inout TrainingConfiguration) -> Void = { _ in }
+  ) throws -> RunPlan.Request {
+    var run = TrainingConfiguration()
+    (run.method, run.epochs) = (method, 3)
+    change(&run)
+    return try RunPlan.Request(
+      run, shape, ReviewLengths(madeUp: 100, meanLength: 12, maxLength: 64, shape), ranks: ranks, nodes: 1, cores: 4,
+      memoryBytes: memory, network: try #require(Network("1e-6,1e-9")), measures: measures)
+  }
+
+  private func bytes(_ plan: RunPlan, _ start: String) throws -> (Int, MemoryPlan.Owner) {
+    let part = try #require(plan.memory.parts.first { $0.name.hasPrefix(start) })
+    return (part.bytes, part.owner)
+  }
+
+  @Test("frozen numbers once a node, trained ones with gradients and moments for each rank")
+  func blocks() throws {
+    let plan = try RunPlan(request("lora") { $0.threads = 2 })
+    let figures = try MethodFigures(FineTuningMethods.planned("lora", FineTuningOptions()), on: shape)
+    #expect(plan.trainableCount == figures.trainableCount && plan.totalCount == figures.totalCount)
+    #expect(try bytes(plan, "frozen") == (4 * (figures.totalCount - figures.trainableCount), .node))
+    #expect(try bytes(plan, "trained") == (4 * figures.trainableCount, .rank))
+    #expect(try bytes(plan, "gradients") == (2 * 4 * figures.trainableCount, .rank))
+    #expect(try bytes(plan, "the optimiser") == (8 * figures.trainableCount, .rank))
+    #expect(try bytes(plan, "the copy") == (12 * figures.trainableCount, .first))
+    #expect(plan.bytesPerStep == 4 * figures.trainableCount)
+    let memory = plan.memory
+    #expect(memory.nodeBytes == memory.sharedBytes + memory.privateBytes() + memory.privateBytes(ofFirst: true))
+    #expect(try bytes(RunPlan(request("lora", ranks: 1)), "frozen").1 == .rank)
+  }
+
+  @Test("rows of embeddings that do not occur get no gradients, unless weights decay")
+  func embeddings() throws {
+    let sparse = try bytes(RunPlan(request("full")), "the optimiser").0
+    let dense = try bytes(RunPlan(request("full") { $0.weightDecay = 0.01 }), "the optimiser").0
+    let figures = try MethodFigures(FineTuningMethods.planned("full", FineTuningOptions()), on: shape)
+    #expect(dense == 8 * figures.trainableCount)
+    #expect(sparse < dense && sparse >= 8 * (figures.trainableCount - 1000 * 32))
+    // A step of 32 reviews of 12 tokens has some 230 of a thousand tokens.
+    #expect(try RunPlan(request("full")).bytesPerStep < 4 * (figures.trainableCount - 600 * 32))
+  }
+
+  @Test("steps and operations")
+  func steps() throws {
+    let plan = try RunPlan(request("full", measures: true) { $0.globalBatchSize = 8 })
+    let time = try #require(plan.time)
+    #expect(time.stepsPerEpoch == 13 && time.steps == 39)
+    #expect(time.step.total > 0 && abs(time.seconds - 39 * time.step.total) < 1e-9)
+    #expect(time.calibration.arenaBytes > 0 && time.calibration.gigaflops > 0)
+    let limited = try RunPlan(
+      request("full", measures: true) {
+        $0.globalBatchSize = 8
+        $0.maxSteps = 5
+      })
+    #expect(limited.time?.steps == 5)
+    #expect(abs(limited.operationsPerStep / plan.operationsPerStep - 1) < 1e-9)
+  }
+
+  @Test("what does not fit is refused, with a number of ranks that does")
+  func refusal() throws {
+    let fits = try RunPlan(request("full", ranks: 4)).memory
+    #expect(throws: Failure.self) { try RunPlan(request("full", ranks: 4, memory: fits.nodeBytes - 1)) }
+    do {
+      _ = try RunPlan(request("full", ranks: 4, memory: fits.nodeBytes - 1))
+    } catch let failure as Failure {
+      #expect(failure.kind == .other && failure.message.contains("at most 3 ranks"))
+    }
+    _ = try RunPlan(request("full", ranks: 4, memory: fits.nodeBytes))
+  }
+
+  @Test("made-up reviews have the mean that was asked for")
+  func lengths() {
+    let reviews = ReviewLengths(madeUp: 100_000, meanLength: 20, maxLength: 128, shape)
+    let mean = Double(reviews.tokens.reduce(0, +)) / Double(reviews.tokens.count)
+    #expect(abs(mean - 20) < 0.6)
+    #expect(reviews.tokens.allSatisfy { (3...128).contains($0) })
+    #expect(reviews.reviewCount == 100_000)
+  }
+}

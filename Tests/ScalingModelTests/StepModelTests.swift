@@ -1,0 +1,151 @@
+import Datasets
+import ScalingModel
+import Testing
+
+/// Steps of a machine whose parameters are known.
+private struct Truth {
+  let fixed = 2e-3, perToken = 9e-6, company = 1e-6, alpha = 6e-6, beta = 1 / 3e9, jitter = 0.03
+  let bytes = ["big": 40e6, "small": 4e5]
+
+  func point(_ method: String, ranks: Int, tokens: Double, cores: Int = 8) -> MeasuredPoint {
+    let setting = Setting(method: method, ranks: ranks, batch: 32 * ranks, cores: cores)
+    let share = min(1, Double(ranks - 1) / Double(cores - 1))
+    let crowding = max(1, Double(ranks) / Double(cores))
+    let load = TokenLoads.Load(busiest: tokens, mean: tokens)
+    let compute = crowding * (fixed + tokens * (perToken + share * company))
+    let work = AllReduce(bytes: Int(bytes[method] ?? 0)).work(ranks: ranks)
+    let communication = crowding * (alpha * work.messages + beta * work.bytes)
+    // √(2 ln p): 1.17741 for 2 and 1.66511 for 4 ranks.
+    let waiting = ranks == 1 ? 0 : jitter * compute * (ranks == 2 ? 1.1774100 : ranks == 4 ? 1.6651092 : 2.0393339)
+    return MeasuredPoint(
+      setting, load: load, seconds: compute + communication + waiting, compute: compute,
+      communication: communication, waiting: waiting, bytes: bytes[method] ?? 0)
+  }
+}
+
+@Suite("A model of a step")
+struct StepModelTests {
+  private let truth = Truth()
+
+  private var points: [MeasuredPoint] {
+    ["big", "small"].flatMap { method in
+      [1, 2, 4].flatMap { ranks in [300.0, 600].map { truth.point(method, ranks: ranks, tokens: $0) } }
+    }
+  }
+
+  @Test("parameters of a known machine are found again")
+  func recovers() throws {
+    let model = StepModel(fitting: points)
+    for name in ["big", "small"] {
+      let method = try #require(model.methods[name])
+      #expect(abs(method.fixedSeconds / truth.fixed - 1) < 1e-6)
+      #expect(abs(method.secondsPerToken / truth.perToken - 1) < 1e-6)
+      #expect(abs(method.companySecondsPerToken / truth.company - 1) < 1e-5)
+    }
+    let link = try #require(model.within)
+    #expect(abs(link.latency / truth.alpha - 1) < 1e-3)
+    #expect(abs(link.secondsPerByte / truth.beta - 1) < 1e-6)
+    #expect(abs(model.jitter / truth.jitter - 1) < 1e-5)
+  }
+
+  @Test("eight ranks are predicted from fewer")
+  func extrapolates() throws {
+    let eight = truth.point("big", ranks: 8, tokens: 500)
+    let step = try #require(StepModel(fitting: points).step(eight.setting, load: eight.load))
+    #expect(abs(step.total / eight.seconds - 1) < 1e-5)
+    let results = HoldOut.beyond(ranks: 4, of: points + [eight])
+    #expect(results.count == 1)
+    #expect(abs(results[0].error) < 1e-5)
+  }
+
+  @Test("a point that is left out is predicted by the others, and a wrong one stands out")
+  func holdsOut() {
+    #expect(HoldOut.each(of: points).count == points.count)
+    for one in HoldOut.each(of: points) { #expect(abs(one.error) < 0.02) }
+    var wrong = points
+    wrong[3].seconds *= 2
+    wrong[3].compute *= 2
+    let errors = HoldOut.each(of: wrong).map { abs($0.error) }
+    #expect(errors[3] > 0.3)
+  }
+
+  @Test("crowded cores count in full, and do not spoil the fit")
+  func crowded() throws {
+    let crowded = truth.point("small", ranks: 16, tokens: 300)
+    #expect(crowded.setting.isOversubscribed && crowded.setting.crowding == 2)
+    #expect(StepModel(fitting: points + [crowded]) == StepModel(fitting: points))
+    let step = try #require(StepModel(fitting: points).step(crowded.setting, load: crowded.load))
+    #expect(abs(step.compute / crowded.compute - 1) < 1e-5)
+  }
+
+  @Test("what the model was not told of it does not answer")
+  func refuses() {
+    let model = StepModel(fitting: points)
+    let load = TokenLoads.Load(busiest: 1, mean: 1)
+    #expect(model.step(Setting(method: "other", ranks: 1, batch: 1, cores: 1), load: load) == nil)
+    #expect(model.step(Setting(method: "big", ranks: 16, nodes: 2, batch: 1, cores: 8), load: load) == nil)
+    #expect(StepModel(fitting: [points[0]]).within == nil)
+  }
+
+  @Test("a forecast: slow networks cost large all-reduces most, and the cheapest fills a node")
+  func forecast() throws {
+    let model = StepModel(fitting: points)
+    let loads = TokenLoads([20], cost: ReviewCost(linearCost: 100))
+    func forecast(_ method: String, _ network: String, _ growth: Forecast.Growth) throws -> Forecast {
+      Forecast(
+        model, Setting(method: method, ranks: 1, batch: 32, cores: 8), ranks: (0...10).map { 1 << $0 }, growth: growth,
+        ranksPerNode: 8, network: try #require(Network(network)), loads: loads)
+    }
+    let (slow, fast) = (try forecast("big", "10GbE", .weak), try forecast("big", "100Gb-IB", .weak))
+    #expect(slow.rows.count == 11 && slow.rows[0].efficiency == 1)
+    #expect(try #require(slow.rows.last).efficiency < fast.rows[10].efficiency)
+    #expect(try forecast("small", "10GbE", .weak).rows[10].efficiency > slow.rows[10].efficiency)
+    #expect(try #require(fast.cheapest).setting.ranks == 8)
+    // 32 reviews on 1,024 ranks leave most of them without work.
+    let strong = try forecast("small", "100Gb-IB", .strong)
+    #expect(try #require(strong.fastest).setting.ranks <= 128)
+    #expect(try #require(strong.largest(efficiency: 0.5)).setting.ranks < 1024)
+  }
+}
+
+@Suite("All-reduces")
+struct AllReduceTests {
+  @Test(
+    "Open MPI 4.1's choice",
+    arguments: [
+      (4, 2, AllReduceAlgorithm.ring), (1024, 2, .recursiveDoubling), (100_000, 2, .segmentedRing),
+      (2 << 20, 2, .rabenseifner), (4096, 4, .recursiveDoubling), (2 << 20, 4, .rabenseifner),
+      (100_000, 100, .recursiveDoubling), (1000, 300, .reduceAndBroadcast), (2 << 20, 1024, .rabenseifner),
+    ])
+  func chooses(_ bytes: Int, _ ranks: Int, _ expected: AllReduceAlgorithm) {
+    #expect(AllReduceAlgorithm.tuned(bytes: bytes, ranks: ranks) == expected)
+  }
+
+  @Test("the work of each algorithm on eight ranks")
+  func work() {
+    func work(_ algorithm: AllReduceAlgorithm) -> [Double] {
+      let work = algorithm.work(bytes: 800, ranks: 8)
+      return [work.messages, work.bytes]
+    }
+    #expect(work(.recursiveDoubling) == [3, 2400])
+    #expect(work(.ring) == [14, 1400])
+    #expect(work(.rabenseifner) == [6, 1400])
+    #expect(work(.reduceAndBroadcast) == [6, 4800])
+    #expect(AllReduceAlgorithm.ring.work(bytes: 800, ranks: 1).bytes == 0)
+  }
+
+  @Test("a buffer goes in pieces")
+  func pieces() {
+    let whole = AllReduce(bytes: 5 << 20, pieceBytes: 2 << 20).work(ranks: 4)
+    // Two pieces of 2 MiB and one of 1 MiB, each in two times two rounds.
+    #expect(whole.messages == 12)
+    #expect(whole.bytes == 1.5 * Double(5 << 20))
+  }
+
+  @Test("networks by name and by numbers")
+  func networks() throws {
+    #expect(try #require(Network("10gbe")).link.secondsPerByte == 8 / 9e9)
+    #expect(try #require(Network("1e-6,2e-10")).link == Link(latency: 1e-6, secondsPerByte: 2e-10))
+    for text in ["", "fast", "1e-6", "-1,2", "1,2,3", "inf,0"] { #expect(Network(text) == nil) }
+  }
+}
