@@ -1,15 +1,15 @@
 internal import Glibc
 
 /// Where ticks go: round numbers, few enough to be read.
-enum Ticks {
+package enum Ticks {
   /// Round numbers inside a range: a step of 1, 2, 2.5 or 5 times a power of ten, about `count` of them.
-  static func linear(_ range: ClosedRange<Double>, count: Int) -> [Double] {
+  package static func linear(_ range: ClosedRange<Double>, count: Int) -> [Double] {
     let step = niceStep((range.upperBound - range.lowerBound) / Double(max(1, count)))
     return multiples(of: step, in: range)
   }
 
   /// Round durations inside a range of seconds: steps that a clock has.
-  static func durations(_ range: ClosedRange<Double>, count: Int) -> [Double] {
+  package static func durations(_ range: ClosedRange<Double>, count: Int) -> [Double] {
     let steps: [Double] = [
       1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400,
     ]
@@ -20,7 +20,7 @@ enum Ticks {
 
   /// Powers of a base inside a range; for a base of ten, 2 and 5 between them where there are few, and plain round
   /// numbers where there is less than a decade. Too many powers are thinned out evenly.
-  static func logarithmic(_ range: ClosedRange<Double>, base: Double, count: Int) -> [Double] {
+  package static func logarithmic(_ range: ClosedRange<Double>, base: Double, count: Int) -> [Double] {
     let decades = log(range.upperBound / range.lowerBound) / log(base)
     if base == 10, decades < 0.7 { return linear(range, count: count).filter { $0 > 0 } }
     let factors: [Double] = base == 10 && decades <= Double(count) / 2.5 ? [1, 2, 5] : [1]
@@ -35,7 +35,7 @@ enum Ticks {
   }
 
   /// What lies between the powers of ten, for short ticks without labels.
-  static func minor(_ range: ClosedRange<Double>) -> [Double] {
+  package static func minor(_ range: ClosedRange<Double>) -> [Double] {
     let first = Int(log10(range.lowerBound).rounded(.down))
     let last = Int(log10(range.upperBound).rounded(.up))
     guard last - first <= 6 else { return [] }
@@ -44,7 +44,7 @@ enum Ticks {
   }
 
   /// The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `least`.
-  static func niceStep(_ least: Double) -> Double {
+  package static func niceStep(_ least: Double) -> Double {
     guard least > 0, least.isFinite else { return 1 }
     let exponent = Int(log10(least).rounded(.down))
     for factor in [1, 2, 2.5, 5] {

@@ -16,6 +16,14 @@ conclude "written as files"
 head -n 1500 demo/texts.txt >texts.txt
 tail -n 60 demo/texts.txt >held-out.txt
 
+succeed 1 --max-steps 1 --output "the demo"
+holds "another base: $(head -n 5 "$out")" grep -q 'pre-trained (.*checkpoints/demo-base.h5' "$out"
+mkdir alone
+cp "$bin/bert-ddp" alone/
+observe alone/bert-ddp --max-steps 1 --output "alone/run"
+holds "status $status: $(head -n 5 "$out")" grep -q 'starts at random, as checkpoints/demo-base.h5 is not beside' "$out"
+conclude "the demo's own base is found, and its absence is told"
+
 echo "-- A vocabulary"
 for count in 1 2; do
   succeed "$count" vocabulary --input texts.txt --size 600 --output "vocab $count.txt"

@@ -2,7 +2,7 @@ import FoundationEssentials
 import FoundationXML
 import Testing
 
-@testable import Plots
+import Plots
 
 /// What a plot's SVG holds.
 @Suite("Plots") struct PlotTests {

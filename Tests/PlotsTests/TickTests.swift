@@ -1,6 +1,6 @@
-import Testing
 
-@testable import Plots
+import Plots
+import Testing
 
 /// Where ticks go and what they say.
 @Suite("Ticks") struct TickTests {
