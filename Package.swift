@@ -60,6 +60,7 @@ let package = Package(
     module("Collectives", ["CMPI", "Failures"]),
     module("Console"),
     module("Plots"),
+    module("TensorBoard", ["Failures"]),
     module("Demo", ["Randomness"]),
     module("ScalingModel", ["Datasets"]),
 
@@ -68,7 +69,8 @@ let package = Package(
       "Training",
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
-        "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "Demo", "Failures",
+        "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "TensorBoard", "Demo",
+        "Failures",
       ]),
     module("Doctor", ["Collectives", "Kernels"]),
     module(
@@ -129,6 +131,7 @@ let package = Package(
     tests("Checkpoints", ["HDF5", "Failures"]),
     tests("Console"),
     tests("Plots"),
+    tests("TensorBoard"),
     tests("Demo", ["Randomness"]),
     tests("ScalingModel", ["Datasets"]),
     tests("Doctor"),

@@ -62,7 +62,7 @@ final class CheckpointWriter: @unchecked Sendable {
     let write = { [self] in
       let start = monotonicSeconds()
       try checkpoint.write(to: path, state, source, absent)
-      _ = try CheckpointFiles(in: directory).rotate(keeping: keep, knownValid: state.step)
+      _ = try CheckpointFiles(in: directory).rotate(keeping: keep, pinned: state.pinnedSteps, knownValid: state.step)
       seconds = monotonicSeconds() - start
     }
     guard isCopied, start(write) else {

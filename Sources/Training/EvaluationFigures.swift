@@ -16,6 +16,14 @@ package enum EvaluationFigures: Encodable, Sendable {
     }
   }
 
+  /// The share that is right.
+  package var accuracy: Double {
+    switch self {
+    case .classification(let summary): summary.accuracy
+    case .maskedLanguage(let summary): summary.accuracy
+    }
+  }
+
   /// The figures as they are.
   package func encode(to encoder: any Encoder) throws {
     switch self {

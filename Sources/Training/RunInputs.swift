@@ -66,14 +66,25 @@ package struct RunInputs {
   package static func datasets(
     _ run: TrainingConfiguration
   ) throws -> (training: Dataset, validation: Dataset?, test: Dataset?) {
+    var data = try files(of: run)
+    // Before the limit: the same reviews are held out whatever the limit.
+    if let fraction = run.validationFraction {
+      let split = data.training.split(validationFraction: fraction, seed: run.seed)
+      (data.training, data.validation) = (split.training, split.validation)
+    }
+    if let limit = run.trainLimit { data.training = data.training.limited(to: limit, seed: run.seed) }
+    return data
+  }
+
+  private static func files(
+    of run: TrainingConfiguration
+  ) throws -> (training: Dataset, validation: Dataset?, test: Dataset?) {
     guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
     if let pretraining = run.pretraining { return try pretraining.datasets(run, trainFile) }
     let read = { (path: String) in
       try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
     }
-    var training = try read(trainFile)
-    if let limit = run.trainLimit { training = training.limited(to: limit, seed: run.seed) }
-    return (training, try run.validationFile.map(read), try run.testFile.map(read))
+    return (try read(trainFile), try run.validationFile.map(read), try run.testFile.map(read))
   }
 }
 

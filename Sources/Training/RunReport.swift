@@ -117,7 +117,7 @@ struct RunReport {
   }
 
   /// A line for an epoch.
-  func epoch(_ event: EpochEvent, of epochs: Int, _ evaluation: Evaluation?) {
+  func epoch(_ event: EpochEvent, of epochs: Int, _ evaluation: EvaluationEvent?) {
     var line =
       "epoch \(event.epoch)/\(epochs)  \(Format.duration(event.trainSeconds))  loss \(Format.figure(event.loss, digits: 4))  \(Format.rate(event.reviewsPerSecond)) reviews/s"
     switch evaluation?.figures {

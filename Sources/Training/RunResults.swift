@@ -21,6 +21,10 @@ package struct RunResults: Encodable {
     let steps: Int
     let stepsAsked: Int
     let skippedSteps: Int
+    /// The step whose model is the result, and its loss, where there are validation reviews.
+    let bestStep: Int?
+    let bestValidationLoss: Double?
+    let hasStoppedEarly: Bool
     let epochs: [EpochEvent]
     let peakRSSBytes: [Int]
     let baseSHA256: String
@@ -30,6 +34,7 @@ package struct RunResults: Encodable {
       case method, threads, steps, epochs, output
       case trainableParameters = "trainable_parameters", totalParameters = "total_parameters"
       case worldSize = "world_size", allReduceBytesPerStep = "all_reduce_bytes_per_step"
+      case bestStep = "best_step", bestValidationLoss = "best_validation_loss", hasStoppedEarly = "stopped_early"
       case stepsAsked = "steps_asked", skippedSteps = "skipped_steps", peakRSSBytes = "peak_rss_bytes", baseSHA256 =
         "base_sha256"
     }
@@ -46,7 +51,8 @@ package struct RunResults: Encodable {
       method: run.method, trainableParameters: model.store.table.trainableCount,
       totalParameters: model.store.table.count, worldSize: worldSize, threads: run.threads,
       allReduceBytesPerStep: allReduceBytesPerStep, steps: state.step, stepsAsked: totalSteps,
-      skippedSteps: state.skippedSteps,
+      skippedSteps: state.skippedSteps, bestStep: state.best?.step, bestValidationLoss: state.best?.loss,
+      hasStoppedEarly: state.hasStoppedEarly,
       epochs: state.epochs, peakRSSBytes: peakResidentBytes, baseSHA256: inputs.baseSHA256, output: run.output
     )
   }

@@ -19,6 +19,15 @@ struct RunState: Codable, Equatable {
   /// The same since the last `step` event, so that the curve goes on where it was.
   var windowLoss = 0.0
   var windowTargets = 0
+  /// The validation with the lowest loss, and the one that was before it.
+  var best: BestStep?
+  var bestBefore: BestStep?
+  /// The step of the last validation.
+  var validatedStep: Int?
+  /// Validations since the best one.
+  var worseValidations = 0
+  /// Whether the run ended there because validation got no better (`--early-stopping-patience`).
+  var hasStoppedEarly = false
   /// Steps whose loss or gradient was not finite, which changed nothing (`--skip-nonfinite`).
   var skippedSteps = 0
 }

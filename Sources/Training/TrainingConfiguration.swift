@@ -10,6 +10,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var trainFile: String?
   /// A labelled file that is evaluated after each epoch.
   package var validationFile: String?
+  /// The share of the training file that is held out for validation instead; nil for none.
+  package var validationFraction: Double?
   /// The labelled file whose metrics are the result.
   package var testFile: String?
   /// The column or key of the text.
@@ -77,12 +79,18 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var resume = "never"
   /// Steps between checkpoints; after every epoch when nil.
   package var checkpointEvery: Int?
+  /// Steps between evaluations; after every epoch when nil.
+  package var evaluateEvery: Int?
+  /// After how many validations in a row that were no better than the best one the run ends; never when nil.
+  package var earlyStoppingPatience: Int?
   /// How many checkpoints stay.
   package var keepCheckpoints = 2
   /// Threads a rank.
   package var threads = 1
   /// Steps between `step` events.
   package var logEvery = 50
+  /// Whether an event file for TensorBoard is written beside `metrics.jsonl`.
+  package var tensorboard: Bool?
   /// Whether trained tensors are to have the same bits on any number of ranks and threads.
   package var deterministic = false
   /// How many steps with a loss or gradient that is not finite are left out before the run ends.
@@ -120,7 +128,9 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case keepCheckpoints = "keep_checkpoints", logEvery = "log_every", deterministic
     case skipNonfinite = "skip_nonfinite", stallTimeout = "stall_timeout", maxMinutes = "max_minutes"
     case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
-    case adapterSHA256 = "adapter_sha256", pretraining, vocabulary
+    case adapterSHA256 = "adapter_sha256", validationFraction = "validation_fraction"
+    case evaluateEvery = "evaluate_every", earlyStoppingPatience = "early_stopping_patience", tensorboard
+    case pretraining, vocabulary
   }
 
   /// The names of the data files' columns.
@@ -151,7 +161,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
       ("epochs", epochs), ("global-batch-size", globalBatchSize), ("accumulation-steps", accumulationSteps),
       ("keep-checkpoints", keepCheckpoints), ("log-every", logEvery),
       ("train-limit", trainLimit ?? 1), ("max-steps", maxSteps ?? 1),
-      ("checkpoint-every", checkpointEvery ?? 1),
+      ("checkpoint-every", checkpointEvery ?? 1), ("evaluate-every", evaluateEvery ?? 1),
+      ("early-stopping-patience", earlyStoppingPatience ?? 1),
     ]
     // Products of two of them, and of one with the number of reviews, are to stay far from overflow.
     let largest = 1_000_000_000
@@ -163,6 +174,11 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     }
     if let maxMinutes {
       try require(maxMinutes > 0 && maxMinutes.isFinite, "max-minutes", maxMinutes, "a number above 0")
+    }
+    if let validationFraction {
+      try require(
+        validationFraction > 0 && validationFraction < 1, "validation-fraction", validationFraction,
+        "a number between 0 and 1")
     }
     try require((1...1024).contains(threads), "threads", threads, "a whole number from 1 to 1024")
     try require(
@@ -177,6 +193,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     try require(adamEpsilon > 0 && adamEpsilon.isFinite, "adam-epsilon", adamEpsilon, "a number above 0")
     try require(weightDecay >= 0 && weightDecay.isFinite, "weight-decay", weightDecay, "0 or more")
     try require(maxGradNorm >= 0, "max-grad-norm", maxGradNorm, "0 or more; 0 for no limit")
+    try validateValidation()
     if let pretraining { return try pretraining.validate(self) }
     guard needsFiles else { return }
     if trainFile != nil, base == nil {
@@ -185,6 +202,18 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     if base != nil, trainFile == nil {
       throw Failure(
         .usage, "--base needs --train-file: pass a labelled file, or leave out both for the demo.")
+    }
+  }
+
+  private func validateValidation() throws {
+    if validationFraction != nil, validationFile != nil {
+      throw Failure(
+        .usage,
+        "--validation-fraction holds out a part of --train-file, and --validation-file names another; choose one.")
+    }
+    if earlyStoppingPatience != nil, validationFraction == nil, validationFile == nil {
+      throw Failure(
+        .usage, "--early-stopping-patience needs validation reviews: --validation-file or --validation-fraction.")
     }
   }
 
@@ -218,7 +247,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   private static let changeable: Set<String> = [
     "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "epochs", "max_steps",
     "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse", "vocabulary",
-    "skip_nonfinite", "stall_timeout", "max_minutes",
+    "skip_nonfinite", "stall_timeout", "max_minutes", "tensorboard",
   ]
 
   /// The fields that have to be as they were for a run to be resumed; files count by their content, not their names.

@@ -7,6 +7,7 @@ internal import FineTuning
 internal import Glibc
 internal import Kernels
 internal import Metrics
+internal import TensorBoard
 internal import Tensors
 
 /// A training run from its configuration to its results: the same code on every rank, rank 0 speaks and writes.
@@ -24,8 +25,8 @@ package final class TrainingRun {
   private let training: TrainingExamples
   /// The examples of the epoch under way.
   private var examples: EncodedReviews
-  private let validation: EncodedReviews?
-  private let test: EncodedReviews?
+  let validation: EncodedReviews?
+  let test: EncodedReviews?
   private let isInTraining: [Bool]
   private let report: DatasetReport
   let model: ModelState
@@ -33,11 +34,13 @@ package final class TrainingRun {
   private let passes: StepPasses
   let optimizer: Optimizer
   private let lookedUp: LookedUpRows
-  private let order: SampleOrder
+  let order: SampleOrder
   private let schedule: LearningRateSchedule
   private let checkpoint: TrainingCheckpoint
   /// Held by rank 0.
   private let directory: RunDirectory?
+  /// What TensorBoard reads, on rank 0.
+  private var events: EventFile?
   let writer: CheckpointWriter
   var state = RunState()
   var reviews: [Int] = []
@@ -48,7 +51,9 @@ package final class TrainingRun {
   /// For studies.
   private lazy var timer = StepTimer(untimed: run.untimedSteps ?? 0, clock)
   /// What was evaluated last, on every rank.
-  private var evaluated: (split: String, step: Int)?
+  var evaluated: (split: String, step: Int)?
+  /// The step that the run returned to for its result, if that is not the last one.
+  var resultStep: Int?
   /// Its figures, on rank 0.
   private var lastEvaluation: EvaluationEvent?
   /// What the last evaluation on test reviews found, on rank 0.
@@ -168,9 +173,13 @@ package final class TrainingRun {
       directory?.use()
       try files.write(json: StoredConfiguration(run, inputs, communicator), to: "config.json")
       try files.startMetrics(keepingStepsTo: state.step > 0 ? state.step : nil)
+      if run.tensorboard == true { events = try EventFile(in: run.output + "/tensorboard", after: state.step) }
     }
     communicator.watch.respond(.asks)
-    while state.step < totalSteps { try trainEpoch() }
+    // What a stop has kept from being done.
+    if state.step > 0, validation != nil { try validateIfDue() }
+    while state.step < totalSteps, !state.hasStoppedEarly { try trainEpoch() }
+    try returnToBest()
     if let test, evaluated?.split != "test" || evaluated?.step != state.step { try evaluate(test, "test") }
     communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
@@ -192,17 +201,19 @@ package final class TrainingRun {
       "epoch \(epoch + 1)/\(run.epochs)", total: training.count, from: state.epochReviews)
     defer { bar.finish() }
     var window = Window()
-    while state.step < end {
+    while state.step < end, !state.hasStoppedEarly {
       let sums = try step()
       bar.update(state.epochReviews, loss: sums.loss / Double(sums.targets))
       window.add(sums)
       if state.step % run.logEvery == 0 || state.step == end { try log(&window) }
       if state.step == end { break }
+      try validateIfDue()
+      if state.hasStoppedEarly { break }
       if let every = run.checkpointEvery, state.step % every == 0 { try save() }
       if sums.needsAttention { try attend() }
     }
     bar.finish()
-    try endEpoch(epoch, isWhole: end == (epoch + 1) * perEpoch)
+    try endEpoch(epoch)
   }
 
   /// What one step adds up, over all ranks.
@@ -291,10 +302,12 @@ package final class TrainingRun {
 
   /// Only rank 0 writes; a disk that is full is learnt of by all at the next checkpoint or at the end.
   private func record(_ event: RunEvent) throws {
-    if communicator.isFirst { try files.append(event) }
+    guard communicator.isFirst else { return }
+    try files.append(event)
+    try events?.append(event.scalars, step: event.step)
   }
 
-  private func endEpoch(_ epoch: Int, isWhole: Bool) throws {
+  private func endEpoch(_ epoch: Int) throws {
     let event = EpochEvent(
       epoch: epoch + 1, step: state.step, loss: state.epochLoss / Double(max(1, state.epochTargets)),
       trainSeconds: state.epochSeconds, reviewsPerSecond: Double(state.epochReviews) / state.epochSeconds,
@@ -303,14 +316,17 @@ package final class TrainingRun {
     state.epochs.append(event)
     (state.epochLoss, state.epochTargets, state.epochSeconds) = (0, 0, 0)
     (state.epochReviews, state.epochTokens) = (0, 0)
+    try validateIfDue()
     try save()
-    let evaluated =
-      try validation.map { try evaluate($0, "validation") } ?? test.map { try evaluate($0, "test") }
-    RunReport(screen).epoch(event, of: run.epochs, evaluated ?? nil)
+    // Without validation reviews the test reviews show how it goes.
+    if validation == nil, run.evaluateEvery == nil, let test { try evaluate(test, "test") }
+    RunReport(screen).epoch(event, of: run.epochs, lastEvaluation.flatMap { $0.step == state.step ? $0 : nil })
   }
 
+  /// Evaluates; collective.
+  /// - Returns: What was found, on rank 0.
   @discardableResult
-  private func evaluate(_ data: EncodedReviews, _ split: String) throws -> Evaluation? {
+  func evaluate(_ data: EncodedReviews, _ split: String) throws -> Evaluation? {
     communicator.watch.enter(.evaluating, step: state.step)
     let evaluation: Evaluation?
     do {
@@ -324,7 +340,7 @@ package final class TrainingRun {
     evaluated = (split, state.step)
     guard let evaluation else { return nil }
     let event = EvaluationEvent(
-      split: split, step: state.step, epoch: state.epochs.count, seconds: evaluation.seconds,
+      split: split, step: resultStep ?? state.step, epoch: state.epochs.count, seconds: evaluation.seconds,
       figures: evaluation.figures)
     try record(.evaluation(event))
     lastEvaluation = event

@@ -18,6 +18,8 @@ struct DataOptions: ParsableArguments {
   var trainFile: String?
   @Option(help: "Labelled reviews that are evaluated after each epoch.")
   var validationFile: String?
+  @Option(help: "Hold out this share of the training file for validation instead.")
+  var validationFraction: Double?
   @Option(help: "Labelled reviews that the result is measured on.")
   var testFile: String?
   @Option(help: "Column or key of the text.")
@@ -170,6 +172,12 @@ struct RunOptions: ParsableArguments {
   var output: String?
   @Option(help: "Steps between checkpoints (default: after each epoch).")
   var checkpointEvery: Int?
+  @Option(help: "Steps between evaluations (default: after each epoch).")
+  var evaluateEvery: Int?
+  @Option(help: "End after so many validations in a row without a lower loss than the best.")
+  var earlyStoppingPatience: Int?
+  @Flag(help: "Write an event file for TensorBoard, in the run directory.")
+  var tensorboard = false
   @Option(help: "How many checkpoints stay.")
   var keepCheckpoints = 2
   @Option(help: "Threads a rank.")

@@ -8,7 +8,7 @@ extension TrainingConfiguration {
     self.init()
     (base, trainFile, validationFile, testFile) = (data.base, data.trainFile, data.validationFile, data.testFile)
     (textColumn, textPairColumn, labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
-    labelCount = data.numLabels
+    (labelCount, validationFraction) = (data.numLabels, data.validationFraction)
     take(optimizer)
     take(place)
     maxLength = data.maxLength ?? maxLength
@@ -30,6 +30,8 @@ extension TrainingConfiguration {
   /// How a run goes on and what it says.
   mutating func take(_ place: RunOptions) {
     (checkpointEvery, keepCheckpoints) = (place.checkpointEvery, place.keepCheckpoints)
+    (evaluateEvery, earlyStoppingPatience) = (place.evaluateEvery, place.earlyStoppingPatience)
+    tensorboard = place.tensorboard
     (threads, logEvery) = (place.threads, place.logEvery)
     (deterministic, skipNonfinite) = (place.deterministic, place.skipNonfinite)
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)

@@ -1,0 +1,83 @@
+internal import Checkpoints
+internal import Collectives
+internal import Console
+internal import Datasets
+internal import Metrics
+internal import Tensors
+
+/// A validation and its loss.
+struct BestStep: Codable, Equatable {
+  /// The optimiser step after which it was.
+  let step: Int
+  /// The mean loss.
+  let loss: Double
+}
+
+extension RunState {
+  /// Steps whose checkpoints stay: that of the best validation, and the one before it, which is the best of checkpoints
+  /// older than the newest.
+  var pinnedSteps: Set<Int> { Set([best, bestBefore].compactMap { $0?.step }) }
+
+  /// Takes note of a validation.
+  mutating func note(validationLoss loss: Double, patience: Int?) {
+    validatedStep = step
+    if let best, !(loss < best.loss) {
+      worseValidations += 1
+    } else {
+      (bestBefore, best) = (best, BestStep(step: step, loss: loss))
+      worseValidations = 0
+    }
+    if let patience, worseValidations >= patience { hasStoppedEarly = true }
+  }
+}
+
+/// The best by validation: the run's result is the model of the step with the lowest validation loss.
+///
+/// All ranks decide alike, since rank 0 tells them the loss; a run that goes on from a checkpoint decides as it would have
+/// without the break, since what was decided on is in the checkpoint.
+extension TrainingRun {
+  /// Evaluates on the validation reviews, if there are any and it is time; collective.
+  func validateIfDue() throws {
+    let isEpochEnd = state.step % order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep) == 0
+    let isDue = run.evaluateEvery.map { state.step % $0 == 0 } ?? isEpochEnd
+    guard isDue || state.step == totalSteps else { return }
+    guard let validation else {
+      // Test reviews, then, to show how it goes; nothing is decided on them.
+      if run.evaluateEvery != nil, let test { try evaluate(test, "test") }
+      return
+    }
+    guard state.validatedStep != state.step else { return }
+    let evaluation = try evaluate(validation, "validation")
+    let losses = try communicator.shared { [evaluation?.figures.loss ?? .nan] }
+    state.note(validationLoss: losses[0], patience: run.earlyStoppingPatience)
+    let isBest = state.best?.step == state.step
+    if let figures = evaluation?.figures {
+      screen.line(
+        "step \(state.step): validation loss \(Format.figure(figures.loss, digits: 4)), accuracy \(Format.figure(figures.accuracy))\(isBest ? ", the best so far" : "")"
+      )
+    }
+    if state.hasStoppedEarly, let best = state.best {
+      screen.line("no better than step \(best.step) for \(state.worseValidations) validations: the run ends early")
+    }
+    if isBest { try save() }
+  }
+
+  /// Takes the trained numbers of the best validation, if that was not the last step; collective.
+  func returnToBest() throws {
+    guard let best = state.best, best.step != state.step else { return }
+    communicator.watch.enter(.finishing)
+    try communicator.collectively(where: communicator.isFirst) {
+      try writer.finish()
+      let file = try TensorFile(
+        opening: CheckpointFiles(in: run.output).path(step: best.step), as: [.checkpoint])
+      for entry in model.store.table.trainableEntries {
+        let (name, shape) = (entry.specification.name, entry.specification.shape)
+        try file.read(name, shape: shape, into: model.store.elements(name))
+      }
+    }
+    let count = model.store.table.trainableCount
+    try communicator.broadcast(UnsafeMutableBufferPointer(start: model.store.trainable, count: count))
+    (resultStep, evaluated) = (best.step, nil)
+    screen.line("the result is the model of step \(best.step), which has the lowest validation loss")
+  }
+}
