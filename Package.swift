@@ -45,7 +45,7 @@ let package = Package(
     module("Tensors", ["Randomness"]),
 
     // MARK: The model: kernels, BERT, fine-tuning methods
-    module("Kernels", ["Randomness", "Tensors", "COpenBLAS"]),
+    module("Kernels", ["Randomness", "Tensors", "COpenBLAS", "CVectors"]),
     module("BERT", ["Kernels", "Tensors", "Randomness", "Failures"]),
     module("FineTuning", ["BERT", "Kernels", "Tensors", "Randomness", "Failures"]),
 
@@ -93,7 +93,8 @@ let package = Package(
         "Tokenization", "Collectives", "Console", "Failures", argumentParser,
       ]),
 
-    // MARK: System libraries, one importer each
+    // MARK: System libraries, one importer each; CVectors is a header alone
+    .systemLibrary(name: "CVectors"),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),

@@ -45,13 +45,13 @@ package final class BERTModel {
   ///   - batch: The batch of forward.
   ///   - workspace: Where gradients go, memory.
   package func backward(_ dy: Matrix, _ batch: BatchViews, _ workspace: Workspace) {
-    // Two buffers take turns: a layer reads its output's gradient from one and writes its input's into the other.
-    let buffers = (0..<2).map { _ in workspace.arena.matrix(batch.tokens.count, hiddenSize) }
+    // The last layer has fewer outputs than inputs; the others turn their output's gradient into their input's in place.
     var gradient = dy
     for index in layers.indices.reversed() where index >= lowestTrainable {
-      let dx = index > lowestTrainable ? buffers[index & 1] : nil
-      layers[index].backward(gradient, dx: dx, batch, onlyReads: index == layers.count - 1, workspace)
-      guard let dx else { return }
+      let onlyReads = index == layers.count - 1
+      let dx = onlyReads && index > lowestTrainable ? workspace.arena.matrix(batch.tokens.count, hiddenSize) : gradient
+      layers[index].backward(
+        gradient, dx: index > lowestTrainable ? dx : nil, batch, onlyReads: onlyReads, workspace)
       gradient = dx
     }
     if lowestTrainable < 0 { embeddings.backward(gradient, batch, workspace) }

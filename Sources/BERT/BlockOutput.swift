@@ -120,12 +120,7 @@ package final class BlockOutput {
     }
     normalizeBackward(
       dy, normalized: normalized, inverseDeviations: inverseDeviations, gamma: workspace[norm.weight].base,
-      into: dResidual, dGamma: workspace.gradient(of: norm.weight)?.base,
+      into: dResidual, dropout: (mask, dd), dGamma: workspace.gradient(of: norm.weight)?.base,
       dBeta: workspace.gradient(of: norm.bias)?.base)
-    if let mask {
-      applyMask(mask, dResidual, into: dd)
-    } else {
-      dd.copy(from: dResidual)
-    }
   }
 }

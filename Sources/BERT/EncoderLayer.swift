@@ -155,8 +155,9 @@ package final class EncoderLayer {
 
   /// Adds the layer's gradients.
   /// - Parameters:
-  ///   - dy: The gradient of the output; overwritten.
-  ///   - dx: Where the gradient of the input goes, `[tokens, H]`; nil when nothing below is trained.
+  ///   - dy: The gradient of the output; becomes that of the input, unless that has more rows.
+  ///   - dx: Where the gradient of the input goes, `[tokens, H]`: `dy` itself, but where only the rows that the head reads
+  ///     have an output; nil when nothing below is trained.
   ///   - batch: The batch of forward.
   ///   - onlyReads: As in forward.
   ///   - workspace: Where gradients go, memory.
@@ -204,7 +205,7 @@ package final class EncoderLayer {
         dContext, q: saved.q, k: saved.k, v: saved.v, dq: d.columns(0..<h), dk: d.columns(h..<2 * h),
         dv: d.columns(2 * h..<3 * h), saved.attention, queryRows: batch.tokens, keyRows: batch.tokens,
         workspace)
-      dx?.copy(from: dResidual)
+      precondition(dx.map { $0.base == dResidual.base } ?? true, "the input's gradient joins the residual's in place")
       queryKeyValue.backward(d, saved.x, dx: dx, accumulate: true, batch.tokens, workspace)
       return
     }

@@ -14,6 +14,8 @@ package protocol ProjectionBranch: AnyObject {
   var floatsPerRow: Int { get }
   /// What its products cost; nothing when left out.
   var operationsPerRow: BranchOperations { get }
+  /// Whether `backward` changes `dy`, so that it has to run before the projection's own; yes when left out.
+  var changesOutputGradient: Bool { get }
   /// Changes `y`, the projection's output `[rows, out]`, in place.
   /// - Parameters:
   ///   - x: The projection's input, `[rows, in]`.
@@ -21,7 +23,7 @@ package protocol ProjectionBranch: AnyObject {
   ///   - rows: Which tokens the rows are.
   ///   - workspace: Parameters, memory, dropout.
   func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace)
-  /// Adds the branch's gradients, before the projection's own backward runs.
+  /// Adds the branch's gradients.
   /// - Parameters:
   ///   - dy: The gradient of the output; may be changed in place into the gradient of the projection's own output.
   ///   - x: The projection's input.
@@ -34,6 +36,8 @@ package protocol ProjectionBranch: AnyObject {
 extension ProjectionBranch {
   /// Nothing worth counting.
   package var floatsPerRow: Int { 0 }
+  /// A branch that only reads it says so.
+  package var changesOutputGradient: Bool { true }
 }
 
 /// One linear map of the model, `y = x Wᵀ + b`, with an open site for a fine-tuning method.
@@ -114,23 +118,29 @@ struct ProjectionGroup {
   func backward(
     _ dy: Matrix, _ x: Matrix, dx: Matrix?, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
   ) {
-    var accumulates = accumulate
-    if members.contains(where: { $0.branch != nil }) {
-      if let dx, !accumulates {
-        dx.fill(0)
-        accumulates = true
-      }
-      forEachSlice(of: dy) { $0.branch?.backward($1, x, dx: dx, rows, workspace) }
+    let branchesFirst = members.contains { $0.branch?.changesOutputGradient == true }
+    if branchesFirst {
+      if let dx, !accumulate { dx.fill(0) }
+      branchesBackward(dy, x, dx: dx, rows, workspace)
     }
     parameterGradients(dy, x, workspace)
-    guard let dx else { return }
+    if let dx { inputGradient(dy, into: dx, accumulate: accumulate || branchesFirst, workspace) }
+    if !branchesFirst { branchesBackward(dy, x, dx: dx, rows, workspace) }
+  }
+
+  private func branchesBackward(_ dy: Matrix, _ x: Matrix, dx: Matrix?, _ rows: Rows, _ workspace: Workspace) {
+    forEachSlice(of: dy) { $0.branch?.backward($1, x, dx: dx, rows, workspace) }
+  }
+
+  private func inputGradient(_ dy: Matrix, into dx: Matrix, accumulate: Bool, _ workspace: Workspace) {
+    var accumulates = accumulate
     if let weight {
       multiply(dy, .plain, workspace[weight], .plain, into: dx, beta: accumulates ? 1 : 0)
-    } else {
-      forEachSlice(of: dy) {
-        multiply($1, .plain, workspace[$0.weight], .plain, into: dx, beta: accumulates ? 1 : 0)
-        accumulates = true
-      }
+      return
+    }
+    forEachSlice(of: dy) {
+      multiply($1, .plain, workspace[$0.weight], .plain, into: dx, beta: accumulates ? 1 : 0)
+      accumulates = true
     }
   }
 

@@ -55,7 +55,7 @@ struct SelfAttention {
     forEachPiece(queryRows, keyRows) { piece in
       probabilityCount += headCount * piece.area
       maskCount += headCount * Dropout.maskStride(piece.area)
-      largest = max(largest, piece.area)
+      largest = max(largest, scratchCount(piece, width: q.columns / headCount))
     }
     let cache = Cache(
       probabilities: arena.allocate(Float.self, probabilityCount),
@@ -98,7 +98,7 @@ struct SelfAttention {
     _ queryRows: Rows, _ keyRows: Rows, _ workspace: Workspace
   ) {
     var largest = 0
-    forEachPiece(queryRows, keyRows) { largest = max(largest, $0.area) }
+    forEachPiece(queryRows, keyRows) { largest = max(largest, scratchCount($0, width: q.columns / headCount)) }
     let scratch = workspace.arena.allocate(Float.self, largest)
     forEachPiece(queryRows, keyRows) { piece in
       forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
@@ -107,6 +107,10 @@ struct SelfAttention {
           dk: dk.rows(piece.keys).columns(columns), dv: dv.rows(piece.keys).columns(columns))
       }
     }
+  }
+
+  private func scratchCount(_ piece: Piece, width: Int) -> Int {
+    AttentionHead.scratchCount(queries: piece.queries.count, keys: piece.keys.count, width: width)
   }
 
   private func forEachPiece(_ queryRows: Rows, _ keyRows: Rows, _ body: (Piece) -> Void) {
@@ -140,7 +144,7 @@ struct SelfAttention {
           v: v.rows(piece.keys).columns(columns),
           probabilities: Matrix(cache.probabilities + start, rows: queryCount, columns: keyCount),
           keep: keep.map { UnsafePointer($0) }, keepScale: cache.maskScale,
-          scratch: Matrix(scratch, rows: queryCount, columns: keyCount)),
+          scratch: scratch),
         columns)
     }
   }

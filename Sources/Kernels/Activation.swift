@@ -37,33 +37,35 @@ package enum Activation: String, Sendable, CaseIterable, Codable {
 package func activate(
   _ u: Matrix, bias: UnsafePointer<Float>?, _ activation: Activation, into y: Matrix, keepsDerivative: Bool
 ) {
-  if let bias { addToRows(u, bias) }
   switch activation {
-  case .gelu: apply(ErrorFunctionGELU.self, u, y, keepsDerivative)
-  case .geluTanh: apply(TanhGELU.self, u, y, keepsDerivative)
-  case .relu: apply(ReLU.self, u, y, keepsDerivative)
-  case .swish: apply(Swish.self, u, y, keepsDerivative)
-  case .tanh: apply(HyperbolicTangent.self, u, y, keepsDerivative)
+  case .gelu: apply(ErrorFunctionGELU.self, u, bias, y, keepsDerivative)
+  case .geluTanh: apply(TanhGELU.self, u, bias, y, keepsDerivative)
+  case .relu: apply(ReLU.self, u, bias, y, keepsDerivative)
+  case .swish: apply(Swish.self, u, bias, y, keepsDerivative)
+  case .tanh: apply(HyperbolicTangent.self, u, bias, y, keepsDerivative)
   }
 }
 
+/// A function of sixteen numbers, each on its own.
 private protocol ElementFunction {
-  static func valueAndDerivative(_ x: Float) -> (Float, Float)
+  static func valueAndDerivative(_ x: Lanes) -> (Lanes, Lanes)
 }
 
 @inline(__always)
-private func apply<F: ElementFunction>(_: F.Type, _ u: Matrix, _ y: Matrix, _ keepsDerivative: Bool) {
+private func apply<F: ElementFunction>(
+  _: F.Type, _ u: Matrix, _ bias: UnsafePointer<Float>?, _ y: Matrix, _ keepsDerivative: Bool
+) {
   for r in 0..<u.rows {
     let (ur, yr) = (u.row(r), y.row(r))
-    if keepsDerivative {
-      for i in 0..<u.columns {
-        let (value, derivative) = F.valueAndDerivative(ur[i])
-        yr[i] = value
-        ur[i] = derivative
-      }
-    } else {
-      for i in 0..<u.columns { yr[i] = F.valueAndDerivative(ur[i]).0 }
+    @inline(__always)
+    func step(_ range: LaneRange) {
+      var x = range.load(ur)
+      if let bias { x += range.load(bias) }
+      let (value, derivative) = F.valueAndDerivative(x)
+      range.store(value, yr)
+      if keepsDerivative { range.store(derivative, ur) }
     }
+    forEachRange(u.columns, step)
   }
 }
 
@@ -71,29 +73,28 @@ private func apply<F: ElementFunction>(_: F.Type, _ u: Matrix, _ y: Matrix, _ ke
 /// erfcx(z) = t·p(t), t = 1/(1 + 0.3 z): our own Chebyshev fit, relative error below 3e-8 for 0 ≤ z ≤ 9.5.
 private enum ErrorFunctionGELU: ElementFunction {
   @inline(__always)
-  static func valueAndDerivative(_ x: Float) -> (Float, Float) {
-    let z = abs(x) * 0.707_106_78
-    let t = 1 / (1 + 0.3 * z)
+  static func valueAndDerivative(_ x: Lanes) -> (Lanes, Lanes) {
+    let t = 1 / multiplyAdd(magnitude(x), Lanes(repeating: 0.3 * 0.707_106_78), Lanes(repeating: 1))
     let e = exponential(-0.5 * x * x)
-    var p: Float = -0.130_492_816
-    p = p * t + 0.490_571_599
-    p = p * t - 0.523_314_657
-    p = p * t + 0.561_246_204
-    p = p * t - 0.104_712_142
-    p = p * t + 0.219_567_115
-    p = p * t + 0.147_045_419
-    p = p * t + 0.170_914_156
-    p = p * t + 0.169_175_103
+    var p = Lanes(repeating: -0.130_492_816)
+    p = multiplyAdd(p, t, Lanes(repeating: 0.490_571_599))
+    p = multiplyAdd(p, t, Lanes(repeating: -0.523_314_657))
+    p = multiplyAdd(p, t, Lanes(repeating: 0.561_246_204))
+    p = multiplyAdd(p, t, Lanes(repeating: -0.104_712_142))
+    p = multiplyAdd(p, t, Lanes(repeating: 0.219_567_115))
+    p = multiplyAdd(p, t, Lanes(repeating: 0.147_045_419))
+    p = multiplyAdd(p, t, Lanes(repeating: 0.170_914_156))
+    p = multiplyAdd(p, t, Lanes(repeating: 0.169_175_103))
     let tail = 0.5 * e * (p * t)
-    let phi = x < 0 ? tail : 1 - tail
-    return (x * phi, phi + x * e * 0.398_942_28)
+    let phi = (1 - tail).replacing(with: tail, where: x .< 0)
+    return (x * phi, multiplyAdd(x * e, Lanes(repeating: 0.398_942_28), phi))
   }
 }
 
 /// ½x(1 + tanh u), u = √(2/π)(x + 0.044715x³), written as x·σ(2u).
 private enum TanhGELU: ElementFunction {
   @inline(__always)
-  static func valueAndDerivative(_ x: Float) -> (Float, Float) {
+  static func valueAndDerivative(_ x: Lanes) -> (Lanes, Lanes) {
     let twoU = 1.595_769_12 * (x + 0.044_715 * x * x * x)
     let s = logistic(twoU)
     let slope = 1.595_769_12 * (1 + 0.134_145 * x * x)
@@ -103,12 +104,15 @@ private enum TanhGELU: ElementFunction {
 
 private enum ReLU: ElementFunction {
   @inline(__always)
-  static func valueAndDerivative(_ x: Float) -> (Float, Float) { x <= 0 ? (0, 0) : (x, 1) }
+  static func valueAndDerivative(_ x: Lanes) -> (Lanes, Lanes) {
+    let isOff = x .<= 0
+    return (x.replacing(with: 0, where: isOff), Lanes(repeating: 1).replacing(with: 0, where: isOff))
+  }
 }
 
 private enum Swish: ElementFunction {
   @inline(__always)
-  static func valueAndDerivative(_ x: Float) -> (Float, Float) {
+  static func valueAndDerivative(_ x: Lanes) -> (Lanes, Lanes) {
     let s = logistic(x)
     return (x * s, s + x * s * (1 - s))
   }
@@ -116,21 +120,21 @@ private enum Swish: ElementFunction {
 
 private enum HyperbolicTangent: ElementFunction {
   @inline(__always)
-  static func valueAndDerivative(_ x: Float) -> (Float, Float) {
+  static func valueAndDerivative(_ x: Lanes) -> (Lanes, Lanes) {
     // Near zero 2σ(2x) − 1 cancels; the series is exact to Float there.
     let square = x * x
     let series = x * (1 - square * (1 / 3 - square * (2.0 / 15)))
-    let value = abs(x) < 0.03 ? series : 2 * logistic(2 * x) - 1
+    let value = (2 * logistic(2 * x) - 1).replacing(with: series, where: magnitude(x) .< 0.03)
     return (value, 1 - value * value)
   }
 }
 
 /// 1/(1 + e⁻ˣ), from e^−|x| so that nothing overflows.
 @inline(__always)
-private func logistic(_ x: Float) -> Float {
-  let e = exponential(-abs(x))
+private func logistic(_ x: Lanes) -> Lanes {
+  let e = exponential(-magnitude(x))
   let larger = 1 / (1 + e)
-  return x < 0 ? e * larger : larger
+  return larger.replacing(with: e * larger, where: x .< 0)
 }
 
 /// tanh in `Double`, from the C library.

@@ -44,20 +44,23 @@ package func adamWUpdate(
   firstMoments m: UnsafeMutablePointer<Float>, secondMoments v: UnsafeMutablePointer<Float>, count: Int,
   learningRate: Float, weightDecay: Float, step: AdamWStep
 ) {
-  let keep = 1 - learningRate * weightDecay
-  let (b1, b2) = (step.beta1, step.beta2)
-  let (c1, c2) = (1 - b1, 1 - b2)
-  let rate = learningRate * step.correction1
-  let correction2 = step.correction2
-  let epsilon = step.epsilon
-  let gradientScale = step.gradientScale
-  for i in 0..<count {
-    let g = gradients[i] * gradientScale
-    gradients[i] = 0
-    let mi = b1 * m[i] + c1 * g
-    let vi = b2 * v[i] + c2 * g * g
-    m[i] = mi
-    v[i] = vi
-    values[i] = values[i] * keep - rate * mi / (vi.squareRoot() * correction2 + epsilon)
+  let keep = Lanes(repeating: 1 - learningRate * weightDecay)
+  let (b1, b2) = (Lanes(repeating: step.beta1), Lanes(repeating: step.beta2))
+  let (c1, c2) = (Lanes(repeating: 1 - step.beta1), Lanes(repeating: 1 - step.beta2))
+  let rate = Lanes(repeating: learningRate * step.correction1)
+  let correction2 = Lanes(repeating: step.correction2)
+  let epsilon = Lanes(repeating: step.epsilon)
+  let gradientScale = Lanes(repeating: step.gradientScale)
+  @inline(__always)
+  func update(_ range: LaneRange) {
+    let g = range.load(gradients) * gradientScale
+    range.store(.zero, gradients)
+    let mi = multiplyAdd(b1, range.load(m), c1 * g)
+    let vi = multiplyAdd(b2, range.load(v), c2 * g * g)
+    range.store(mi, m)
+    range.store(vi, v)
+    let change = rate * mi / multiplyAdd(squareRoot(vi), correction2, epsilon)
+    range.store(range.load(values) * keep - change, values)
   }
+  forEachRange(count, update)
 }

@@ -1,3 +1,4 @@
+internal import CVectors
 internal import Randomness
 
 /// Dropout at one site of the model: which numbers are dropped is a function of (seed, site, step, review, row, column).
@@ -58,28 +59,24 @@ package struct Dropout: Sendable, BitwiseCopyable {
   private func writeGroups(
     _ mask: UnsafeMutablePointer<UInt8>, _ groups: Range<Int>, review: UInt32, row: UInt32
   ) {
-    let lanes = SIMD16<UInt32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    let (weyl0, weyl1) = (Philox.weyl0, Philox.weyl1)
+    let multipliers = (Philox.multiplier0, Philox.multiplier1)
     for group in groups {
-      var x0 = lanes &+ UInt32(16 * group)
-      var x1 = SIMD16<UInt32>(repeating: row)
-      var x2 = SIMD16<UInt32>(repeating: review)
-      var x3 = SIMD16<UInt32>(repeating: step)
+      let out = UnsafeMutableRawPointer(mask + 128 * (group - groups.lowerBound))
+      let first = UInt64(UInt32(truncatingIfNeeded: 16 * group))
+      var low = PhiloxLanes(first, row: row, review: review, step: step)
+      var high = PhiloxLanes(first + 8, row: row, review: review, step: step)
       var (k0, k1) = generator.key
       for _ in 0..<10 {
-        let p0 = SIMD16<UInt64>(truncatingIfNeeded: x0) &* UInt64(Philox.multiplier0)
-        let p1 = SIMD16<UInt64>(truncatingIfNeeded: x2) &* UInt64(Philox.multiplier1)
-        x0 = SIMD16<UInt32>(truncatingIfNeeded: p1 &>> 32) ^ x1 ^ k0
-        x1 = SIMD16<UInt32>(truncatingIfNeeded: p1)
-        x2 = SIMD16<UInt32>(truncatingIfNeeded: p0 &>> 32) ^ x3 ^ k1
-        x3 = SIMD16<UInt32>(truncatingIfNeeded: p0)
-        k0 &+= Philox.weyl0
-        k1 &+= Philox.weyl1
+        low.round(multipliers, k0, k1)
+        high.round(multipliers, k0, k1)
+        k0 &+= weyl0
+        k1 &+= weyl1
       }
-      let out = UnsafeMutableRawPointer(mask + 128 * (group - groups.lowerBound))
-      storeHalves(x0, out, 0)
-      storeHalves(x1, out, 32)
-      storeHalves(x2, out, 64)
-      storeHalves(x3, out, 96)
+      storeHalves(cvectors_low_words(low.x0, high.x0), out, 0)
+      storeHalves(cvectors_low_words(low.x1, high.x1), out, 32)
+      storeHalves(cvectors_low_words(low.x2, high.x2), out, 64)
+      storeHalves(cvectors_low_words(low.x3, high.x3), out, 96)
     }
   }
 
@@ -88,9 +85,32 @@ package struct Dropout: Sendable, BitwiseCopyable {
     // The sign of (half − threshold) says whether the number is dropped.
     let low = (((words & 0xFFFF) &- threshold) &>> 31) ^ 1
     let high = (((words &>> 16) &- threshold) &>> 31) ^ 1
-    out.storeBytes(of: SIMD16<UInt8>(truncatingIfNeeded: low), toByteOffset: offset, as: SIMD16<UInt8>.self)
-    out.storeBytes(
-      of: SIMD16<UInt8>(truncatingIfNeeded: high), toByteOffset: offset + 16, as: SIMD16<UInt8>.self)
+    out.storeBytes(of: cvectors_to_bytes(low), toByteOffset: offset, as: SIMD16<UInt8>.self)
+    out.storeBytes(of: cvectors_to_bytes(high), toByteOffset: offset + 16, as: SIMD16<UInt8>.self)
+  }
+}
+
+/// The words of eight counters of Philox at once, each in the low half of an element: so a product of 32 bits by 32 is
+/// one instruction, and what is left in the high halves never matters.
+private struct PhiloxLanes {
+  var x0: SIMD8<UInt64>, x1: SIMD8<UInt64>, x2: SIMD8<UInt64>, x3: SIMD8<UInt64>
+
+  @inline(__always)
+  init(_ first: UInt64, row: UInt32, review: UInt32, step: UInt32) {
+    x0 = SIMD8<UInt64>(0, 1, 2, 3, 4, 5, 6, 7) &+ SIMD8<UInt64>(repeating: first)
+    x1 = SIMD8<UInt64>(repeating: UInt64(row))
+    x2 = SIMD8<UInt64>(repeating: UInt64(review))
+    x3 = SIMD8<UInt64>(repeating: UInt64(step))
+  }
+
+  @inline(__always)
+  mutating func round(_ multipliers: (UInt32, UInt32), _ k0: UInt32, _ k1: UInt32) {
+    let p0 = cvectors_multiply_low_words(x0, multipliers.0)
+    let p1 = cvectors_multiply_low_words(x2, multipliers.1)
+    x0 = cvectors_high_words(p1, x1, k0)
+    x1 = p1
+    x2 = cvectors_high_words(p0, x3, k1)
+    x3 = p0
   }
 }
 

@@ -4,7 +4,9 @@ package import Tensors
 package func applyMask(_ mask: Mask, _ x: Matrix, into y: Matrix) {
   for r in 0..<x.rows {
     let (xr, yr, keep) = (x.row(r), y.row(r), mask.row(r))
-    for i in 0..<x.columns { yr[i] = xr[i] * (Float(keep[i]) * mask.scale) }
+    @inline(__always)
+    func apply(_ range: LaneRange) { range.store(range.load(xr) * (range.load(keep) * mask.scale), yr) }
+    forEachRange(x.columns, apply)
   }
 }
 
@@ -12,6 +14,10 @@ package func applyMask(_ mask: Mask, _ x: Matrix, into y: Matrix) {
 package func addMasked(_ mask: Mask, _ x: Matrix, to y: Matrix) {
   for r in 0..<x.rows {
     let (xr, yr, keep) = (x.row(r), y.row(r), mask.row(r))
-    for i in 0..<x.columns { yr[i] += xr[i] * (Float(keep[i]) * mask.scale) }
+    @inline(__always)
+    func add(_ range: LaneRange) {
+      range.store(multiplyAdd(range.load(xr), range.load(keep) * mask.scale, range.load(yr)), yr)
+    }
+    forEachRange(x.columns, add)
   }
 }

@@ -21,24 +21,34 @@ package func normalizeSum(
   let count = x.columns
   for r in 0..<x.rows {
     let (h, out) = (x.row(r), y.row(r))
-    if let bias { for i in 0..<count { h[i] += bias[i] } }
-    if let mask {
-      let keep = mask.row(r)
-      for i in 0..<count { h[i] *= Float(keep[i]) * mask.scale }
+    let (keep, other) = (mask?.row(r), residual?.row(r))
+    let keepScale = mask?.scale ?? 1
+    @inline(__always)
+    func sum(_ range: LaneRange) -> Lanes {
+      var value = range.load(h)
+      if let bias { value += range.load(bias) }
+      if let keep { value *= range.load(keep) * keepScale }
+      if let other { value += range.load(other) }
+      range.store(value, h)
+      return value
     }
-    if let residual {
-      let other = residual.row(r)
-      for i in 0..<count { h[i] += other[i] }
+    let mean = rowTotal(count, sum) / Float(count)
+    // Squares of what is left of the mean: a mean far from zero must not cost the variance its digits.
+    @inline(__always)
+    func square(_ range: LaneRange) -> Lanes {
+      let centred = range.within(range.load(h) - mean)
+      range.store(centred, h)
+      return centred * centred
     }
-    let mean = sum(h, count) / Float(count)
-    for i in 0..<count { h[i] -= mean }
-    let inverse = 1 / (dot(h, h, count) / Float(count) + epsilon).squareRoot()
+    let inverse = 1 / (rowTotal(count, square) / Float(count) + epsilon).squareRoot()
     inverseDeviations[r] = inverse
-    for i in 0..<count {
-      let normalized = h[i] * inverse
-      h[i] = normalized
-      out[i] = normalized * gamma[i] + beta[i]
+    @inline(__always)
+    func write(_ range: LaneRange) {
+      let normalized = range.load(h) * inverse
+      range.store(normalized, h)
+      range.store(multiplyAdd(normalized, range.load(gamma), range.load(beta)), out)
     }
+    forEachRange(count, write)
   }
 }
 
@@ -51,21 +61,47 @@ package func normalizeSum(
 ///   - inverseDeviations: `[rows]`, from forward.
 ///   - gamma: `[H]`.
 ///   - dh: `[rows, H]`, the gradient of the sum; may be `dy`.
+///   - dropout: What `x + bias` was dropped out with, and where its gradient goes: `dh · mask · scale`, or a copy of `dh`
+///     without a mask.
 ///   - dGamma: Where the gradient of γ is added, or nil when it is frozen.
 ///   - dBeta: Where the gradient of β is added, or nil when it is frozen.
 package func normalizeBackward(
   _ dy: Matrix, normalized: Matrix, inverseDeviations: UnsafePointer<Float>, gamma: UnsafePointer<Float>,
-  into dh: Matrix, dGamma: UnsafeMutablePointer<Float>?, dBeta: UnsafeMutablePointer<Float>?
+  into dh: Matrix, dropout: (mask: Mask?, dx: Matrix)? = nil, dGamma: UnsafeMutablePointer<Float>?,
+  dBeta: UnsafeMutablePointer<Float>?
 ) {
   let count = dy.columns
   for r in 0..<dy.rows {
     let (d, xhat, out) = (dy.row(r), normalized.row(r), dh.row(r))
-    if let dGamma { for i in 0..<count { dGamma[i] += d[i] * xhat[i] } }
-    if let dBeta { for i in 0..<count { dBeta[i] += d[i] } }
-    for i in 0..<count { out[i] = d[i] * gamma[i] }
+    if dGamma != nil || dBeta != nil {
+      @inline(__always)
+      func add(_ range: LaneRange) {
+        let value = range.load(d)
+        if let dGamma { range.store(multiplyAdd(value, range.load(xhat), range.load(dGamma)), dGamma) }
+        if let dBeta { range.store(range.load(dBeta) + value, dBeta) }
+      }
+      forEachRange(count, add)
+    }
+    var (g, gx) = (Lanes.zero, Lanes.zero)
+    @inline(__always)
+    func sums(_ range: LaneRange) {
+      let value = range.load(d) * range.load(gamma)
+      g += value
+      gx = multiplyAdd(value, range.load(xhat), gx)
+    }
+    forEachRange(count, sums)
     let inverse = inverseDeviations[r]
-    let meanG = sum(out, count) / Float(count)
-    let meanGX = dot(out, xhat, count) / Float(count)
-    for i in 0..<count { out[i] = (out[i] - meanG - xhat[i] * meanGX) * inverse }
+    let meanG = g.sum() / Float(count)
+    let meanGX = Lanes(repeating: -(gx.sum() / Float(count)))
+    let (dx, keep) = (dropout?.dx.row(r), dropout?.mask?.row(r))
+    let scale = dropout?.mask?.scale ?? 1
+    @inline(__always)
+    func write(_ range: LaneRange) {
+      let value = multiplyAdd(range.load(xhat), meanGX, range.load(d) * range.load(gamma) - meanG) * inverse
+      range.store(value, out)
+      guard let dx else { return }
+      if let keep { range.store(value * (range.load(keep) * scale), dx) } else { range.store(value, dx) }
+    }
+    forEachRange(count, write)
   }
 }

@@ -44,37 +44,3 @@ package func multiply(
 
 /// Keeps OpenBLAS to the calling thread. The corresponding C function is `openblas_set_num_threads`.
 package func useOneBLASThread() { openblas_set_num_threads(1) }
-
-/// The library and the kernels that it chose for this processor: `OpenBLAS 0.3.21, Haswell kernels`.
-package func blasDescription() -> String {
-  let words = String(cString: openblas_get_config()).split(separator: " ").prefix(2)
-  return words.joined(separator: " ") + ", \(String(cString: openblas_get_corename())) kernels"
-}
-
-/// Multiplies small matrices whose product is known and says whether OpenBLAS gets it right.
-///
-/// Old releases choose kernels for new processors that compute wrong numbers; that has to show before training does.
-package func blasIsCorrect() -> Bool {
-  let (m, n, k) = (67, 83, 129)
-  let a = [Float](unsafeUninitializedCapacity: m * k) { buffer, count in
-    for i in 0..<m * k { buffer.initializeElement(at: i, to: Float((i * 7) % 13) - 6) }
-    count = m * k
-  }
-  let b = [Float](unsafeUninitializedCapacity: k * n) { buffer, count in
-    for i in 0..<k * n { buffer.initializeElement(at: i, to: Float((i * 5) % 11) - 5) }
-    count = k * n
-  }
-  var c = [Float](repeating: .nan, count: m * n)
-  cblas_sgemm(
-    CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(n), blasint(k), 1, a, blasint(k), b,
-    blasint(n), 0, &c, blasint(n))
-  // Whole numbers this small are exact in Float, so the comparison is for equality.
-  for i in 0..<m {
-    for j in 0..<n {
-      var expected: Float = 0
-      for p in 0..<k { expected += a[i * k + p] * b[p * n + j] }
-      if c[i * n + j] != expected { return false }
-    }
-  }
-  return true
-}

@@ -27,6 +27,7 @@ package final class ActivationArena {
         -1, 0),
       memory != MAP_FAILED
     else { preconditionFailure("cannot reserve \(capacity) bytes of address space for activations") }
+    useHugePages(memory, self.capacity)
     base = memory
   }
 

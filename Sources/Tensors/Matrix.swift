@@ -21,7 +21,7 @@ package struct Matrix: BitwiseCopyable, @unchecked Sendable {
   }
 
   /// The first element of a row.
-  @inlinable
+  @inlinable @inline(__always)
   package func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }
 
   /// The view of some columns of every row.

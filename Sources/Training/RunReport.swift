@@ -19,8 +19,8 @@ struct RunReport {
   ) {
     let nodes = communicator.nodeCount == 1 ? "1 node" : "\(communicator.nodeCount) nodes"
     screen.line(
-      "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription())"
-    )
+      "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription()), "
+        + ownKernelsDescription)
     let cores = Cores.ofNode
     if communicator.localSize * run.threads > cores {
       let ranks = max(1, cores / run.threads)

@@ -4,6 +4,7 @@ import Console
 import Failures
 import FoundationEssentials
 import Glibc
+import Kernels
 
 /// Measures the trainer on this machine: tokens per second of each method beside the machine's sgemm peak.
 @main
@@ -59,6 +60,8 @@ struct Bench: ParsableCommand {
     let peak = SgemmPeak.measure(threads: threads, communicator)
     screen.line(
       "sgemm peak, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak, digits: 1)) GFLOP/s")
+    screen.line("\(blasDescription()), \(ownKernelsDescription)")
+    if let slow = SpeedFinding.ofBLAS() { screen.warning("\(slow.finding) \(slow.cure)") }
     if products { screen.result(ProductTimes.table(size), heading: "Products, one thread") }
     var table = Table([
       "method", "tokens/s", "reviews/s", "ms/step", "GFLOP/s", "of peak", "waiting", "peak RSS",

@@ -44,6 +44,14 @@ struct ForwardTests {
     expectReference(model, Self.reviews, training: false)
   }
 
+  /// Heads of whole lanes, whose products are computed without BLAS.
+  @Test(arguments: [false, true])
+  func headsOfWholeLanes(_ training: Bool) {
+    var configuration = TinyModel.configuration(dropout: 0.2)
+    (configuration.hiddenSize, configuration.attentionHeadCount) = (32, 2)
+    expectReference(TinyModel(configuration), Self.reviews, training: training)
+  }
+
   /// AdapterHub's flexible head: two maps of its own on the raw first token, dropout before each.
   @Test(arguments: [false, true])
   func flexibleHead(_ training: Bool) {

@@ -23,6 +23,18 @@ struct GradientTests {
     expectCentralDifferences(TinyModel(configuration), Self.reviews)
   }
 
+  /// Heads of whole lanes, whose products are computed without BLAS.
+  @Test
+  func headsOfWholeLanes() {
+    var configuration = TinyModel.configuration(dropout: 0.2)
+    (configuration.hiddenSize, configuration.attentionHeadCount) = (32, 2)
+    expectCentralDifferences(
+      TinyModel(configuration), Self.reviews,
+      names: [0, 1].flatMap { layer in
+        ["query", "key", "value"].map { "bert.encoder.layer.\(layer).attention.self.\($0).weight" }
+      })
+  }
+
   /// One layer is first and last at once.
   @Test
   func shallow() {

@@ -17,7 +17,8 @@ struct AttentionTests {
   }
 
   static let cases: [Case] = [
-    (1, 1, 1), (1, 9, 8), (5, 5, 16), (3, 17, 7), (16, 16, 4), (33, 33, 12), (1, 128, 64),
+    (1, 1, 1), (1, 9, 8), (5, 5, 16), (3, 17, 7), (16, 16, 4), (33, 33, 12), (1, 128, 64), (22, 22, 64),
+    (6, 16, 32), (15, 31, 16), (70, 70, 48), (3, 256, 16), (3, 257, 16),
   ]
   .flatMap { shape in
     [0, 8].flatMap { margin in
@@ -41,7 +42,9 @@ struct AttentionTests {
       v = Cells(test.keys, test.width, margin: test.margin, seed: 3)
       dContext = Cells(test.queries, test.width, margin: test.margin, seed: 4)
       probabilities = Cells(test.queries, test.keys) { _, _ in .nan }
-      scratch = Cells(test.queries, test.keys) { _, _ in .nan }
+      scratch = Cells(
+        1, AttentionHead.scratchCount(queries: test.queries, keys: test.keys, width: test.width)
+      ) { _, _ in .nan }
       var numbers = MadeUpNumbers(5)
       keep = (0..<test.queries * test.keys).map { _ in numbers.index(below: 5) == 0 ? 0 : 1 }
     }
@@ -51,7 +54,7 @@ struct AttentionTests {
         body(
           AttentionHead(
             q: q.view, k: k.view, v: v.view, probabilities: probabilities.view,
-            keep: test.drops ? keep.baseAddress : nil, keepScale: Float(keepScale), scratch: scratch.view))
+            keep: test.drops ? keep.baseAddress : nil, keepScale: Float(keepScale), scratch: scratch.base))
       }
     }
 

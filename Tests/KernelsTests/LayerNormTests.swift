@@ -173,6 +173,23 @@ struct LayerNormTests {
     #expect(dh.isIntactAround && dGamma.isIntactAround && dBeta.isIntactAround)
   }
 
+  /// The gradient of what was dropped out: the sum's times mask and scale; without a mask the sum's itself.
+  @Test(arguments: [7, 16, 40, 768], [false, true])
+  func gradientBeforeDropout(_ columns: Int, _ hasMask: Bool) {
+    let inputs = Inputs(Case(columns: columns, hasBias: true, hasMask: hasMask, hasResidual: true))
+    inputs.forward()
+    let dy = Cells(Inputs.rows, columns, seed: 9)
+    let (dh, dx) = (Cells(Inputs.rows, columns, margin: 1), Cells(Inputs.rows, columns, margin: 2))
+    normalizeBackward(
+      dy.view, normalized: inputs.x.view, inverseDeviations: inputs.deviations.base, gamma: inputs.gamma.base,
+      into: dh.view, dropout: (hasMask ? inputs.mask : nil, dx.view), dGamma: nil, dBeta: nil)
+    let expected = each(Inputs.rows, columns) { r, c in
+      Double(dh.view.row(r)[c]) * (hasMask ? Double(inputs.mask.row(r)[c]) * Double(inputs.mask.scale) : 1)
+    }
+    expectClose(dx.values, expected, relative: 2 * u)
+    #expect(dx.isIntactAround && dh.isIntactAround)
+  }
+
   /// Without γ's and β's gradients (frozen) the input's gradient is the same to the last bit.
   @Test
   func frozenBackward() {

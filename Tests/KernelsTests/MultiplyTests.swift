@@ -90,6 +90,19 @@ struct MultiplyTests {
     #expect(blasDescription().contains("OpenBLAS"))
   }
 
+  /// Kernels slower than the processor's own are noticed, and whoever asked for them is told how to undo it.
+  @Test
+  func slowKernelsAreNoticed() throws {
+    let forced = try #require(SpeedFinding.ofBLAS(kernels: "Haswell", hasWideVectors: true, coreType: "Haswell"))
+    #expect(forced.finding.contains("OPENBLAS_CORETYPE=Haswell") && forced.cure.contains("Unset"))
+    let old = try #require(SpeedFinding.ofBLAS(kernels: "Zen", hasWideVectors: true, coreType: nil))
+    #expect(old.finding.contains("Zen kernels") && old.cure.contains("OPENBLAS_CORETYPE=SkylakeX"))
+    for kernels in ["SkylakeX", "Cooperlake", "SapphireRapids"] {
+      #expect(SpeedFinding.ofBLAS(kernels: kernels, hasWideVectors: true, coreType: "x") == nil)
+    }
+    #expect(SpeedFinding.ofBLAS(kernels: "Haswell", hasWideVectors: false, coreType: nil) == nil)
+  }
+
   @Test
   func shapesThatDoNotFitAreRefused() async {
     await #expect(processExitsWith: .failure) {

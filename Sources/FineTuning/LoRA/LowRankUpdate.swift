@@ -21,6 +21,7 @@ final class LowRankUpdate: ProjectionBranch {
   }
 
   var needsBias: Bool { false }
+  var changesOutputGradient: Bool { false }
   /// `reduced` and its gradient, the mask, and the input after dropout.
   var floatsPerRow: Int { 2 * a.rows + (a.columns + 128) / 4 + a.columns }
   var isTrainable: Bool { a.isTrainable || b.isTrainable }
