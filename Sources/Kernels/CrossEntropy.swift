@@ -61,15 +61,17 @@ private func sumOfExponentials(
   _ x: UnsafePointer<Float>, _ count: Int, minus shift: Float, into target: UnsafeMutablePointer<Float>?
 ) -> Double {
   let block = 256
-  return withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { scratch in
-    guard let memory = scratch.baseAddress else { return 0 }
-    var total = 0.0
-    for start in stride(from: 0, to: count, by: block) {
-      let length = min(block, count - start)
-      let y = target.map { $0 + start } ?? memory
-      for i in 0..<length { y[i] = exponential(x[start + i] - shift) }
-      total += Double(sum(y, length))
+  var total = 0.0
+  for start in stride(from: 0, to: count, by: block) {
+    let from = x + start
+    let onto = target.map { $0 + start }
+    @inline(__always)
+    func term(_ range: LaneRange) -> Lanes {
+      let value = exponential(range.load(from) - shift)
+      if let onto { range.store(value, onto) }
+      return range.within(value)
     }
-    return total
+    total += Double(rowTotal(min(block, count - start), term))
   }
+  return total
 }
