@@ -36,7 +36,7 @@ struct DataOptions: ParsableArguments {
 
 /// How it is trained.
 struct OptimizerOptions: ParsableArguments {
-  @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs); pretrain: 1).")
+  @Option(help: "How often every review is seen (default: 4; the demo: 3 or 12; pretrain: 1).")
   var epochs: Int?
   @Option(help: "AdamW's epsilon (default: 1e-8; pretrain: 1e-6).")
   var adamEpsilon: Double?

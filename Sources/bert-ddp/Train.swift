@@ -72,6 +72,7 @@ struct Train: ParsableCommand {
     c.take(single)
     c.take(method)
     if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }
+    if isComparison { EmbeddedDemo.adjustComparison(&c) }
     return c
   }
 }
