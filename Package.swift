@@ -115,8 +115,19 @@ let package = Package(
     // Tests/CommandTests holds scripts; this writes the tiny models and data that they need.
     .executableTarget(
       name: "make-fixture",
-      dependencies: ["BERT", "Demo", "Interchange", "Randomness", "Tensors", "Failures"],
+      dependencies: [
+        "BERT", "Checkpoints", "Demo", "Interchange", "Randomness", "Tensors", "TestSupport", "Failures",
+      ],
       path: "Tests/make-fixture", swiftSettings: settings),
+    // The parsers of foreign files as functions of bytes, for launch/fuzz and, on what it has found, for the tests.
+    .target(
+      name: "ParserTargets",
+      dependencies: [
+        "BERT", "Checkpoints", "Datasets", "Demo", "Exchange", "HDF5", "Interchange", "Tokenization", "TestSupport",
+        "Failures",
+      ],
+      path: "Tests/ParserTargets", swiftSettings: settings),
+    tests("ParserTargets", ["Failures"], exclude: ["Found"]),
     tests("Failures"),
     tests("Randomness"),
     tests("Tensors", ["Randomness"]),
@@ -145,3 +156,11 @@ let package = Package(
       ]),
   ]
 )
+
+// Its main program is libFuzzer's, which only a build with -sanitize=fuzzer has.
+if Context.environment["BERT_DDP_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "fuzz", dependencies: ["ParserTargets", "TestSupport", "Failures"], path: "Tests/fuzz",
+      swiftSettings: settings))
+}

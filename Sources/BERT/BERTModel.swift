@@ -52,6 +52,7 @@ package final class BERTModel {
       let dx = onlyReads && index > lowestTrainable ? workspace.arena.matrix(batch.tokens.count, hiddenSize) : gradient
       layers[index].backward(
         gradient, dx: index > lowestTrainable ? dx : nil, batch, onlyReads: onlyReads, workspace)
+      workspace.completed?(BackwardStages.layer(index, of: layers.count))
       gradient = dx
     }
     if lowestTrainable < 0 { embeddings.backward(gradient, batch, workspace) }

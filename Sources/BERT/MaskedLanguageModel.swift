@@ -83,6 +83,7 @@ package final class MaskedLanguageModel: TaskModel {
     dh?.fill(0)
     addTokens(h, dh, batch.reads, losses, workspace)
     addSentences(h, dh, batch.reads, losses, workspace)
+    workspace.completed?(BackwardStages.head)
     if let dh { encoder.backward(dh, batch, workspace) }
   }
 

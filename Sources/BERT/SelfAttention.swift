@@ -63,12 +63,14 @@ struct SelfAttention {
       prefixed: prefixed)
     let mark = arena.mark
     let scratch = arena.allocate(Float.self, largest)
-    forEachPiece(queryRows, keyRows) { piece in
-      if let dropout {
-        writeMasks(dropout, cache, piece, queryRows, keyRows.reviews[piece.firstToken])
-      }
-      forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
-        head.forward(into: context.rows(piece.queries).columns(columns))
+    KernelClock.time(.attention) {
+      forEachPiece(queryRows, keyRows) { piece in
+        if let dropout {
+          writeMasks(dropout, cache, piece, queryRows, keyRows.reviews[piece.firstToken])
+        }
+        forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
+          head.forward(into: context.rows(piece.queries).columns(columns))
+        }
       }
     }
     arena.rewind(to: mark)
@@ -100,11 +102,13 @@ struct SelfAttention {
     var largest = 0
     forEachPiece(queryRows, keyRows) { largest = max(largest, scratchCount($0, width: q.columns / headCount)) }
     let scratch = workspace.arena.allocate(Float.self, largest)
-    forEachPiece(queryRows, keyRows) { piece in
-      forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
-        head.backward(
-          dContext.rows(piece.queries).columns(columns), dq: dq.rows(piece.queries).columns(columns),
-          dk: dk.rows(piece.keys).columns(columns), dv: dv.rows(piece.keys).columns(columns))
+    KernelClock.time(.attention) {
+      forEachPiece(queryRows, keyRows) { piece in
+        forEachHead(q: q, k: k, v: v, piece, cache, scratch) { head, columns in
+          head.backward(
+            dContext.rows(piece.queries).columns(columns), dq: dq.rows(piece.queries).columns(columns),
+            dk: dk.rows(piece.keys).columns(columns), dv: dv.rows(piece.keys).columns(columns))
+        }
       }
     }
   }

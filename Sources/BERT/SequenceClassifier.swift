@@ -59,6 +59,7 @@ package final class SequenceClassifier: TaskModel {
     }
     let dh = workspace.arena.matrix(batch.reads.count, configuration.hiddenSize)
     head.backward(logits, dh: dh, batch.reads, workspace)
+    workspace.completed?(BackwardStages.head)
     encoder.backward(dh, batch, workspace)
   }
 }

@@ -20,6 +20,8 @@ package struct CollectiveStatistics: Sendable {
     case agreement
     /// Filling the copy of frozen weights that a node shares.
     case window
+    /// Handing out parameters that only their owners have stepped along.
+    case parameters
   }
 
   /// The count of one kind.
@@ -51,7 +53,7 @@ package struct CollectiveStatistics: Sendable {
   }
 
   // In place: a snapshot in every step must not allocate.
-  private var tallies = InlineArray<8, Tally>(repeating: Tally())
+  private var tallies = InlineArray<9, Tally>(repeating: Tally())
 
   /// Nothing yet.
   package init() {}

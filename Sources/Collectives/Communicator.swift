@@ -33,6 +33,10 @@ package final class Communicator {
   /// It also keeps every count far below the limit of a C `int`. The same on all ranks.
   package var chunkBytes = 2 << 20
 
+  /// Told of each collective when this rank is through with it: what it was, when it began and ended in seconds of the
+  /// clock that only goes forward, and bytes. For traces.
+  package var observer: ((_ kind: CollectiveStatistics.Kind, _ began: Double, _ ended: Double, _ bytes: Int) -> Void)?
+
   /// nil where there is nobody else.
   let world: MPI_Comm?
   let node: MPI_Comm?
@@ -104,11 +108,20 @@ package final class Communicator {
     let start = Communicator.now()
     watch.arrives()
     defer {
+      let end = Communicator.now()
       statistics[kind].calls += 1
       statistics[kind].bytes += bytes
-      statistics[kind].seconds += Communicator.now() - start
+      statistics[kind].seconds += end - start
+      observer?(kind, start, end, bytes)
     }
     return try body()
+  }
+
+  /// Counts time spent inside a collective that was counted when it was begun.
+  func addSeconds(since start: Double, _ kind: CollectiveStatistics.Kind) {
+    let end = Communicator.now()
+    statistics[kind].seconds += end - start
+    observer?(kind, start, end, 0)
   }
 
   /// Calls the body for each piece of a buffer.

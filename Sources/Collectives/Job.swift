@@ -53,6 +53,7 @@ package struct Job: Sendable {
     Job.leaveAnyway(status: status, after: 10)
     fflush(nil)
     LauncherHold.end()
+    if hasOtherHosts { LauncherHold.endSoon() }
     if usesMPI {
       Job.muteBanner()
       MPI_Abort(CMPI_commWorld(), status)

@@ -42,6 +42,7 @@ package enum MPISession {
   private static func start(program: String) throws -> Communicator {
     SharedMemory.copyThroughBuffers()
     Cores.yieldWhenCrowded()
+    Signals.survivesFileSizeLimit()
     var provided: CInt = 0
     try check(MPI_Init_thread(nil, nil, CInt(MPI_THREAD_MULTIPLE), &provided), "MPI_Init_thread")
     // Otherwise MPI ends the process itself and no error ever reaches Swift.

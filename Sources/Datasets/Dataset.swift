@@ -38,7 +38,8 @@ package struct Dataset: Sendable {
     precondition(textPairs.map { $0.count == texts.count } ?? true, "one second text per text, or none")
     var bytes: [UInt8] = []
     func column(_ strings: [String]) -> TextColumn {
-      var column = TextColumn(capacity: strings.count)
+      var column = TextColumn()
+      column.reserve(strings.count)
       for string in strings {
         let start = bytes.count
         bytes.append(contentsOf: string.utf8)

@@ -40,8 +40,8 @@ extension RowReader {
       identifier: columns.identifier.map { Array($0.utf8) })
     let constant = UnsafeBufferPointer(bytes)
     var rows = RowColumns(
-      capacity: LineScanner.lineCount(of: constant), hasTextPairs: wanted.textPair != nil,
-      hasIdentifiers: wanted.identifier != nil, isLabelled: wanted.label != nil)
+      hasTextPairs: wanted.textPair != nil, hasIdentifiers: wanted.identifier != nil, isLabelled: wanted.label != nil)
+    try reserve(&rows, for: constant)
     var values = LineValues()
     var lines: [Int] = []  // only filled once an empty line has been passed over
     var scanner = LineScanner(constant, name: name)

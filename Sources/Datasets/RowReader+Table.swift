@@ -20,8 +20,8 @@ extension RowReader {
       }
       let layout = try layout(bytes, header)
       var rows = RowColumns(
-        capacity: LineScanner.lineCount(of: bytes), hasTextPairs: layout.textPair != nil,
-        hasIdentifiers: layout.identifier != nil, isLabelled: layout.label != nil)
+        hasTextPairs: layout.textPair != nil, hasIdentifiers: layout.identifier != nil, isLabelled: layout.label != nil)
+      try reserve(&rows, for: bytes)
       while let line = try scanner.next() {
         if line.isEmpty && layout.columnCount > 1 && scanner.onlyEmptyLinesFollow { break }
         try readRow(bytes, line, number: scanner.line, layout, into: &rows)
@@ -69,6 +69,10 @@ extension RowReader {
     var start = header.lowerBound
     while let tab = bytes.firstIndex(of: UInt8(ascii: "\t"), in: start..<header.upperBound) {
       fields.append(start..<tab)
+      // Each takes more memory than its tab.
+      guard fields.count < 100_000 else {
+        throw failure(line: 1, "the header has more than 100,000 columns; expected the names of some.")
+      }
       start = tab + 1
     }
     fields.append(start..<header.upperBound)

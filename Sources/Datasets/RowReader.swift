@@ -6,12 +6,27 @@ struct RowColumns {
   var textPairs: TextColumn?
   var identifiers: TextColumn?
   var labels: [Int32] = []
+  private let isLabelled: Bool
 
-  init(capacity: Int, hasTextPairs: Bool, hasIdentifiers: Bool, isLabelled: Bool) {
-    texts = TextColumn(capacity: capacity)
-    textPairs = hasTextPairs ? TextColumn(capacity: capacity) : nil
-    identifiers = hasIdentifiers ? TextColumn(capacity: capacity) : nil
-    if isLabelled { labels.reserveCapacity(capacity) }
+  init(hasTextPairs: Bool, hasIdentifiers: Bool, isLabelled: Bool) {
+    texts = TextColumn()
+    textPairs = hasTextPairs ? TextColumn() : nil
+    identifiers = hasIdentifiers ? TextColumn() : nil
+    self.isLabelled = isLabelled
+  }
+
+  /// Bytes that a row takes.
+  var bytesPerRow: Int {
+    TextColumn.bytesPerRow * (1 + (textPairs == nil ? 0 : 1) + (identifiers == nil ? 0 : 1))
+      + MemoryLayout<Int32>.stride
+  }
+
+  /// Room for so many rows.
+  mutating func reserve(_ count: Int) {
+    texts.reserve(count)
+    textPairs?.reserve(count)
+    identifiers?.reserve(count)
+    if isLabelled { labels.reserveCapacity(count) }
   }
 
   func dataset(name: String, bytes: [UInt8], lines: LineNumbers) -> Dataset {
@@ -33,13 +48,30 @@ struct RowReader {
     Failure(.badContent, "\(name):\(line): \(message)")
   }
 
+  /// What rows may take beside the size of the file, in bytes.
+  static let memoryBeside = 256 << 20
+
+  /// Allocates columns once, for as many rows as there are lines at most.
+  ///
+  /// A file of hardly anything but line ends would take many times its size.
+  /// - Throws: `Failure(.badContent)` when rows would take more than the file and 256 MiB.
+  func reserve(_ rows: inout RowColumns, for bytes: UnsafeBufferPointer<UInt8>) throws {
+    let lines = LineScanner.lineCount(of: bytes)
+    guard lines * rows.bytesPerRow <= bytes.count + RowReader.memoryBeside else {
+      throw Failure(
+        .badContent,
+        "\(name) has \(lines) lines of \(bytes.count / lines) bytes on average; expected reviews, not so many empty lines."
+      )
+    }
+    rows.reserve(lines)
+  }
+
   /// Every line is a text.
   func readPlainText(_ bytes: [UInt8]) throws -> Dataset {
     try checkUTF8(bytes)
     let rows = try bytes.withUnsafeBufferPointer { bytes in
-      var rows = RowColumns(
-        capacity: LineScanner.lineCount(of: bytes), hasTextPairs: false, hasIdentifiers: false,
-        isLabelled: false)
+      var rows = RowColumns(hasTextPairs: false, hasIdentifiers: false, isLabelled: false)
+      try reserve(&rows, for: bytes)
       var scanner = LineScanner(bytes, name: name)
       while let line = try scanner.next() { rows.texts.append(line) }
       return rows

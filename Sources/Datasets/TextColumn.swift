@@ -3,9 +3,15 @@ struct TextColumn: Sendable {
   private var starts: [Int] = []
   private var lengths: [UInt32] = []
 
-  init(capacity: Int) {
-    starts.reserveCapacity(capacity)
-    lengths.reserveCapacity(capacity)
+  /// Bytes that a row takes.
+  static let bytesPerRow = MemoryLayout<Int>.stride + MemoryLayout<UInt32>.stride
+
+  init() {}
+
+  /// Room for so many rows.
+  mutating func reserve(_ count: Int) {
+    starts.reserveCapacity(count)
+    lengths.reserveCapacity(count)
   }
 
   /// The texts of other rows, sharing the bytes.

@@ -1,4 +1,5 @@
-package import Collectives
+internal import Collectives
+internal import Kernels
 
 /// What the doctor makes of the facts.
 package enum Diagnosis {
@@ -61,30 +62,18 @@ package enum Diagnosis {
 
   // MARK: BLAS
 
-  private static let wideKernels: Set = ["skylakex", "cooperlake", "sapphirerapids", "zen4", "zen5"]
-  private static let narrowKernels: Set = [
-    "prescott", "core2", "penryn", "dunnington", "nehalem", "sandybridge", "atom", "athlon", "opteron", "opteron_sse3",
-    "barcelona", "bobcat", "bulldozer", "piledriver", "steamroller", "excavator", "nano", "northwood", "katmai",
-  ]
-
   private static func kernels(_ facts: Facts) -> Finding {
     guard facts.blasIsCorrect else {
       return .problem(
         "BLAS", "\(facts.blas) computes wrong products on this processor.", cure: "export OPENBLAS_CORETYPE=Haswell")
     }
-    let name = facts.kernels.lowercased()
-    let better = facts.hasAVX512 && !wideKernels.contains(name) ? "AVX-512" : "AVX2"
-    let isSlow =
-      (facts.hasAVX512 && !wideKernels.contains(name)) || (facts.hasAVX2 && narrowKernels.contains(name))
-    guard isSlow else { return .ok("BLAS", "\(facts.blas), the widest that the processor has.") }
-    if let forced = facts.coreType {
-      return .problem(
-        "BLAS", "OPENBLAS_CORETYPE=\(forced) forces \(facts.kernels) kernels, and the processor has \(better).",
-        cure: "unset OPENBLAS_CORETYPE")
-    }
-    return .note(
-      "BLAS", "OpenBLAS chose \(facts.kernels) kernels, and the processor has \(better); compare with bert-ddp-bench.",
-      cure: "export OPENBLAS_CORETYPE=\(better == "AVX-512" ? "SkylakeX" : "Haswell")")
+    guard
+      let slow = SpeedFinding.ofBLAS(
+        kernels: facts.kernels, hasWideVectors: facts.hasAVX512, coreType: facts.coreType)
+    else { return .ok("BLAS", "\(facts.blas), the widest that the processor has.") }
+    return facts.coreType == nil
+      ? .note("BLAS", slow.finding, cure: "export OPENBLAS_CORETYPE=SkylakeX")
+      : .problem("BLAS", slow.finding, cure: "unset OPENBLAS_CORETYPE")
   }
 
   private static func blasThreads(_ facts: Facts) -> Finding {

@@ -41,7 +41,7 @@ extension Facts {
     blasThreads = variable("OPENBLAS_NUM_THREADS") ?? variable("OMP_NUM_THREADS")
     blasIsCorrect = Kernels.blasIsCorrect()
     let flags = " \(processorFlags()) "
-    (hasAVX512, hasAVX2) = (flags.contains(" avx512f "), flags.contains(" avx2 "))
+    hasAVX512 = flags.contains(" avx512f ")
   }
 
   private mutating func lookAtMPI() {

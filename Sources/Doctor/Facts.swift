@@ -25,8 +25,6 @@ package struct Facts: Sendable, Equatable {
   package var blasIsCorrect = true
   /// Whether the processor has AVX-512.
   package var hasAVX512 = false
-  /// Whether it has AVX2.
-  package var hasAVX2 = false
 
   /// The MPI library: `Open MPI v4.1.4`.
   package var mpi = ""

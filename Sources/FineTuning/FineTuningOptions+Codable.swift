@@ -29,7 +29,8 @@ extension FineTuningOptions: Codable {
     prefixBottleneck = try container.decodeIfPresent(Int.self, forKey: .prefixBottleneck) ?? prefixBottleneck
     adapterConfiguration =
       try container.decodeIfPresent(String.self, forKey: .adapterConfiguration) ?? adapterConfiguration
-    adapterReductionFactor = try container.decodeIfPresent(Double.self, forKey: .adapterReductionFactor)
+    adapterReductionFactor = try container.decodeIfPresent(
+      AdapterConfiguration.Reduction.self, forKey: .adapterReductionFactor)
     adapterActivation = try container.decodeIfPresent(String.self, forKey: .adapterActivation)
     adapterLeaveOut = try container.decodeIfPresent([Int].self, forKey: .adapterLeaveOut) ?? adapterLeaveOut
     loraRanks = try container.decodeIfPresent([String: Int].self, forKey: .loraRanks) ?? loraRanks

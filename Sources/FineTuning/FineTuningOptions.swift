@@ -25,10 +25,10 @@ package struct FineTuningOptions: Sendable, Equatable {
   /// The inner width of the network that makes the prefix.
   package var prefixBottleneck = 512
 
-  /// The configuration of an adapter, by name.
+  /// The configuration of an adapter: a name, with keys in brackets where they differ.
   package var adapterConfiguration = "pfeiffer"
-  /// The hidden size divided by the bottleneck's; the configuration's own when nil.
-  package var adapterReductionFactor: Double?
+  /// The hidden size divided by the bottleneck's, for all layers or layer by layer; the configuration's own when nil.
+  package var adapterReductionFactor: AdapterConfiguration.Reduction?
   /// An adapter's non-linearity; the configuration's own when nil.
   package var adapterActivation: String?
   /// Layers without an adapter.

@@ -35,11 +35,13 @@ package func multiply(
     if beta == 0 { c.fill(0) } else if beta != 1 { scale(c, by: beta) }
     return
   }
-  cblas_sgemm(
-    CblasRowMajor, aOrientation == .plain ? CblasNoTrans : CblasTrans,
-    bOrientation == .plain ? CblasNoTrans : CblasTrans, blasint(c.rows), blasint(c.columns), blasint(depth),
-    alpha, a.base, blasint(max(a.stride, 1)), b.base, blasint(max(b.stride, 1)), beta, c.base,
-    blasint(max(c.stride, 1)))
+  KernelClock.time(.products, operations: 2 * c.rows * c.columns * depth) {
+    cblas_sgemm(
+      CblasRowMajor, aOrientation == .plain ? CblasNoTrans : CblasTrans,
+      bOrientation == .plain ? CblasNoTrans : CblasTrans, blasint(c.rows), blasint(c.columns), blasint(depth),
+      alpha, a.base, blasint(max(a.stride, 1)), b.base, blasint(max(b.stride, 1)), beta, c.base,
+      blasint(max(c.stride, 1)))
+  }
 }
 
 /// Keeps OpenBLAS to the calling thread. The corresponding C function is `openblas_set_num_threads`.

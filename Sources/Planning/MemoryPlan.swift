@@ -65,15 +65,18 @@ extension MemoryPlan {
     package let reviews: ReviewLengths
     /// Whether every row of a trained table of embeddings is stepped along.
     package let decays: Bool
+    /// Whether ranks share out the optimiser's moments.
+    package let shardsOptimizer: Bool
 
     /// A setting.
     package init(
       _ method: any FineTuningMethod, _ configuration: BERTConfiguration, ranks: Int, ranksPerNode: Int, threads: Int,
-      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, arenaBytes: Int? = nil
+      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool, arenaBytes: Int? = nil
     ) {
       (self.method, self.configuration, self.ranks) = (method, configuration, ranks)
       (self.ranksPerNode, self.threads, self.arenaBytes) = (ranksPerNode, threads, arenaBytes)
       (self.tokensPerPass, self.reviews, self.decays) = (tokensPerPass, reviews, decays)
+      self.shardsOptimizer = shardsOptimizer && ranks > 1
     }
   }
 
@@ -93,7 +96,7 @@ extension MemoryPlan {
       Part(name: "frozen parameters", bytes: 4 * table.frozenCount, owner: setting.ranksPerNode > 1 ? .node : .rank),
       Part(name: "trained parameters", bytes: 4 * trained, owner: .rank),
       Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),
-      Part(name: "the optimiser's moments", bytes: 8 * reached, owner: .rank),
+      Part(name: "the optimiser's moments", bytes: 8 * MemoryPlan.stepped(table, reached, setting), owner: .rank),
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
       Part(
         name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
@@ -114,9 +117,20 @@ extension MemoryPlan {
     return table.trainableCount - Int(Double(looked.count) * pow(missing, rowsOfPage))
   }
 
-  /// Room for messages of an all-reduce.
+  /// How many numbers a rank steps along: its tiles, and what was reached of the table of embeddings, which all keep.
+  private static func stepped(_ table: ParameterTable, _ reached: Int, _ setting: Setting) -> Int {
+    guard setting.shardsOptimizer else { return reached }
+    let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter.count ?? 0
+    let others = table.trainableCount - looked
+    return others / setting.ranks + reached - others
+  }
+
+  /// Room for pieces of gradients on their way, as `PieceExchange` takes it: what all others send of a piece, for as
+  /// many pieces as may be under way.
   private static func exchangeBytes(_ table: ParameterTable, ranks: Int) -> Int {
-    ranks > 1 ? min(4 * table.trainableCount, 4 << 20) : 0
+    guard ranks > 1 else { return 0 }
+    let tile = BlockTiles(table, rank: 0, of: ranks).tile
+    return max(8, 2 * ranks) * ranks * 4 * tile
   }
 
   /// Measured on Linux with Open MPI 4.1, OpenBLAS 0.3.21 and HDF5 1.10: the program and its libraries, the vocabulary,

@@ -1,6 +1,6 @@
 package import BERT
 internal import Failures
-package import FineTuning
+internal import FineTuning
 package import ScalingModel
 internal import Tensors
 package import Training
@@ -91,7 +91,7 @@ package struct RunPlan: Sendable {
       MemoryPlan.Setting(
         method, request.configuration, ranks: request.ranks, ranksPerNode: request.ranksPerNode, threads: run.threads,
         tokensPerPass: min(max(1024, reviews.maxLength), Int(load.busiest)), reviews: reviews,
-        decays: run.weightDecay != 0, arenaBytes: arena)
+        decays: run.weightDecay != 0, shardsOptimizer: run.shardOptimizer, arenaBytes: arena)
     }
     // Before anything is measured, and so allocated.
     let estimate = try MemoryPlan(setting(nil))

@@ -55,7 +55,7 @@ package struct Axis: Sendable {
   func shows(_ value: Double) -> Bool { value.isFinite && (scale == .linear || value > 0) }
 
   /// The axis fitted to values.
-  func fitted(to values: [Double], ticks count: Int) -> FittedAxis {
+  package func fitted(to values: [Double], ticks count: Int) -> FittedAxis {
     let shown = values.filter(shows)
     let range = self.range.flatMap { scale == .linear || $0.lowerBound > 0 ? $0 : nil } ?? covering(shown)
     let ticks: [Double]
@@ -88,15 +88,17 @@ package struct Axis: Sendable {
 }
 
 /// An axis that knows what it covers.
-struct FittedAxis {
+package struct FittedAxis {
   let axis: Axis
-  let range: ClosedRange<Double>
-  let ticks: [Double]
+  /// From its lower to its upper end.
+  package let range: ClosedRange<Double>
+  /// Where numbers stand.
+  package let ticks: [Double]
   /// Short ticks without labels.
   let minor: [Double]
 
   /// Where a value lies between the ends of the axis, 0 to 1.
-  func fraction(_ value: Double) -> Double {
+  package func fraction(_ value: Double) -> Double {
     switch axis.scale {
     case .linear: (value - range.lowerBound) / (range.upperBound - range.lowerBound)
     case .log: log(value / range.lowerBound) / log(range.upperBound / range.lowerBound)
@@ -104,7 +106,7 @@ struct FittedAxis {
   }
 
   /// The labels of the ticks, with as many digits as tell neighbours apart.
-  var labels: [String] { ticks.map { axis.format.text($0, step: step) } }
+  package var labels: [String] { ticks.map { axis.format.text($0, step: step) } }
 
   private var step: Double? {
     guard axis.scale == .linear, ticks.count > 1 else { return nil }

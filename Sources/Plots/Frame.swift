@@ -160,7 +160,7 @@ func wrapped(_ text: String, width: Double, size: Double) -> [String] {
 }
 
 /// Ascending positions moved as little as need be until neighbours are `apart`.
-func spread(_ positions: [Double], apart: Double) -> [Double] {
+package func spread(_ positions: [Double], apart: Double) -> [Double] {
   var result = positions
   for _ in 0..<100 {
     var hasMoved = false

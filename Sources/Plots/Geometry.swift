@@ -1,27 +1,32 @@
 /// A rectangle of an image, in pixels from the top left.
-struct Box: Equatable {
-  var left: Double
-  var top: Double
-  var right: Double
-  var bottom: Double
+package struct Box: Equatable {
+  let left: Double
+  let top: Double
+  let right: Double
+  let bottom: Double
+
+  /// A box from its edges, in pixels; `top` is the smaller of its ends.
+  package init(left: Double, top: Double, right: Double, bottom: Double) {
+    (self.left, self.top, self.right, self.bottom) = (left, top, right, bottom)
+  }
 
   var width: Double { right - left }
   var height: Double { bottom - top }
 
-  func overlaps(_ other: Box) -> Bool {
+  package func overlaps(_ other: Box) -> Bool {
     left < other.right && other.left < right && top < other.bottom && other.top < bottom
   }
 
-  func contains(_ other: Box) -> Bool {
+  package func contains(_ other: Box) -> Bool {
     left <= other.left && other.right <= right && top <= other.top && other.bottom <= bottom
   }
 
-  func contains(_ x: Double, _ y: Double) -> Bool {
+  package func contains(_ x: Double, _ y: Double) -> Bool {
     x >= left - 0.01 && x <= right + 0.01 && y >= top - 0.01 && y <= bottom + 0.01
   }
 
   /// The part of a line from a to b that lies inside; nil when none does (Liang and Barsky).
-  func clip(_ a: Pixel, _ b: Pixel) -> (start: Pixel, end: Pixel)? {
+  package func clip(_ a: Pixel, _ b: Pixel) -> (start: Pixel, end: Pixel)? {
     let (dx, dy) = (b.x - a.x, b.y - a.y)
     var (from, to) = (0.0, 1.0)
     for (direction, distance) in [(-dx, a.x - left), (dx, right - a.x), (-dy, a.y - top), (dy, bottom - a.y)] {
@@ -39,7 +44,12 @@ struct Box: Equatable {
 }
 
 /// A place in an image, in pixels from the top left.
-struct Pixel: Equatable {
-  var x: Double
-  var y: Double
+package struct Pixel: Equatable {
+  /// To the right.
+  package let x: Double
+  /// Downwards.
+  package let y: Double
+
+  /// A place.
+  package init(x: Double, y: Double) { (self.x, self.y) = (x, y) }
 }

@@ -52,7 +52,7 @@ package func escaped(_ text: String) -> String {
 }
 
 /// A coordinate: two decimals at most, no zeros at the end, never an exponent.
-func coordinate(_ value: Double) -> String { decimal(value, digits: 2) }
+package func coordinate(_ value: Double) -> String { decimal(value, digits: 2) }
 
 /// A number with at most so many digits after the point, without zeros at the end.
 func decimal(_ value: Double, digits: Int) -> String {

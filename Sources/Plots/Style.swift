@@ -14,10 +14,10 @@ package struct Style: Sendable, Equatable {
   /// The class of its areas.
   var fillClass: String { "f\(number % Palette.light.series.count)" }
   /// Its line's dashes; empty for a whole line.
-  var dash: String { Style.dashes[number % Style.dashes.count] }
+  package var dash: String { Style.dashes[number % Style.dashes.count] }
 
   /// Its marker around a point.
-  func marker(_ x: Double, _ y: Double, radius r: Double = 4.5) -> String {
+  package func marker(_ x: Double, _ y: Double, radius r: Double = 4.5) -> String {
     func polygon(_ points: [(Double, Double)]) -> String {
       "M" + points.map { "\(coordinate(x + r * $0.0)) \(coordinate(y + r * $0.1))" }.joined(separator: "L") + "Z"
     }

@@ -79,35 +79,55 @@ package enum AllReduceAlgorithm: String, Sendable, CaseIterable {
   ]
 }
 
-/// A step's all-reduce as the program does it: a buffer that goes to MPI in pieces.
-package struct AllReduce: Sendable, Equatable {
-  /// Bytes of the buffer.
+/// A step's sum of gradients as the program does it (`PieceExchange`): every number has an owner among the ranks, to whom
+/// all send it and who sends the sum back, or the parameter that came of it. Beside that two sums of a few numbers go
+/// through MPI, by the algorithm that Open MPI chooses for them.
+package struct GradientSum: Sendable, Equatable {
+  /// Bytes that each rank hands in.
   package let bytes: Int
-  /// Bytes of a piece.
-  package let pieceBytes: Int
 
-  /// The all-reduce of a buffer.
-  package init(bytes: Int, pieceBytes: Int = 2 << 20) {
-    (self.bytes, self.pieceBytes) = (bytes, max(1, pieceBytes))
-  }
+  /// The sum of a buffer.
+  package init(bytes: Int) { self.bytes = bytes }
 
-  /// The algorithm of most of its bytes.
-  package func algorithm(ranks: Int) -> AllReduceAlgorithm { .tuned(bytes: min(bytes, pieceBytes), ranks: ranks) }
-
-  /// The work of all pieces among so many ranks.
+  /// What a rank sends, one after another, among so many ranks.
   package func work(ranks: Int) -> AllReduceAlgorithm.Work {
-    func piece(_ bytes: Int) -> AllReduceAlgorithm.Work {
-      bytes == 0 ? .nothing : AllReduceAlgorithm.tuned(bytes: bytes, ranks: ranks).work(bytes: bytes, ranks: ranks)
-    }
-    return Double(bytes / pieceBytes) * piece(pieceBytes) + piece(bytes % pieceBytes)
+    guard ranks > 1 else { return .nothing }
+    return work(ranks: ranks, partners: ranks - 1) + GradientSum.smallSums(ranks)
   }
 
-  /// Seconds over several nodes: among the ranks of a node, then among the nodes, then back.
+  /// What goes to and from so many of the other ranks.
+  private func work(ranks: Int, partners: Int) -> AllReduceAlgorithm.Work {
+    let (p, n) = (Double(ranks), Double(bytes))
+    // Pieces for each owner; each goes to it and comes back.
+    let pieces = max(1, (n / p / Double(tileBytes(ranks: ranks))).rounded(.up))
+    return AllReduceAlgorithm.Work(messages: 2 * Double(partners) * pieces, bytes: 2 * Double(partners) / p * n)
+  }
+
+  /// Bytes of a piece, as `BlockTiles` cuts.
+  private func tileBytes(ranks: Int) -> Int {
+    let page = 1024
+    return 4 * max(page, min(1 << 16, bytes / 4 / (8 * ranks) / page * page))
+  }
+
+  /// Of losses, counts and norms.
+  private static func smallSums(_ ranks: Int) -> AllReduceAlgorithm.Work {
+    let losses = 32
+    let norms = 8 * ranks
+    return [losses, norms].reduce(.nothing) {
+      $0 + AllReduceAlgorithm.tuned(bytes: $1, ranks: ranks).work(bytes: $1, ranks: ranks)
+    }
+  }
+
+  /// Seconds over several nodes.
   ///
-  /// A flat algorithm over ranks that fill the nodes one after another crosses the network with every rank of a node
-  /// at once; going through one rank of each node carries a node's bytes over it once.
+  /// The ranks of a node share its connection, so all that they send to other nodes counts one after another; their
+  /// latencies overlap. What travels behind passes is not taken off.
   package func seconds(ranksPerNode: Int, nodes: Int, within: Link, between: Link) -> Double {
-    guard nodes > 1 else { return work(ranks: ranksPerNode).seconds(over: within) }
-    return work(ranks: ranksPerNode).seconds(over: within) + work(ranks: nodes).seconds(over: between)
+    let ranks = ranksPerNode * nodes
+    guard nodes > 1 else { return work(ranks: ranks).seconds(over: within) }
+    var crossing = work(ranks: ranks, partners: ranks - ranksPerNode)
+    crossing.bytes *= Double(ranksPerNode)
+    let near = work(ranks: ranks, partners: ranksPerNode - 1)
+    return near.seconds(over: within) + (crossing + GradientSum.smallSums(ranks)).seconds(over: between)
   }
 }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// What a step takes, as a sum of what is fitted to small runs: computing (a fixed part and a part per token of the
-/// busiest worker), an all-reduce by the α–β model, and waiting for the slowest of `p` ranks.
+/// busiest worker), the sum of gradients by the α–β model, and waiting for the slowest of `p` ranks.
 package struct StepModel: Sendable, Equatable {
   /// What is fitted for each method.
   package struct Method: Sendable, Equatable {
@@ -74,7 +74,7 @@ package struct StepModel: Sendable, Equatable {
     guard setting.ranks > 1 else { return Step(compute: compute, communication: 0, waiting: 0) }
     guard let within, setting.nodes == 1 || between != nil else { return nil }
     let tokens = load.mean * Double(setting.ranks * setting.threads)
-    let reduction = AllReduce(bytes: Int(method.fixedBytes + method.bytesPerToken * tokens))
+    let reduction = GradientSum(bytes: Int(method.fixedBytes + method.bytesPerToken * tokens))
     let communication = reduction.seconds(
       ranksPerNode: setting.ranksPerNode, nodes: setting.nodes, within: within, between: between ?? within)
     return Step(
@@ -124,7 +124,7 @@ extension StepModel {
   private static func link(_ points: [MeasuredPoint]) -> Link? {
     guard !points.isEmpty else { return nil }
     let rows = points.map { point in
-      let work = AllReduce(bytes: Int(point.bytes)).work(ranks: point.setting.ranksPerNode)
+      let work = GradientSum(bytes: Int(point.bytes)).work(ranks: point.setting.ranksPerNode)
       return [work.messages, work.bytes].map { $0 * point.setting.crowding }
     }
     let seconds = points.map(\.communication)

@@ -44,24 +44,38 @@ final class CheckpointWriter: @unchecked Sendable {
     2 * max(seconds, Double(12 * model.store.table.trainableCount) / 50e6)
   }
 
-  /// Begins to write a checkpoint; that of a step which has one already is left out.
-  /// - Throws: `Failure` when the one before could not be written, or this one, where there is no memory for a copy.
-  func begin(_ state: RunState, _ model: ModelState, _ optimizer: Optimizer) throws {
-    try finish()
-    guard newestStep != state.step else { return }
-    let path = directory + "/" + TrainingCheckpoint.name(step: state.step)
-    let count = model.store.table.trainableCount
-    let numbers = copyNumbers(count, model, optimizer)
-    let isCopied = numbers != nil
-    let source =
-      numbers
+  /// Begins to write a checkpoint on rank 0; that of a step which has one already is left out. Collective: moments that
+  /// ranks share out come from all of them.
+  /// - Throws: The same `Failure` on all ranks, when the one before could not be written, or this one, where there is no
+  ///   memory for a copy.
+  func begin(
+    _ state: RunState, _ model: ModelState, _ optimizer: Optimizer, _ communicator: Communicator
+  ) throws {
+    let isFirst = communicator.isFirst
+    let isNew = isFirst && newestStep != state.step
+    let copy = try communicator.collectively(where: isFirst) {
+      try finish()
+      return isNew ? copyNumbers(model.store.table.trainableCount, model, optimizer) : nil
+    }.flatMap { $0 }
+    let numbers =
+      copy
       ?? TrainingCheckpoint.Numbers(
         store: model.store, first: optimizer.firstMoments, second: optimizer.secondMoments)
-    let absent = model.absentFromBase
+    try optimizer.collectMoments(on: communicator, into: numbers)
+    try communicator.collectively(where: isNew) {
+      try write(state, numbers, model.absentFromBase, isCopied: copy != nil)
+    }
+    if copy == nil { optimizer.forgetOthersMoments() }
+  }
+
+  private func write(
+    _ state: RunState, _ numbers: TrainingCheckpoint.Numbers, _ absent: [ParameterTable.Entry], isCopied: Bool
+  ) throws {
+    let path = directory + "/" + TrainingCheckpoint.name(step: state.step)
     newestStep = state.step
     let write = { [self] in
       let start = monotonicSeconds()
-      try checkpoint.write(to: path, state, source, absent)
+      try checkpoint.write(to: path, state, numbers, absent)
       _ = try CheckpointFiles(in: directory).rotate(keeping: keep, pinned: state.pinnedSteps, knownValid: state.step)
       seconds = monotonicSeconds() - start
     }
@@ -92,7 +106,9 @@ final class CheckpointWriter: @unchecked Sendable {
     _ count: Int, _ model: ModelState, _ optimizer: Optimizer
   ) -> TrainingCheckpoint.Numbers? {
     if copy == nil {
-      guard availableBytes() > 12 * count + 256 << 20 else { return nil }
+      // What a program may still take without others suffering.
+      let available = systemBytes("MemAvailable:", in: "/proc/meminfo") ?? 0
+      guard available > 12 * count + 256 << 20 else { return nil }
       copy = .allocate(capacity: max(1, 3 * count))
     }
     guard let start = copy?.baseAddress else { return nil }
@@ -131,18 +147,4 @@ final class CheckpointWriter: @unchecked Sendable {
     }
     work = nil
   }
-}
-
-/// Bytes that the system says a program may still take without others suffering (`MemAvailable`).
-private func availableBytes() -> Int {
-  guard let file = fopen("/proc/meminfo", "r") else { return 0 }
-  defer { fclose(file) }
-  var line = [CChar](repeating: 0, count: 256)
-  while fgets(&line, CInt(line.count), file) != nil {
-    let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    guard text.hasPrefix("MemAvailable:") else { continue }
-    // "MemAvailable:   22000000 kB"
-    return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 } ?? 0
-  }
-  return 0
 }

@@ -2,6 +2,7 @@ internal import BERT
 internal import Datasets
 internal import Demo
 internal import Failures
+internal import FineTuning
 internal import FoundationEssentials
 internal import Tokenization
 

@@ -21,6 +21,9 @@ package struct LookedUpRows: Sendable {
     return stretches(ofRows: rows.lazy.map(Int.init))
   }
 
+  /// Where the table lies; empty, at the end of the block, where there is none.
+  var range: Range<Int> { table.map { $0.offset..<$0.offset + $0.count } ?? blockCount..<blockCount }
+
   /// How many rows the table has; none where there is no table.
   var rowCount: Int { table?.rows ?? 0 }
 
@@ -43,18 +46,20 @@ package struct LookedUpRows: Sendable {
     return (start..<start + table.columns).contains { first[$0] != 0 || second[$0] != 0 }
   }
 
-  /// Everything but the table, and some of its rows: in rising order, where repetitions count once.
-  func stretches(ofRows rows: some Sequence<Int>) -> Stretches {
-    guard let table else { return Stretches(all: blockCount) }
+  /// Some of the table's rows, in rising order, where repetitions count once, and what lies beside the table: everything,
+  /// or some stretches.
+  func stretches(ofRows rows: some Sequence<Int>, beside others: Stretches? = nil) -> Stretches {
+    let others = others ?? Stretches(all: blockCount)
+    guard let table else { return others }
     var stretches = Stretches()
-    stretches.append(0..<table.offset)
+    for range in others.ranges { stretches.append(range.clamped(to: 0..<table.offset)) }
     var last = -1
     for row in rows where row != last {
       let start = table.offset + row * table.columns
       stretches.append(start..<start + table.columns)
       last = row
     }
-    stretches.append(table.offset + table.count..<blockCount)
+    for range in others.ranges { stretches.append(range.clamped(to: table.offset + table.count..<blockCount)) }
     return stretches
   }
 }

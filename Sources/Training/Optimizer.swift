@@ -23,7 +23,7 @@ package final class Optimizer {
     package init() {}
   }
 
-  private let store: ParameterStore
+  let store: ParameterStore
   private let settings: Settings
   /// First moments, in the layout of the trainable block.
   package let firstMoments: UnsafeMutableBufferPointer<Float>
@@ -33,17 +33,28 @@ package final class Optimizer {
   package var stepCount = 0
 
   private let lookedUp: LookedUpRows
+  /// How ranks share the block out; nil when each steps along everything.
+  let tiles: BlockTiles?
+  /// This rank's tiles.
+  private let owned: Stretches?
   /// What gradients have reached since the start, and which rows of the looked-up table are in it. All else has moments
   /// of zero and, without weight decay, stays exactly as it is in every step.
   private var reached: Stretches
   private var isReached: [Bool]
 
   /// An optimiser at its start: moments zero.
-  package init(_ store: ParameterStore, _ settings: Settings) {
+  /// - Parameters:
+  ///   - store: The parameters.
+  ///   - settings: The constants.
+  ///   - tiles: How ranks share the block out: it steps along its own tiles and the looked-up table, and has moments of
+  ///     nothing else; nil for everything.
+  package init(_ store: ParameterStore, _ settings: Settings, tiles: BlockTiles? = nil) {
     self.store = store
+    self.tiles = tiles
+    owned = tiles?.owned
     self.settings = settings
-    firstMoments = zeroedFloats(store.table.trainableCount)
-    secondMoments = zeroedFloats(store.table.trainableCount)
+    firstMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
+    secondMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
     lookedUp = LookedUpRows(store.table)
     isReached = [Bool](repeating: settings.weightDecay != 0, count: lookedUp.rowCount)
     reached = Stretches()
@@ -64,7 +75,7 @@ package final class Optimizer {
   }
 
   private func findReached() {
-    reached = lookedUp.stretches(ofRows: isReached.indices.lazy.filter { [isReached] in isReached[$0] })
+    reached = lookedUp.stretches(ofRows: isReached.indices.lazy.filter { [isReached] in isReached[$0] }, beside: owned)
   }
 
   private func reach(_ touched: Stretches) {
@@ -107,7 +118,7 @@ package final class Optimizer {
   /// How many numbers are added up before sums of pieces are: what makes a norm independent of threads.
   private static let normPiece = 1 << 16
 
-  /// One step; the gradients are zero afterwards.
+  /// One step; the gradients of what is stepped along are zero afterwards.
   /// - Parameters:
   ///   - gradients: The sum over `count` reviews.
   ///   - count: How many reviews it is the sum of.

@@ -21,8 +21,11 @@ package final class Replica {
   package var progress: (@Sendable () -> Void)?
   /// What a review costs.
   package let reviewCost: ReviewCost
+  /// When backward completes which gradients.
+  package let stages: BackwardStages
 
   private var share: ShareOut
+  private let sums: WorkerSums
 
   /// A replica over a store.
   /// - Parameters:
@@ -47,6 +50,8 @@ package final class Replica {
     }
     reviewCost = Replica.cost(configuration)
     share = ShareOut(cost: reviewCost)
+    stages = BackwardStages(configuration, store.table)
+    sums = WorkerSums(workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range)
   }
 
   /// What a review costs; a decoder is as much as so many more weights in each layer, for each hidden token.
@@ -70,40 +75,41 @@ package final class Replica {
   ///   - touched: Where their gradients can be other than zero; everywhere when left out.
   ///   - rank: This rank.
   ///   - size: How many ranks share the reviews.
+  ///   - completed: Told on the calling thread, between layers, that `gradients` will not change any more up to a stage,
+  ///     but for the rows of the looked-up table; -1 for none yet. Left out where more reviews follow.
   /// - Returns: What this rank computed.
   package func addGradients(
-    _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, touched: Stretches? = nil, rank: Int, size: Int
+    _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, touched: Stretches? = nil, rank: Int, size: Int,
+    completed: ((_ stage: Int) -> Void)? = nil
   ) -> Worker.Tally {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
     // Workers only read it, each its own part.
     let share = share
-    nonisolated(unsafe) let workers = workers
+    let sums = sums
+    nonisolated(unsafe) let (workers, completed) = (workers, completed)
     let progress = progress
+    sums.begin()
     pool.run { worker in
-      for pass in share.microBatches(ofPart: rank * workers.count + worker, maxTokens: tokensPerPass) {
-        workers[worker].addGradients(pass, of: data, step: step)
+      let complete = { (stage: Int) in
+        sums.complete(stage, by: worker)
+        if worker == 0 { completed?(sums.lastSummed) }
+      }
+      var passes = share.microBatches(ofPart: rank * workers.count + worker, maxTokens: tokensPerPass)
+      var next = passes.next()
+      while let pass = next {
+        next = passes.next()
+        workers[worker].addGradients(pass, of: data, step: step, completed: next == nil ? complete : nil)
         progress?()
       }
+      complete(sums.stageCount - 1)
     }
-    sumGradients(touched ?? Stretches(all: gradients.count))
+    sums.finish(touched ?? Stretches(all: gradients.count), pool)
     return workers.reduce(into: Worker.Tally()) { total, worker in
       let tally = worker.takeTally()
       total.loss += tally.loss
       total.reviews += tally.reviews
       total.tokens += tally.tokens
       total.targets += tally.targets
-    }
-  }
-
-  /// Moves the further workers' gradients to the first one's and leaves them zero.
-  private func sumGradients(_ touched: Stretches) {
-    guard workers.count > 1, let total = gradients.baseAddress else { return }
-    nonisolated(unsafe) let sum = total
-    nonisolated(unsafe) let others = workers.dropFirst().compactMap(\.gradients.baseAddress)
-    pool.runRanges(touched.count) { _, part in
-      touched.forEach(in: part) { range in
-        for other in others { moveSum(other + range.lowerBound, to: sum + range.lowerBound, range.count) }
-      }
     }
   }
 

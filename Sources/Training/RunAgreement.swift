@@ -5,41 +5,47 @@ internal import FineTuning
 internal import Kernels
 internal import Tensors
 
-/// What all ranks must mean alike before they train: options, base, data, program, and what is trained.
-struct RunAgreement {
-  private let run: TrainingConfiguration
-  private let method: any FineTuningMethod
-  private let inputs: RunInputs
-
-  init(_ run: TrainingConfiguration, _ method: any FineTuningMethod, _ inputs: RunInputs) {
-    (self.run, self.method, self.inputs) = (run, method, inputs)
+/// What all ranks must mean alike: the program and its options before anything is read, what was read before anything
+/// is computed of it.
+enum RunAgreement {
+  /// Compares the program and every option with rank 0's; collective.
+  /// - Throws: `Failure` of kind `disagreement`, the same on all ranks, that names what differs.
+  static func onOptions(_ run: TrainingConfiguration, _ communicator: Communicator) throws {
+    try communicator.agree {
+      var values = try fields(of: run)
+      values["version"] = version
+      // Two builds of a version may round differently, and ranks would drift apart.
+      values["the program"] = try Digest.hex(ofFile: "/proc/self/exe")
+      // Another processor's kernels round differently.
+      if run.deterministic { values["BLAS"] = blasDescription() }
+      return values
+    }
   }
 
-  /// Compares with rank 0; collective.
-  /// - Parameters:
-  ///   - from: The checkpoint to go on from.
-  ///   - communicator: All ranks.
+  /// Compares what was read, and what is trained, with rank 0's; collective.
   /// - Throws: `Failure` of kind `disagreement`, the same on all ranks, that names what differs.
-  func check(from: String?, on communicator: Communicator) throws {
-    var values = try run.identity()
-    values["base"] = inputs.baseSHA256
-    values["training data"] = inputs.dataSHA256
-    for (name, data) in [("validation data", inputs.validation), ("test data", inputs.test)] {
-      values[name] = data.map { data in Digest.hex { data.hashContent($0) } }
+  static func onContents(
+    _ run: TrainingConfiguration, _ method: any FineTuningMethod, _ inputs: RunInputs, _ communicator: Communicator
+  ) throws {
+    try communicator.agree {
+      // A node's leader has read a base of its own; others go by rank 0's.
+      var values = ["the base": inputs.base?.contentSHA256 ?? inputs.baseSHA256]
+      values["the training data"] = inputs.dataSHA256
+      for (name, data) in [("the validation data", inputs.validation), ("the test data", inputs.test)] {
+        values[name] = data.map { data in Digest.hex { data.hashContent($0) } }
+      }
+      for (name, sha256) in run.adapterSHA256 { values["the adapter \(name)"] = sha256 }
+      let table = try method.table(for: inputs.configuration)
+      let list = table.trainableEntries.map { "\($0.specification.name) \($0.specification.shape)\n" }.joined()
+      values["the trained tensors"] = Digest.hex(of: Array(list.utf8))
+      return values
     }
-    for (name, value) in [
-      ("epochs", run.epochs), ("steps", run.maxSteps), ("checkpoint-every", run.checkpointEvery),
-      ("skip-nonfinite", run.skipNonfinite), ("threads", run.threads),
-    ] {
-      values[name] = value.map { "\($0)" } ?? "none"
-    }
-    values["checkpoint"] = from ?? ""
-    values["version"] = version
-    let table = try method.table(for: inputs.configuration)
-    let list = table.trainableEntries.map { "\($0.specification.name) \($0.specification.shape)\n" }.joined()
-    values["trained tensors"] = Digest.hex(of: Array(list.utf8))
-    // Another processor's kernels round differently.
-    if run.deterministic { values["BLAS"] = blasDescription() }
-    try communicator.agree(on: values)
+  }
+}
+
+extension Communicator {
+  /// Makes values on every rank and compares them; a rank that cannot make its own fails all of them.
+  fileprivate func agree(onWhat make: () throws -> [String: String]) throws {
+    try agree(on: try collectively(make))
   }
 }

@@ -34,9 +34,11 @@ package struct StepEvent: Encodable {
   let gradientNorm: Double
   let reviewsPerSecond: Double
   let tokensPerSecond: Double
+  /// What rank 0 spent its time on.
+  let phases: PhaseTimes
 
   private enum CodingKeys: String, CodingKey {
-    case event, step, epoch, loss
+    case event, step, epoch, loss, phases = "phase_seconds"
     case learningRate = "learning_rate", gradientNorm = "grad_norm"
     case reviewsPerSecond = "reviews_per_second", tokensPerSecond = "tokens_per_second"
   }
@@ -67,9 +69,11 @@ package struct EpochEvent: Codable, Equatable {
   package let reviewsPerSecond: Double
   /// Tokens over these seconds.
   package let tokensPerSecond: Double
+  /// What rank 0 spent its time on in this epoch since the program was started; nil in old checkpoints.
+  package let phases: PhaseTimes?
 
   private enum CodingKeys: String, CodingKey {
-    case event, epoch, step, loss
+    case event, epoch, step, loss, phases = "phase_seconds"
     case trainSeconds = "train_seconds", reviewsPerSecond = "reviews_per_second"
     case tokensPerSecond = "tokens_per_second"
   }

@@ -37,6 +37,12 @@ struct RunReport {
         + (table.trainableEntries.contains(where: \.specification.isLookedUp)
           ? " less the token embeddings of tokens that a step does not have" : "")
     )
+    if run.shardOptimizer, communicator.size > 1 {
+      let tiles = BlockTiles(table, rank: 0, of: communicator.size)
+      screen.line(
+        "AdamW's moments are shared out over the ranks: \(Format.bytes(8 * (tiles.owned.count + tiles.table.count))) a rank, \(Format.bytes(8 * table.trainableCount)) without"
+      )
+    }
     for notice in inputs.notices { screen.line("note: \(notice)") }
     if inputs.base?.isRandom == false, !model.fresh.isEmpty {
       screen.line("started at random: \(RunReport.summary(of: model.fresh).joined(separator: ", "))")

@@ -18,32 +18,38 @@ package struct RunResults: Encodable {
     let worldSize: Int
     let threads: Int
     let allReduceBytesPerStep: Int
-    let steps: Int
+    /// Optimiser steps done.
+    package let steps: Int
     let stepsAsked: Int
     let skippedSteps: Int
-    /// The step whose model is the result, and its loss, where there are validation reviews.
+    /// The step whose model is the result, and how it did, where there are validation reviews.
     let bestStep: Int?
-    let bestValidationLoss: Double?
+    let bestValidation: BestStep?
     let hasStoppedEarly: Bool
     let epochs: [EpochEvent]
     let peakRSSBytes: [Int]
+    /// The proportional memory of each rank at its highest, and of the fullest node.
+    let proportionalBytes: [Int]
+    let nodeMemoryBytes: Int
+    /// What each rank spent its time on, since the program was started.
+    package let phases: [PhaseTimes]
     let baseSHA256: String
     let output: String
 
     private enum CodingKeys: String, CodingKey {
-      case method, threads, steps, epochs, output
+      case method, threads, steps, epochs, output, phases = "phase_seconds"
       case trainableParameters = "trainable_parameters", totalParameters = "total_parameters"
       case worldSize = "world_size", allReduceBytesPerStep = "all_reduce_bytes_per_step"
-      case bestStep = "best_step", bestValidationLoss = "best_validation_loss", hasStoppedEarly = "stopped_early"
-      case stepsAsked = "steps_asked", skippedSteps = "skipped_steps", peakRSSBytes = "peak_rss_bytes", baseSHA256 =
-        "base_sha256"
+      case bestStep = "best_step", bestValidation = "best_validation", hasStoppedEarly = "stopped_early"
+      case stepsAsked = "steps_asked", skippedSteps = "skipped_steps", peakRSSBytes = "peak_rss_bytes"
+      case proportionalBytes = "pss_bytes", nodeMemoryBytes = "node_memory_bytes", baseSHA256 = "base_sha256"
     }
   }
 
   init(
     _ run: TrainingConfiguration, _ state: RunState, _ evaluation: EvaluationEvent?, _ inputs: RunInputs,
-    _ model: ModelState, worldSize: Int, allReduceBytesPerStep: Int, peakResidentBytes: [Int], totalSteps: Int,
-    singles: [SingleAdapterResults] = []
+    _ model: ModelState, worldSize: Int, allReduceBytesPerStep: Int, peakResidentBytes: [Int],
+    held: (ranks: [Int], node: Int), phases: [PhaseTimes], totalSteps: Int, singles: [SingleAdapterResults] = []
   ) {
     self.evaluation = evaluation
     self.singles = singles
@@ -51,10 +57,10 @@ package struct RunResults: Encodable {
       method: run.method, trainableParameters: model.store.table.trainableCount,
       totalParameters: model.store.table.count, worldSize: worldSize, threads: run.threads,
       allReduceBytesPerStep: allReduceBytesPerStep, steps: state.step, stepsAsked: totalSteps,
-      skippedSteps: state.skippedSteps, bestStep: state.best?.step, bestValidationLoss: state.best?.loss,
+      skippedSteps: state.skippedSteps, bestStep: state.best?.step, bestValidation: state.best,
       hasStoppedEarly: state.hasStoppedEarly,
-      epochs: state.epochs, peakRSSBytes: peakResidentBytes, baseSHA256: inputs.baseSHA256, output: run.output
-    )
+      epochs: state.epochs, peakRSSBytes: peakResidentBytes, proportionalBytes: held.ranks, nodeMemoryBytes: held.node,
+      phases: phases, baseSHA256: inputs.baseSHA256, output: run.output)
   }
 
   /// The evaluation's figures and the run's, in one object.

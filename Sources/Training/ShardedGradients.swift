@@ -13,7 +13,7 @@ package final class ShardedGradients {
 
   /// What the shards of a step add up to.
   package struct Tally {
-    /// `[shards]`: the sum of losses of each shard of this rank; 0 for others'.
+    /// The sum of losses of each shard of this rank, 0 for others'; one number where there are no shards.
     package var losses = [Double](repeating: 0, count: shardCount)
     /// How many reviews this rank computed.
     package var reviews = 0

@@ -1,79 +1,164 @@
-internal import Collectives
+package import Collectives
+package import FineTuning
 internal import Tensors
 
-/// The passes of a step on this rank, and the sums over all ranks that follow.
-final class StepPasses {
+/// An optimiser step on this rank: its passes, the sums over all ranks, the update. The same on every rank.
+package final class StepPasses {
   /// What a step adds up to, the same on every rank.
-  struct Sums {
-    var loss: Double
-    var reviews: Int
-    var tokens: Int
+  package struct Sums {
+    /// The sum of losses.
+    package var loss: Double
+    /// How many reviews.
+    package var reviews: Int
+    /// How many tokens.
+    package var tokens: Int
     /// Over how many losses a mean is taken; at least 1.
-    var targets: Int
+    package var targets: Int
+    /// The global norm of the mean gradient.
+    package var norm: Double
     /// Whether any rank has something that all must attend to before the next step.
-    var needsAttention: Bool
+    package var needsAttention: Bool
   }
 
   private let replica: Replica
-  private let communicator: Communicator
+  private let optimizer: Optimizer
   private let exchange: GradientExchange
+  private let method: any FineTuningMethod
+  private let communicator: Communicator
+  private let clock: StepClock
+  private let lookedUp: LookedUpRows
   private let reviewsPerPass: Int
+  private let isDense: Bool
   /// Under `--deterministic`.
   private let sharded: ShardedGradients?
+  /// Where the gradients of the step under way can be other than zero, and of how many losses they are.
+  private var touched = Stretches()
+  private var targetCount = 0
 
-  init(_ replica: Replica, _ communicator: Communicator, reviewsPerPass: Int, isDeterministic: Bool) {
-    self.replica = replica
-    self.communicator = communicator
-    exchange = GradientExchange(communicator)
-    self.reviewsPerPass = reviewsPerPass
+  /// - Parameters:
+  ///   - replica: The model.
+  ///   - optimizer: Its optimiser, which steps along what `exchange` leaves to this rank.
+  ///   - exchange: The sums over ranks.
+  ///   - method: How the base is fine-tuned.
+  ///   - communicator: All ranks.
+  ///   - clock: Told what the time goes into.
+  ///   - reviewsPerPass: How many reviews all ranks compute at once; more are accumulated.
+  ///   - isDeterministic: Whether sums have the same bits at any number of ranks.
+  ///   - isDense: Whether rows that no token of a step has are summed and stepped along too, for tests.
+  package init(
+    _ replica: Replica, _ optimizer: Optimizer, _ exchange: GradientExchange, _ method: any FineTuningMethod,
+    _ communicator: Communicator, _ clock: StepClock, reviewsPerPass: Int, isDeterministic: Bool = false,
+    isDense: Bool = false
+  ) {
+    (self.replica, self.optimizer, self.exchange, self.method) = (replica, optimizer, exchange, method)
+    (self.communicator, self.clock) = (communicator, clock)
+    (self.reviewsPerPass, self.isDense) = (reviewsPerPass, isDense)
+    lookedUp = LookedUpRows(replica.store.table)
     sharded = isDeterministic ? ShardedGradients(replica) : nil
     let watch = communicator.watch
     replica.progress = { watch.beat() }
   }
 
-  /// Computes a step's gradients; the sum over all ranks lies in the replica's.
+  /// Computes a step's gradients and adds them up over all ranks; `update` or `leaveOut` follows.
   /// - Parameters:
   ///   - reviews: The reviews of all ranks.
   ///   - data: Where they are.
   ///   - step: The optimiser step, from 0.
-  ///   - touched: Where the gradients of these reviews can be other than zero.
   ///   - attention: Asked before the sums whether this rank wants everybody's attention.
   /// - Returns: The sums.
   /// - Throws: `Failure` when ranks cannot talk.
-  func run(
-    _ reviews: [Int], of data: EncodedReviews, step: Int, touched: Stretches, attention: () -> Bool
+  package func run(
+    _ reviews: [Int], of data: EncodedReviews, step: Int, attention: () -> Bool = { false }
   ) throws -> Sums {
     communicator.watch.enter(.computing, step: step + 1)
-    let (rank, size) = (communicator.rank, communicator.size)
-    var losses: [Double]
-    var (reviewCount, tokenCount, targetCount) = (0, 0, 0)
-    if let sharded {
-      let own = sharded.addGradients(reviews[...], of: data, step: step, rank: rank, size: size)
-      (losses, reviewCount, tokenCount, targetCount) = (own.losses, own.reviews, own.tokens, own.targets)
-      communicator.watch.enter(.summing, step: step + 1)
-      try sharded.sum(on: communicator)
-    } else {
-      losses = [0]
-      for first in stride(from: 0, to: reviews.count, by: reviewsPerPass) {
-        let pass = replica.addGradients(
-          reviews[first..<min(first + reviewsPerPass, reviews.count)], of: data, step: step, touched: touched,
-          rank: rank, size: size)
-        losses[0] += pass.loss
-        reviewCount += pass.reviews
-        tokenCount += pass.tokens
-        targetCount += pass.targets
-      }
-      communicator.watch.enter(.summing, step: step + 1)
-      try exchange.sum(replica.gradients, touched: touched)
-    }
+    clock.enter(.compute)
+    touched = isDense ? Stretches(all: replica.gradients.count) : lookedUp.stretches(of: reviews, in: data)
+    // Until it is known over how many losses the mean is: a term of its own is for reviews.
+    targetCount = reviews.count
+    let own = try compute(reviews, of: data, step: step)
+    communicator.watch.enter(.summing, step: step + 1)
+    // The sums of a few numbers come first: they take as long as the last rank needs to get there, which tells waiting
+    // from moving gradients at no cost.
+    clock.enter(.waiting)
     // Each shard's loss comes from one rank and zeros from the others, so its sum is exact; the shards are then added
     // in one order.
-    var sums = losses + [Double(reviewCount), Double(tokenCount), Double(targetCount), attention() ? 1 : 0]
+    var sums = own.losses + [Double(own.reviews), Double(own.tokens), Double(own.targets), attention() ? 1 : 0]
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
-    let count = losses.count
+    let count = own.losses.count
+    targetCount = max(1, Int(sums[count + 2]))
+    clock.enter(.communication)
+    let norm = try sumGradients(step)
     precondition(Int(sums[count]) == reviews.count, "every review of a step is computed exactly once")
     return Sums(
       loss: sums[..<count].reduce(0, +), reviews: Int(sums[count]), tokens: Int(sums[count + 1]),
-      targets: max(1, Int(sums[count + 2])), needsAttention: sums[count + 3] > 0)
+      targets: targetCount, norm: norm, needsAttention: sums[count + 3] > 0)
   }
+
+  /// This rank's passes; gradients that are complete are on their way already.
+  private func compute(_ reviews: [Int], of data: EncodedReviews, step: Int) throws -> ShardedGradients.Tally {
+    let (rank, size) = (communicator.rank, communicator.size)
+    if let sharded { return sharded.addGradients(reviews[...], of: data, step: step, rank: rank, size: size) }
+    guard let gradients = replica.gradients.baseAddress else { return ShardedGradients.Tally() }
+    // One rank adds it for all.
+    if communicator.isFirst { addRegularization(step) }
+    exchange.begin(gradients, touched: touched)
+    var failure: (any Error)?
+    let send = { [exchange] (stage: Int) in
+      guard failure == nil else { return }
+      do { try exchange.complete(stage) } catch { failure = error }
+    }
+    var tally = ShardedGradients.Tally(losses: [0])
+    for first in stride(from: 0, to: reviews.count, by: reviewsPerPass) {
+      let end = min(first + reviewsPerPass, reviews.count)
+      let pass = replica.addGradients(
+        reviews[first..<end], of: data, step: step, touched: touched, rank: rank, size: size,
+        completed: end == reviews.count ? send : nil)
+      tally.losses[0] += pass.loss
+      tally.reviews += pass.reviews
+      tally.tokens += pass.tokens
+      tally.targets += pass.targets
+    }
+    if let failure { throw failure }
+    return tally
+  }
+
+  private func addRegularization(_ step: Int) {
+    guard let gradients = replica.gradients.baseAddress else { return }
+    method.addRegularizationGradient(to: gradients, of: replica.store, reviewCount: targetCount, step: step)
+  }
+
+  /// - Returns: The global norm.
+  private func sumGradients(_ step: Int) throws -> Double {
+    if let sharded {
+      try sharded.sum(on: communicator)
+      clock.enter(.optimizer)
+      addRegularization(step)
+    } else {
+      try exchange.finish()
+      if let norm = try exchange.norm(count: targetCount) {
+        clock.enter(.optimizer)
+        return norm
+      }
+      clock.enter(.optimizer)
+    }
+    guard let gradients = replica.gradients.baseAddress else { return 0 }
+    return optimizer.norm(of: gradients, count: targetCount, touched: touched, pool: replica.pool)
+  }
+
+  /// Steps along the gradients that `run` computed, and has all ranks get the same parameters.
+  /// - Parameters:
+  ///   - norm: The norm that `run` returned.
+  ///   - learningRate: The rate of this step.
+  /// - Throws: `Failure` when ranks cannot talk.
+  package func update(norm: Double, learningRate: Double) throws {
+    guard let gradients = replica.gradients.baseAddress else { return }
+    optimizer.step(
+      gradients, count: targetCount, norm: norm, learningRate: learningRate, touched: touched, pool: replica.pool)
+    guard exchange.isSharded else { return }
+    clock.enter(.communication)
+    try exchange.share(replica.store.trainable)
+  }
+
+  /// Forgets the gradients that `run` computed.
+  package func leaveOut() { replica.gradients.update(repeating: 0) }
 }

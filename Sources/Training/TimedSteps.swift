@@ -1,6 +1,4 @@
 internal import Collectives
-internal import Failures
-internal import Glibc
 
 /// What the steps of a run took, those of the warm-up left out (`--untimed-steps`): what studies read.
 package struct TimedSteps: Codable, Sendable, Equatable {
@@ -21,7 +19,7 @@ package struct TimedSteps: Codable, Sendable, Equatable {
   package var nodes = 1
   /// What each rank spent the time on.
   package var phases: [PhaseTimes] = []
-  /// What each rank holds at the end, what it shares with others counted in proportion.
+  /// What each rank holds after its last step, what it shares with others counted in proportion.
   package var proportionalBytes: [Int] = []
 
   private enum CodingKeys: String, CodingKey {
@@ -70,21 +68,9 @@ struct StepTimer {
     result.nodes = communicator.nodeCount
     result.bytes = communicator.statistics[.allReduceFloats].bytes - bytesBefore
     result.phases = try communicator.allGather(own.values).map(PhaseTimes.init)
-    result.proportionalBytes = try communicator.allGather([Int64(proportionalBytes())]).map { Int($0.first ?? 0) }
+    var memory = MemoryPeak()
+    memory.sample()
+    result.proportionalBytes = try memory.gather(communicator).ranks
     return result
   }
-}
-
-/// Memory of this process in bytes, that which it shares with others counted in proportion (PSS): a node's processes add
-/// up to what the node holds. 0 where the system does not say.
-private func proportionalBytes() -> Int {
-  guard let file = fopen("/proc/self/smaps_rollup", "r") else { return 0 }
-  defer { fclose(file) }
-  var line = [CChar](repeating: 0, count: 256)
-  while fgets(&line, CInt(line.count), file) != nil {
-    let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    guard text.hasPrefix("Pss:") else { continue }
-    return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 } ?? 0
-  }
-  return 0
 }

@@ -19,7 +19,7 @@ struct RunState: Codable, Equatable {
   /// The same since the last `step` event, so that the curve goes on where it was.
   var windowLoss = 0.0
   var windowTargets = 0
-  /// The validation with the lowest loss, and the one that was before it.
+  /// The best validation, and the one that was before it.
   var best: BestStep?
   var bestBefore: BestStep?
   /// The step of the last validation.
@@ -106,13 +106,10 @@ struct TrainingCheckpoint {
     let file = try TensorFile(opening: path, as: [.checkpoint])
     for entry in model.store.table.trainableEntries {
       let (name, shape) = (entry.specification.name, entry.specification.shape)
-      let range = entry.parameter.offset..<entry.parameter.offset + entry.parameter.count
-      try file.read(
-        name, in: TensorSchema.firstMoment, shape: shape,
-        into: UnsafeMutableBufferPointer(rebasing: optimizer.firstMoments[range]))
-      try file.read(
-        name, in: TensorSchema.secondMoment, shape: shape,
-        into: UnsafeMutableBufferPointer(rebasing: optimizer.secondMoments[range]))
+      try optimizer.takeMoments(of: entry.parameter) { first, second in
+        try file.read(name, in: TensorSchema.firstMoment, shape: shape, into: first)
+        try file.read(name, in: TensorSchema.secondMoment, shape: shape, into: second)
+      }
     }
     guard let state = try? JSONDecoder().decode(RunState.self, from: file.json("run_state")) else {
       throw Failure(.badContent, "\(path): the attribute run_state is not what train writes.")

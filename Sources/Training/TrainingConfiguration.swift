@@ -93,6 +93,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var tensorboard: Bool?
   /// Whether trained tensors are to have the same bits on any number of ranks and threads.
   package var deterministic = false
+  /// Whether AdamW's moments and its work are shared out over ranks (ZeRO-1): the same bits, less of both.
+  package var shardOptimizer = true
   /// How many steps with a loss or gradient that is not finite are left out before the run ends.
   package var skipNonfinite = 0
   /// Seconds without progress after which the job ends; 0 for never.
@@ -126,6 +128,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case accumulationSteps = "accumulation_steps", maxLength = "max_length", trainLimit = "train_limit"
     case maxSteps = "max_steps", checkpointEvery = "checkpoint_every"
     case keepCheckpoints = "keep_checkpoints", logEvery = "log_every", deterministic
+    case shardOptimizer = "shard_optimizer"
     case skipNonfinite = "skip_nonfinite", stallTimeout = "stall_timeout", maxMinutes = "max_minutes"
     case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
     case adapterSHA256 = "adapter_sha256", validationFraction = "validation_fraction"
@@ -247,7 +250,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   private static let changeable: Set<String> = [
     "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "epochs", "max_steps",
     "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse", "vocabulary",
-    "skip_nonfinite", "stall_timeout", "max_minutes", "tensorboard",
+    "skip_nonfinite", "stall_timeout", "max_minutes", "shard_optimizer", "tensorboard",
   ]
 
   /// The fields that have to be as they were for a run to be resumed; files count by their content, not their names.

@@ -37,7 +37,7 @@ extension TrainingRun {
   func save() throws {
     guard run.writesCheckpoints else { return }
     communicator.watch.enter(.saving, step: state.step)
-    try communicator.collectively(where: communicator.isFirst) { try writer.begin(state, model, optimizer) }
+    try writer.begin(state, model, optimizer, communicator)
   }
 
   /// Waits for the checkpoint under way; collective.

@@ -5,12 +5,19 @@ internal import Datasets
 internal import Metrics
 internal import Tensors
 
-/// A validation and its loss.
+/// A validation and what it found.
 struct BestStep: Codable, Equatable {
   /// The optimiser step after which it was.
   let step: Int
+  /// The share of right predictions.
+  let accuracy: Double
   /// The mean loss.
   let loss: Double
+
+  /// Higher accuracy, or the same at a lower loss.
+  func isBetter(than other: BestStep) -> Bool {
+    accuracy != other.accuracy ? accuracy > other.accuracy : loss < other.loss
+  }
 }
 
 extension RunState {
@@ -19,21 +26,22 @@ extension RunState {
   var pinnedSteps: Set<Int> { Set([best, bestBefore].compactMap { $0?.step }) }
 
   /// Takes note of a validation.
-  mutating func note(validationLoss loss: Double, patience: Int?) {
+  mutating func note(validation: BestStep, patience: Int?) {
     validatedStep = step
-    if let best, !(loss < best.loss) {
+    if let best, !validation.isBetter(than: best) {
       worseValidations += 1
     } else {
-      (bestBefore, best) = (best, BestStep(step: step, loss: loss))
+      (bestBefore, best) = (best, validation)
       worseValidations = 0
     }
     if let patience, worseValidations >= patience { hasStoppedEarly = true }
   }
 }
 
-/// The best by validation: the run's result is the model of the step with the lowest validation loss.
+/// The best by validation: the run's result is the model of the step with the highest validation accuracy, of
+/// equals that with the lowest loss.
 ///
-/// All ranks decide alike, since rank 0 tells them the loss; a run that goes on from a checkpoint decides as it would have
+/// All ranks decide alike, since rank 0 tells them the figures; a run that goes on from a checkpoint decides as it would have
 /// without the break, since what was decided on is in the checkpoint.
 extension TrainingRun {
   /// Evaluates on the validation reviews, if there are any and it is time; collective.
@@ -48,8 +56,9 @@ extension TrainingRun {
     }
     guard state.validatedStep != state.step else { return }
     let evaluation = try evaluate(validation, "validation")
-    let losses = try communicator.shared { [evaluation?.figures.loss ?? .nan] }
-    state.note(validationLoss: losses[0], patience: run.earlyStoppingPatience)
+    let found = try communicator.shared { [evaluation?.figures.accuracy ?? 0, evaluation?.figures.loss ?? .nan] }
+    state.note(
+      validation: BestStep(step: state.step, accuracy: found[0], loss: found[1]), patience: run.earlyStoppingPatience)
     let isBest = state.best?.step == state.step
     if let figures = evaluation?.figures {
       screen.line(
@@ -78,6 +87,6 @@ extension TrainingRun {
     let count = model.store.table.trainableCount
     try communicator.broadcast(UnsafeMutableBufferPointer(start: model.store.trainable, count: count))
     (resultStep, evaluated) = (best.step, nil)
-    screen.line("the result is the model of step \(best.step), which has the lowest validation loss")
+    screen.line("the result is the model of step \(best.step), which did best on the validation reviews")
   }
 }

@@ -18,6 +18,8 @@ package final class TrainingRun {
   private let files: RunFiles
   /// What this rank's time goes into.
   let clock = StepClock(in: .preparation)
+  /// What this rank records beside the results.
+  private let recorder: RunRecorder
 
   private let pool: WorkerPool
   let inputs: RunInputs
@@ -33,7 +35,6 @@ package final class TrainingRun {
   private let replica: Replica
   private let passes: StepPasses
   let optimizer: Optimizer
-  private let lookedUp: LookedUpRows
   let order: SampleOrder
   private let schedule: LearningRateSchedule
   private let checkpoint: TrainingCheckpoint
@@ -44,12 +45,12 @@ package final class TrainingRun {
   let writer: CheckpointWriter
   var state = RunState()
   var reviews: [Int] = []
+  /// Asked at moments when a run holds most: in its passes, after an epoch, after an evaluation.
+  private var memory = MemoryPeak()
   /// How many steps were done in this process.
   private var stepsHere = 0
   /// The longest step so far, in seconds.
   var longestStep = 0.0
-  /// For studies.
-  private lazy var timer = StepTimer(untimed: run.untimedSteps ?? 0, clock)
   /// What was evaluated last, on every rank.
   var evaluated: (split: String, step: Int)?
   /// The step that the run returned to for its result, if that is not the last one.
@@ -87,6 +88,7 @@ package final class TrainingRun {
     }
     inputs = try RunInputs(&run, communicator)
     let method = try run.fineTuningMethod()
+    try RunAgreement.onContents(run, method, inputs, communicator)
     run.learningRate = run.learningRate ?? method.defaultLearningRate
     let resolved = run
     pool = WorkerPool(count: run.threads)
@@ -110,10 +112,10 @@ package final class TrainingRun {
     checkpoint = TrainingCheckpoint(
       configuration: run, baseSHA256: inputs.baseSHA256, dataSHA256: inputs.dataSHA256)
     self.run = run
+    recorder = RunRecorder(run, communicator, clock)
 
     let resume = ResumePlan(run, checkpoint, communicator, screen)
     let from = try resume.checkpointPath()
-    try RunAgreement(run, method, inputs).check(from: from, on: communicator)
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
       sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
@@ -124,10 +126,12 @@ package final class TrainingRun {
     (settings.beta1, settings.beta2, settings.epsilon) = (run.adamBeta1, run.adamBeta2, run.adamEpsilon)
     settings.weightDecay = run.weightDecay
     settings.maxGradientNorm = run.maxGradNorm > 0 ? run.maxGradNorm : nil
-    optimizer = Optimizer(model.store, settings)
-    lookedUp = LookedUpRows(model.store.table)
+    let exchange = GradientExchange(
+      communicator, model.store.table, replica.stages, isSharded: run.shardOptimizer)
+    optimizer = Optimizer(model.store, settings, tiles: exchange.optimizerTiles)
     passes = StepPasses(
-      replica, communicator, reviewsPerPass: run.globalBatchSize, isDeterministic: run.deterministic)
+      replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: run.globalBatchSize,
+      isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     if let from { try goBack(to: from) }
   }
@@ -167,7 +171,10 @@ package final class TrainingRun {
   /// - Returns: The results, on rank 0.
   /// - Throws: The same `Failure` on all ranks.
   func train(beside singles: [SingleAdapterResults] = []) throws -> RunResults? {
-    defer { pool.close() }
+    defer {
+      pool.close()
+      recorder.finish(screen)
+    }
     RunReport(screen).opening(run, inputs, report, model, training.first, totalSteps, communicator)
     try communicator.collectively(where: communicator.isFirst) {
       directory?.use()
@@ -187,7 +194,7 @@ package final class TrainingRun {
       if run.writesCheckpoints { try objective.writeResult(model, checkpoint, inputs) }
     }
     let results = try finish(singles)
-    if run.untimedSteps != nil { try writeTimes() }
+    try recorder.writeTimes(files)
     try model.free()
     return results
   }
@@ -200,7 +207,8 @@ package final class TrainingRun {
     let bar = screen.progress(
       "epoch \(epoch + 1)/\(run.epochs)", total: training.count, from: state.epochReviews)
     defer { bar.finish() }
-    var window = Window()
+    var window = Window(began: clock.times)
+    let began = clock.times
     while state.step < end, !state.hasStoppedEarly {
       let sums = try step()
       bar.update(state.epochReviews, loss: sums.loss / Double(sums.targets))
@@ -213,7 +221,7 @@ package final class TrainingRun {
       if sums.needsAttention { try attend() }
     }
     bar.finish()
-    try endEpoch(epoch)
+    try endEpoch(epoch, began)
   }
 
   /// What one step adds up, over all ranks.
@@ -230,42 +238,39 @@ package final class TrainingRun {
 
   private func step() throws -> StepSums {
     clock.enter(.compute)
-    timer.begin(communicator)
+    recorder.stepBegins(state.step + 1)
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
-    let touched = lookedUp.stretches(of: reviews, in: examples)
     examples.weighSentences(of: reviews)
-    let sums = try passes.run(reviews, of: examples, step: state.step, touched: touched) { wantsAttention() }
-    guard let gradients = replica.gradients.baseAddress else { throw Failure(.other, "no gradients") }
-    model.method.addRegularizationGradient(
-      to: gradients, of: model.store, reviewCount: sums.targets, step: state.step)
-    let norm = optimizer.norm(of: gradients, count: sums.targets, touched: touched, pool: pool)
+    let sums = try passes.run(reviews, of: examples, step: state.step) { wantsAttention() }
     let rate = schedule.rate(at: state.step)
-    let isFinite = sums.loss.isFinite && norm.isFinite
+    let isFinite = sums.loss.isFinite && sums.norm.isFinite
     if isFinite {
-      optimizer.step(
-        gradients, count: sums.targets, norm: norm, learningRate: rate, touched: touched, pool: pool)
+      try passes.update(norm: sums.norm, learningRate: rate)
     } else {
-      let event = try leaveOut(loss: sums.loss, norm: norm)
-      replica.gradients.update(repeating: 0)
+      let event = try leaveOut(loss: sums.loss, norm: sums.norm)
+      passes.leaveOut()
       try record(.skipped(event))
     }
+    clock.enter(.inputOutput)
     let seconds = monotonicSeconds() - start
     longestStep = max(longestStep, seconds)
     state.step += 1
     stepsHere += 1
+    if stepsHere == 3 { memory.sample() }
     state.epochReviews += reviews.count
     state.epochTargets += sums.targets
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
-    timer.end(reviews: reviews.count, tokens: sums.tokens)
+    recorder.stepEnds(reviews: reviews.count, tokens: sums.tokens)
     // A step that was left out counts as seen; its loss is no number to add up.
     let loss = isFinite ? sums.loss : 0
     state.epochLoss += loss
     state.windowLoss += loss
     state.windowTargets += isFinite ? sums.targets : 0
     return StepSums(
-      loss: loss, reviews: reviews.count, tokens: sums.tokens, targets: sums.targets, norm: isFinite ? norm : 0, rate: rate,
+      loss: loss, reviews: reviews.count, tokens: sums.tokens, targets: sums.targets,
+      norm: isFinite ? sums.norm : 0, rate: rate,
       seconds: seconds, needsAttention: sums.needsAttention)
   }
 
@@ -278,6 +283,8 @@ package final class TrainingRun {
     var seconds = 0.0
     var norm = 0.0
     var rate = 0.0
+    /// What this rank's clock said at its start.
+    let began: PhaseTimes
 
     mutating func add(_ sums: StepSums) {
       reviews += sums.reviews
@@ -294,10 +301,12 @@ package final class TrainingRun {
       loss: state.windowLoss / Double(max(1, state.windowTargets)),
       learningRate: window.rate, gradientNorm: window.norm,
       reviewsPerSecond: Double(window.reviews) / max(window.seconds, 1e-9),
-      tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9))
+      tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9),
+      phases: clock.times - window.began)
+    recorder.logs(event)
     try record(.step(event))
     (state.windowLoss, state.windowTargets) = (0, 0)
-    window = Window()
+    window = Window(began: clock.times)
   }
 
   /// Only rank 0 writes; a disk that is full is learnt of by all at the next checkpoint or at the end.
@@ -307,17 +316,18 @@ package final class TrainingRun {
     try events?.append(event.scalars, step: event.step)
   }
 
-  private func endEpoch(_ epoch: Int) throws {
+  private func endEpoch(_ epoch: Int, _ began: PhaseTimes) throws {
     let event = EpochEvent(
       epoch: epoch + 1, step: state.step, loss: state.epochLoss / Double(max(1, state.epochTargets)),
       trainSeconds: state.epochSeconds, reviewsPerSecond: Double(state.epochReviews) / state.epochSeconds,
-      tokensPerSecond: Double(state.epochTokens) / state.epochSeconds)
+      tokensPerSecond: Double(state.epochTokens) / state.epochSeconds, phases: clock.times - began)
     try record(.epoch(event))
     state.epochs.append(event)
     (state.epochLoss, state.epochTargets, state.epochSeconds) = (0, 0, 0)
     (state.epochReviews, state.epochTokens) = (0, 0)
     try validateIfDue()
     try save()
+    memory.sample()
     // Without validation reviews the test reviews show how it goes.
     if validation == nil, run.evaluateEvery == nil, let test { try evaluate(test, "test") }
     RunReport(screen).epoch(event, of: run.epochs, lastEvaluation.flatMap { $0.step == state.step ? $0 : nil })
@@ -328,6 +338,11 @@ package final class TrainingRun {
   @discardableResult
   func evaluate(_ data: EncodedReviews, _ split: String) throws -> Evaluation? {
     communicator.watch.enter(.evaluating, step: state.step)
+    clock.enter(.evaluation)
+    defer {
+      clock.enter(.inputOutput)
+      memory.sample()
+    }
     let evaluation: Evaluation?
     do {
       let evaluator = Evaluator(replica, classes: run.labelCount, communicator, screen)
@@ -350,13 +365,10 @@ package final class TrainingRun {
 
   // MARK: Files
 
-  private func writeTimes() throws {
-    let timed = try timer.gather(communicator)
-    try communicator.collectively(where: communicator.isFirst) { try files.write(json: timed, to: TimedSteps.file) }
-  }
-
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
+    let held = try memory.gather(communicator)
+    let phases = try communicator.allGather(clock.times.values).map(PhaseTimes.init)
     let sent = (communicator.statistics - sentBefore)[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
       if let test, let lastTest {
@@ -368,7 +380,7 @@ package final class TrainingRun {
         // What the collective layer counted; nothing was sent when there was nothing left to train.
         allReduceBytesPerStep: stepsHere > 0
           ? sent.bytes / stepsHere : 4 * model.store.table.trainableCount,
-        peakResidentBytes: peaks, totalSteps: totalSteps, singles: singles)
+        peakResidentBytes: peaks, held: held, phases: phases, totalSteps: totalSteps, singles: singles)
       try files.write(json: results, to: "results.json")
       return results
     }

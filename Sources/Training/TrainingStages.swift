@@ -16,6 +16,7 @@ package enum TrainingStages {
   ) throws -> RunResults? {
     var run = configuration
     try run.validate()
+    try RunAgreement.onOptions(run, communicator)
     var singles: [SingleAdapterResults] = []
     let new = try run.fuse.enumerated().filter { try FuseMember($0.element).path == nil }
     if !new.isEmpty { try refuseUsed(run, communicator) }

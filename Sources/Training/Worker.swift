@@ -51,8 +51,12 @@ package final class Worker {
   /// Has later passes add their gradients elsewhere than in `gradients`.
   func addsGradients(to values: UnsafeMutablePointer<Float>) { workspace.gradients = values }
 
-  /// A pass over some reviews, forward and backward.
-  func addGradients<Reviews: Collection<Int>>(_ reviews: Reviews, of data: EncodedReviews, step: Int) {
+  /// A pass over some reviews, forward and backward; `completed` is told of the stages of backward.
+  func addGradients<Reviews: Collection<Int>>(
+    _ reviews: Reviews, of data: EncodedReviews, step: Int, completed: ((_ stage: Int) -> Void)? = nil
+  ) {
+    workspace.completed = completed
+    defer { workspace.completed = nil }
     tally.targets += fill(reviews, data)
     for review in reviews {
       tally.reviews += 1

@@ -2,9 +2,8 @@ import ArgumentParser
 import Collectives
 import Console
 import Failures
-import FoundationEssentials
-import Glibc
 import Kernels
+import Training
 
 /// Measures the trainer on this machine: tokens per second of each method beside the machine's sgemm peak.
 @main
@@ -13,9 +12,12 @@ struct Bench: ParsableCommand {
     commandName: "bert-ddp-bench",
     abstract: "Measure training throughput and matrix products on this machine.",
     discussion: """
-      Random weights of a model's shape; reviews from a file, or made-up lengths. Medians over the steps.
+      Random weights of a model's shape; reviews from a file, or made-up lengths. The first table has each method's
+      rates beside what the machine's sgemm gives on the same threads in the same run; the second says what the time of
+      a step goes into, and how fast its matrix products are within it.
       Example: bert-ddp-bench --size mini --methods full,lora --threads 2 --steps 20
       Under mpirun the ranks share each step: mpirun -np 2 bert-ddp-bench --size base --threads 1
+      launch/bench runs it in turn with PyTorch.
       """)
 
   @Option(help: "mini (16000/256/4/4/1024) or base (119547/768/12/12/3072).")
@@ -39,8 +41,12 @@ struct Bench: ParsableCommand {
   var trainFile: String?
   @Option(help: "The vocabulary that the file is tokenized with.")
   var vocabulary: String?
-  @Flag(help: "Also print the GFLOP/s of every product of the model.")
-  var products = false
+  @Option(help: "Reviews that are evaluated, three times; 0 for none.")
+  var evaluationReviews = 256
+  @Flag(inversion: .prefixedNo, help: "Share AdamW's moments and work out over ranks.")
+  var shardOptimizer = true
+  @Flag(inversion: .prefixedNo, help: "Measure every kind of product of the model alone.")
+  var products = true
   @Flag(help: "Print one JSON object a line on standard output and nothing else there.")
   var json = false
 
@@ -56,35 +62,53 @@ struct Bench: ParsableCommand {
     }
   }
 
+  func validate() throws {
+    let whole = [
+      ("threads", threads), ("global-batch-size", globalBatchSize), ("steps", steps), ("max-length", maxLength),
+      ("lora-rank", loraRank),
+    ]
+    for (option, value) in whole where value < 1 {
+      throw ValidationError("--\(option) is \(value), expected 1 or more.")
+    }
+    for (option, value) in [("warmup-steps", warmupSteps), ("evaluation-reviews", evaluationReviews)] where value < 0 {
+      throw ValidationError("--\(option) is \(value), expected 0 or more.")
+    }
+    if (trainFile == nil) != (vocabulary == nil) {
+      throw ValidationError("--train-file and --vocabulary go together.")
+    }
+  }
+
   private func measure(_ communicator: Communicator, _ screen: Screen) throws {
-    let peak = SgemmPeak.measure(threads: threads, communicator)
+    let products = Products(threads: threads, communicator)
+    let peak = try products.peak()
     screen.line(
-      "sgemm peak, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak, digits: 1)) GFLOP/s")
+      "sgemm peak, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s")
     screen.line("\(blasDescription()), \(ownKernelsDescription)")
     if let slow = SpeedFinding.ofBLAS() { screen.warning("\(slow.finding) \(slow.cure)") }
-    if products { screen.result(ProductTimes.table(size), heading: "Products, one thread") }
-    var table = Table([
-      "method", "tokens/s", "reviews/s", "ms/step", "GFLOP/s", "of peak", "waiting", "peak RSS",
+    if self.products {
+      let tokens = max(1, 20 * globalBatchSize / (communicator.size * threads))
+      let (table, lines) = try products.table(size, peak: peak, tokens: tokens)
+      screen.table(table)
+      if json { for line in lines { screen.json(try jsonText(line, pretty: false)) } }
+    }
+    var rates = Table([
+      "method", "tokens/s", "reviews/s", "ms/step", "GFLOP/s", "of peak", "sent/step", "node memory", "evaluated/s",
+    ])
+    var shares = Table([
+      "method", "products", "attention", "elementwise", "optimiser", "communication", "waiting", "products, of peak",
     ])
     for name in methods.split(separator: ",").map(String.init) {
-      let result = try Throughput(self, method: name).run(communicator)
-      let used = result.flopsPerSecond / 1e9
-      table.add(
-        name, Format.rate(result.tokensPerSecond), Format.rate(result.reviewsPerSecond),
-        Format.fixed(result.medianStepSeconds * 1e3, digits: 1), Format.fixed(used, digits: 1),
-        Format.percent(used / peak, digits: 1), Format.percent(result.waitShare, digits: 1),
-        Format.bytes(result.peakResidentBytes))
-      if json { screen.json(try result.json(peak: peak, size: size, threads: threads, communicator.size)) }
+      let found = try Throughput(self, method: name).run(communicator)
+      rates.add(found.cells(peak: peak / 1e9))
+      shares.add(found.shareCells(peak: peak / 1e9))
+      let line = MeasurementLine(
+        measurement: found, size: size.rawValue, worldSize: communicator.size, threads: threads, peak: peak / 1e9)
+      if json { screen.json(try jsonText(line, pretty: false)) }
     }
-    if !json { screen.result(table, heading: "Training, \(size.rawValue), batch \(globalBatchSize)") }
+    if json { return }
+    screen.result(rates, heading: "Training, \(size.rawValue), batch \(globalBatchSize)")
+    screen.result(shares, heading: "What a step's time goes into")
   }
-}
-
-/// Seconds since a fixed moment.
-func now() -> Double {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
 /// The middle of some numbers.

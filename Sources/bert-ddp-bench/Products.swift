@@ -24,85 +24,117 @@ enum ModelSize: String, ExpressibleByArgument, CaseIterable {
   }
 }
 
-/// The most that sgemm gives here: large square products on every thread of every rank at once.
-enum SgemmPeak {
-  /// GFLOP/s over all ranks, the best of a few.
-  static func measure(threads: Int, _ communicator: Communicator) -> Double {
+/// Matrix products on every thread of every rank at once, each thread on matrices of its own.
+struct Products {
+  private let threads: Int
+  private let communicator: Communicator
+
+  init(threads: Int, _ communicator: Communicator) {
     useOneBLASThread()
-    let n = 768
-    let pool = WorkerPool(count: threads)
-    defer { pool.close() }
-    var best = 0.0
-    nonisolated(unsafe) let matrices = (0..<3 * threads).map { _ in
-      let m = Matrix(.allocate(capacity: n * n), rows: n, columns: n)
-      m.fill(0.5)
+    (self.threads, self.communicator) = (threads, communicator)
+  }
+
+  /// The most that sgemm gives here, over all threads of all ranks, in operations a second: large square products, the
+  /// best of a few.
+  func peak() throws -> Double {
+    let rates = try measure(Shape("", 768, 768, 768, .plain, .transposed), rounds: 5)
+    return rates.max() ?? 0
+  }
+
+  /// Every kind of product in a step, timed alone, beside the peak.
+  /// - Parameters:
+  ///   - size: The model's shape.
+  ///   - peak: What `peak` found.
+  ///   - tokens: How many tokens a pass has.
+  /// - Returns: The same for people and for programs.
+  /// - Throws: `Failure` when ranks cannot talk.
+  func table(_ size: ModelSize, peak: Double, tokens: Int) throws -> (Table, [ProductLine]) {
+    var table = Table(["product", "m", "n", "k", "GFLOP/s", "of peak", "µs"])
+    var lines: [ProductLine] = []
+    for shape in Shape.all(size.configuration, tokens: tokens) {
+      let rate = median(try measure(shape, rounds: 5))
+      let seconds = shape.operations * Double(threads * communicator.size) / rate
+      table.add(
+        shape.name, "\(shape.m)", "\(shape.n)", "\(shape.k)", Format.fixed(rate / 1e9, digits: 1),
+        Format.percent(rate / peak, digits: 1), Format.fixed(seconds * 1e6, digits: 1))
+      lines.append(
+        ProductLine(
+          product: shape.name, m: shape.m, n: shape.n, k: shape.k, gflops: rate / 1e9, share_of_peak: rate / peak))
+    }
+    return (table, lines)
+  }
+
+  /// - Returns: Operations a second over all threads of all ranks, for each round.
+  private func measure(_ shape: Shape, rounds: Int) throws -> [Double] {
+    func matrix(_ rows: Int, _ columns: Int, _ value: Float) -> Matrix {
+      let m = Matrix(.allocate(capacity: rows * columns), rows: rows, columns: columns)
+      m.fill(value)
       return m
     }
-    defer { for m in matrices { m.base.deallocate() } }
-    for _ in 0..<5 {
-      try? communicator.barrier()
-      let start = now()
-      pool.run { t in
-        for _ in 0..<20 {
-          multiply(matrices[3 * t], .plain, matrices[3 * t + 1], .transposed, into: matrices[3 * t + 2])
-        }
-      }
-      let own = Double(threads) * 20 * 2 * Double(n * n * n) / (now() - start)
-      best = max(best, (try? communicator.sum(of: own)) ?? own)
+    let pool = WorkerPool(count: threads)
+    defer { pool.close() }
+    let factors = (0..<threads).map { _ in
+      (
+        shape.a == .plain ? matrix(shape.m, shape.k, 0.5) : matrix(shape.k, shape.m, 0.5),
+        shape.b == .plain ? matrix(shape.k, shape.n, 0.25) : matrix(shape.n, shape.k, 0.25),
+        matrix(shape.m, shape.n, 0)
+      )
     }
-    return best / 1e9
+    defer { for (a, b, c) in factors { for m in [a, b, c] { m.base.deallocate() } } }
+    let repetitions = max(1, Int(2e9 / shape.operations))
+    return try (0...rounds).map { _ in
+      try communicator.barrier()
+      let start = monotonicSeconds()
+      pool.run { thread in
+        let (a, b, c) = factors[thread]
+        for _ in 0..<repetitions { multiply(a, shape.a, b, shape.b, into: c) }
+      }
+      let own = Double(threads * repetitions) * shape.operations / (monotonicSeconds() - start)
+      return try communicator.sum(of: own)
+    }.dropFirst().map { $0 }
+  }
+
+  /// A product's sizes and how its factors lie.
+  private struct Shape {
+    let name: String
+    let m: Int, n: Int, k: Int
+    let a: Orientation, b: Orientation
+    var operations: Double { 2 * Double(m) * Double(n) * Double(k) }
+
+    init(_ name: String, _ m: Int, _ n: Int, _ k: Int, _ a: Orientation, _ b: Orientation) {
+      (self.name, self.m, self.n, self.k, self.a, self.b) = (name, m, n, k, a, b)
+    }
+
+    static func all(_ c: BERTConfiguration, tokens t: Int) -> [Shape] {
+      let (h, i) = (c.hiddenSize, c.intermediateSize)
+      return [
+        Shape("query, key, value forward", t, 3 * h, h, .plain, .transposed),
+        Shape("query, key, value input gradient", t, h, 3 * h, .plain, .plain),
+        Shape("query, key, value weight gradient", 3 * h, h, t, .transposed, .plain),
+        Shape("attention output forward", t, h, h, .plain, .transposed),
+        Shape("attention output input gradient", t, h, h, .plain, .plain),
+        Shape("attention output weight gradient", h, h, t, .transposed, .plain),
+        Shape("intermediate forward", t, i, h, .plain, .transposed),
+        Shape("intermediate input gradient", t, h, i, .plain, .plain),
+        Shape("intermediate weight gradient", i, h, t, .transposed, .plain),
+        Shape("output forward", t, h, i, .plain, .transposed),
+        Shape("output input gradient", t, i, h, .plain, .plain),
+        Shape("output weight gradient", h, i, t, .transposed, .plain),
+        Shape("LoRA A forward", t, 16, h, .plain, .transposed),
+        Shape("LoRA B forward", t, h, 16, .plain, .transposed),
+        Shape("LoRA B weight gradient", h, 16, t, .transposed, .plain),
+        Shape("LoRA A weight gradient", 16, h, t, .transposed, .plain),
+        Shape("attention scores, 20 tokens", 20, 20, h / c.attentionHeadCount, .plain, .transposed),
+        Shape("attention context, 20 tokens", 20, h / c.attentionHeadCount, 20, .plain, .plain),
+      ]
+    }
   }
 }
 
-/// Every kind of product in a step, timed alone.
-enum ProductTimes {
-  static func table(_ size: ModelSize) -> Table {
-    let c = size.configuration
-    let (h, i, t) = (c.hiddenSize, c.intermediateSize, 640)
-    let shapes: [(String, Int, Int, Int, Orientation, Orientation)] = [
-      ("query, key, value forward", t, 3 * h, h, .plain, .transposed),
-      ("query, key, value input gradient", t, h, 3 * h, .plain, .plain),
-      ("query, key, value weight gradient", 3 * h, h, t, .transposed, .plain),
-      ("attention output forward", t, h, h, .plain, .transposed),
-      ("intermediate forward", t, i, h, .plain, .transposed),
-      ("intermediate input gradient", t, h, i, .plain, .plain),
-      ("intermediate weight gradient", i, h, t, .transposed, .plain),
-      ("output forward", t, h, i, .plain, .transposed),
-      ("output input gradient", t, i, h, .plain, .plain),
-      ("output weight gradient", h, i, t, .transposed, .plain),
-      ("LoRA A forward", t, 16, h, .plain, .transposed),
-      ("LoRA B forward", t, h, 16, .plain, .transposed),
-      ("LoRA B weight gradient", h, 16, t, .transposed, .plain),
-      ("LoRA A weight gradient", 16, h, t, .transposed, .plain),
-      ("attention scores, 20 tokens", 20, 20, h / c.attentionHeadCount, .plain, .transposed),
-      ("attention context, 20 tokens", 20, h / c.attentionHeadCount, 20, .plain, .plain),
-    ]
-    var table = Table(["product", "m", "n", "k", "GFLOP/s", "µs"])
-    for (name, m, n, k, a, b) in shapes {
-      let seconds = time(m, n, k, a, b)
-      table.add(
-        name, "\(m)", "\(n)", "\(k)", Format.fixed(2 * Double(m * n * k) / seconds / 1e9, digits: 1),
-        Format.fixed(seconds * 1e6, digits: 1))
-    }
-    return table
-  }
-
-  private static func time(_ m: Int, _ n: Int, _ k: Int, _ ao: Orientation, _ bo: Orientation) -> Double {
-    func matrix(_ rows: Int, _ columns: Int) -> Matrix {
-      let m = Matrix(.allocate(capacity: rows * columns), rows: rows, columns: columns)
-      m.fill(0.25)
-      return m
-    }
-    let a = ao == .plain ? matrix(m, k) : matrix(k, m)
-    let b = bo == .plain ? matrix(k, n) : matrix(n, k)
-    let c = matrix(m, n)
-    defer { for m in [a, b, c] { m.base.deallocate() } }
-    let repetitions = max(1, Int(2e9 / (2 * Double(m * n * k))))
-    return median(
-      (0..<5).map { _ in
-        let start = now()
-        for _ in 0..<repetitions { multiply(a, ao, b, bo, into: c) }
-        return (now() - start) / Double(repetitions)
-      })
-  }
+/// One product in JSON.
+struct ProductLine: Encodable {
+  let product: String
+  let m: Int, n: Int, k: Int
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let gflops: Double, share_of_peak: Double
 }

@@ -3,15 +3,13 @@ import Collectives
 import Datasets
 import Failures
 import FineTuning
-import FoundationEssentials
-import Glibc
 import Kernels
 import Randomness
 import Tensors
 import Tokenization
 import Training
 
-/// Training steps of one method over random weights of a shape, timed.
+/// Training steps and an evaluation of one method over random weights of a shape, timed.
 struct Throughput {
   let bench: Bench
   let methodName: String
@@ -21,44 +19,14 @@ struct Throughput {
     methodName = method
   }
 
-  /// What was measured.
-  struct Result {
-    let method: String
-    let trainableCount: Int
-    let tokensPerSecond: Double
-    let reviewsPerSecond: Double
-    let medianStepSeconds: Double
-    let flopsPerSecond: Double
-    let waitShare: Double
-    let bytesPerStep: Int
-    let peakResidentBytes: Int
-
-    func json(peak: Double, size: ModelSize, threads: Int, _ worldSize: Int) throws -> String {
-      let line = Line(
-        method: method, size: size.rawValue, world_size: worldSize, threads: threads,
-        trainable_parameters: trainableCount, tokens_per_second: tokensPerSecond,
-        reviews_per_second: reviewsPerSecond, gflops: flopsPerSecond / 1e9, sgemm_peak_gflops: peak,
-        wait_share: waitShare, all_reduce_bytes_per_step: bytesPerStep, peak_rss_bytes: peakResidentBytes)
-      return String(decoding: try JSONEncoder().encode(line), as: UTF8.self)
-    }
-  }
-
-  /// One line of JSON; names as the peers print them.
-  private struct Line: Encodable {
-    let method: String, size: String
-    // swift-format-ignore: AlwaysUseLowerCamelCase
-    let world_size: Int, threads: Int, trainable_parameters: Int
-    // swift-format-ignore: AlwaysUseLowerCamelCase
-    let tokens_per_second: Double, reviews_per_second: Double, gflops: Double, sgemm_peak_gflops: Double
-    // swift-format-ignore: AlwaysUseLowerCamelCase
-    let wait_share: Double, all_reduce_bytes_per_step: Int, peak_rss_bytes: Int
-  }
-
-  func run(_ communicator: Communicator) throws -> Result {
+  /// - Returns: What was measured, the same on every rank.
+  /// - Throws: `Failure` when the method does not fit, or ranks cannot talk.
+  func run(_ communicator: Communicator) throws -> Measurement {
     let configuration = bench.size.configuration
     let method = try BenchMethod(methodName, loraRank: bench.loraRank).method
     let table = try method.table(for: configuration)
     let window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)
+    defer { try? window.free() }
     let trainable = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
     defer { trainable.deallocate() }
     try window.fill { memory in
@@ -68,17 +36,18 @@ struct Throughput {
     guard let frozen = window.pointer.baseAddress else {
       throw Failure(.other, "no memory for the frozen block")
     }
-    let store = ParameterStore(
-      table: table, frozen: UnsafeMutablePointer(mutating: frozen), trainable: trainable)
+    let store = ParameterStore(table: table, frozen: UnsafeMutablePointer(mutating: frozen), trainable: trainable)
     initialize(store, trainable: true)
     method.completeInitialization(of: Set(table.trainableEntries.map(\.specification.name)), in: store)
     let pool = WorkerPool(count: bench.threads)
     defer { pool.close() }
     let data = try reviews(communicator, pool, configuration)
     let replica = Replica(method, configuration, store, pool, seed: 1, maxLength: bench.maxLength)
-    let optimizer = Optimizer(store, Optimizer.Settings())
-    defer { try? window.free() }
-    return try steps(replica, optimizer, data, method, communicator)
+    var measurement = try train(replica, data, method, communicator)
+    if bench.evaluationReviews > 0 {
+      measurement.evaluationReviewsPerSecond = try evaluate(replica, data, communicator)
+    }
+    return measurement
   }
 
   private func initialize(_ store: ParameterStore, trainable: Bool) {
@@ -111,51 +80,91 @@ struct Throughput {
     return EncodedReviews(reviews: reviews, labels: reviews.indices.map { Int32($0 % 2) })
   }
 
-  private func steps(
-    _ replica: Replica, _ optimizer: Optimizer, _ data: EncodedReviews, _ method: any FineTuningMethod,
-    _ communicator: Communicator
-  ) throws -> Result {
+  // MARK: Training
+
+  private func train(
+    _ replica: Replica, _ data: EncodedReviews, _ method: any FineTuningMethod, _ communicator: Communicator
+  ) throws -> Measurement {
+    let clock = StepClock(in: .compute)
+    let exchange = GradientExchange(
+      communicator, replica.store.table, replica.stages, isSharded: bench.shardOptimizer)
+    let optimizer = Optimizer(replica.store, Optimizer.Settings(), tiles: exchange.optimizerTiles)
+    let passes = StepPasses(
+      replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: bench.globalBatchSize)
     let order = SampleOrder(count: data.count, seed: 1)
     let needed = try OperationCount(method, bench.size.configuration)
-    let lookedUp = LookedUpRows(replica.store.table)
-    let exchange = GradientExchange(communicator)
+    var memory = MemoryPeak()
     var reviews: [Int] = []
-    var seconds: [Double] = []
-    var rates: [Double] = []
-    var flops: [Double] = []
-    var before = communicator.statistics
-    communicator.measuresWaiting = true
+    var sums = Measurement.Sums()
+    var before = Snapshot(communicator, clock)
+    KernelClock.isOn = true
+    defer { KernelClock.isOn = false }
     for step in 0..<bench.warmupSteps + bench.steps {
-      if step == bench.warmupSteps { before = communicator.statistics }
+      if step == bench.warmupSteps {
+        memory.sample()
+        try communicator.barrier()
+        before = Snapshot(communicator, clock)
+      }
       order.reviews(of: order.step(step, reviewsPerStep: bench.globalBatchSize), into: &reviews)
-      try communicator.barrier()
-      let start = now()
-      let touched = lookedUp.stretches(of: reviews, in: data)
-      _ = replica.addGradients(
-        reviews[...], of: data, step: step, touched: touched, rank: communicator.rank, size: communicator.size)
-      try exchange.sum(replica.gradients, touched: touched)
-      guard let gradients = replica.gradients.baseAddress else { continue }
-      method.addRegularizationGradient(to: gradients, of: replica.store, reviewCount: reviews.count, step: step)
-      let norm = optimizer.norm(of: gradients, count: reviews.count, touched: touched, pool: replica.pool)
-      optimizer.step(
-        gradients, count: reviews.count, norm: norm, learningRate: 1e-5, touched: touched, pool: replica.pool)
-      let elapsed = now() - start
+      let start = monotonicSeconds()
+      let sum = try passes.run(reviews, of: data, step: step)
+      try passes.update(norm: sum.norm, learningRate: 1e-5)
       guard step >= bench.warmupSteps else { continue }
-      let tokens = reviews.reduce(0) { $0 + data.tokenCount($1) }
-      seconds.append(elapsed)
-      rates.append(Double(tokens) / elapsed)
-      flops.append(reviews.reduce(0) { $0 + needed.operations(tokens: data.tokenCount($1)) } / elapsed)
+      sums.seconds.append(monotonicSeconds() - start)
+      sums.tokens += sum.tokens
+      sums.reviews += reviews.count
+      sums.operations += reviews.reduce(0) { $0 + needed.operations(tokens: data.tokenCount($1)) }
     }
-    let after = communicator.statistics - before
-    let total = seconds.reduce(0, +)
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return Result(
-      method: methodName, trainableCount: replica.store.table.trainableCount,
-      tokensPerSecond: median(rates), reviewsPerSecond: Double(bench.globalBatchSize) / median(seconds),
-      medianStepSeconds: median(seconds), flopsPerSecond: median(flops),
-      waitShare: after[.allReduceFloats].seconds / total,
-      bytesPerStep: after[.allReduceFloats].bytes / bench.steps,
-      peakResidentBytes: Int(usage.ru_maxrss) * 1024)
+    let after = Snapshot(communicator, clock)
+    memory.sample()
+    return try Measurement(
+      methodName, bench, trainableCount: replica.store.table.trainableCount, sums, after - before,
+      nodeMemory: memory.gather(communicator).node, communicator)
+  }
+
+  // MARK: Evaluation
+
+  /// Reviews a second, of some of the data.
+  private func evaluate(
+    _ replica: Replica, _ data: EncodedReviews, _ communicator: Communicator
+  ) throws -> Double {
+    let some = (0..<min(data.count, bench.evaluationReviews)).map {
+      Array(data.ids[data.offsets[$0]..<data.offsets[$0 + 1]])
+    }
+    let part = EncodedReviews(reviews: some, labels: some.map { _ in 0 })
+    var seconds: [Double] = []
+    for _ in 0..<3 {
+      try communicator.barrier()
+      let start = monotonicSeconds()
+      _ = try replica.evaluate(part, communicator)
+      seconds.append(monotonicSeconds() - start)
+    }
+    // The first one finds cold memory.
+    return try Double(part.count) / communicator.maximum(of: seconds.dropFirst().min() ?? .infinity)
+  }
+}
+
+/// What a rank's clocks and counters say at a moment.
+struct Snapshot {
+  var phases: PhaseTimes
+  var collectives: CollectiveStatistics
+  var products: Double
+  var attention: Double
+  var operations: Double
+
+  init(_ communicator: Communicator, _ clock: StepClock) {
+    (phases, collectives) = (clock.times, communicator.statistics)
+    (products, attention) = (KernelClock.seconds(.products), KernelClock.seconds(.attention))
+    operations = KernelClock.operations
+  }
+
+  static func - (later: Snapshot, earlier: Snapshot) -> Snapshot {
+    var result = later
+    result.phases = later.phases - earlier.phases
+    result.collectives = later.collectives - earlier.collectives
+    result.products -= earlier.products
+    result.attention -= earlier.attention
+    result.operations -= earlier.operations
+    return result
   }
 }

@@ -112,10 +112,16 @@ struct MethodOptions: ParsableArguments {
   var prefixLength = 30
   @Option(help: "Inner width of the network that makes the prefix.")
   var prefixBottleneck = 512
-  @Option(help: "An adapter's configuration: pfeiffer, houlsby, parallel or scaled_parallel.")
+  @Option(
+    help:
+      "An adapter's configuration: pfeiffer, houlsby, parallel, scaled_parallel or pfeiffer+inv; what differs in AdapterHub's keys, as in pfeiffer[ln_after=true]."
+  )
   var adapterConfig = "pfeiffer"
-  @Option(help: "Hidden size divided by an adapter's bottleneck (default: the configuration's own).")
-  var adapterReductionFactor: Double?
+  @Option(
+    help:
+      "Hidden size divided by an adapter's bottleneck; layer by layer as in 16,0=8,3=4 (default: the configuration's own)."
+  )
+  var adapterReductionFactor: AdapterConfiguration.Reduction?
   @Option(help: "An adapter's non-linearity: relu, gelu, gelu_new, swish or tanh (default: the configuration's own).")
   var adapterActivation: String?
   @Option(help: "Layers without an adapter, counted from 0, such as 0-3,7 (default: none).")
@@ -166,6 +172,26 @@ struct LayerList: ExpressibleByArgument {
   }
 }
 
+/// An adapter's reduction as a person writes it: one number, numbers by layer, or both, `16,0=8,3=4`.
+extension AdapterConfiguration.Reduction: ExpressibleByArgument {
+  /// Reads one; nil when it is none, or has a layer or the number for all others twice.
+  public init?(argument: String) {
+    self.init(nil)
+    for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+      let sides = part.split(separator: "=", omittingEmptySubsequences: false)
+      guard (1...2).contains(sides.count), let factor = Double(sides[sides.count - 1]) else { return nil }
+      if sides.count == 1 || sides[0] == "default" {
+        guard standard == nil else { return nil }
+        standard = factor
+      } else {
+        guard let layer = Int(sides[0]), layer >= 0, byLayer.updateValue(factor, forKey: layer) == nil else {
+          return nil
+        }
+      }
+    }
+  }
+}
+
 /// Where it runs and what it writes.
 struct RunOptions: ParsableArguments {
   @Option(help: "Run directory (default: a new one under runs/).")
@@ -186,6 +212,8 @@ struct RunOptions: ParsableArguments {
   var logEvery = 50
   @Flag(help: "The same bits on any number of ranks and threads.")
   var deterministic = false
+  @Flag(inversion: .prefixedNo, help: "Share AdamW's moments and work out over ranks: the same bits, less of both.")
+  var shardOptimizer = true
   @Option(help: "Leave out up to N steps whose loss or gradient is not finite.")
   var skipNonfinite = 0
   @Option(help: "End the job after so many seconds without progress; 0 for never.")

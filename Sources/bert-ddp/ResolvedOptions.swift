@@ -34,6 +34,7 @@ extension TrainingConfiguration {
     tensorboard = place.tensorboard
     (threads, logEvery) = (place.threads, place.logEvery)
     (deterministic, skipNonfinite) = (place.deterministic, place.skipNonfinite)
+    shardOptimizer = place.shardOptimizer
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)
     (trace, logRanks) = (place.trace, place.logRanks)
   }

@@ -71,6 +71,11 @@ struct Train: ParsableCommand {
     c.method = name ?? choice.method ?? c.method
     c.take(single)
     c.take(method)
+    if single.noCheckpoints {
+      // A study times steps and nothing else.
+      (c.validationFile, c.testFile, c.validationFraction) = (nil, nil, nil)
+      (c.evaluateEvery, c.earlyStoppingPatience) = (nil, nil)
+    }
     if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }
     if isComparison { EmbeddedDemo.adjustComparison(&c) }
     return c

@@ -136,6 +136,41 @@ holds "status $status" [ "$status" -eq 1 ]
 holds "$(cat "$out")" grep -q '^PROBLEM output: ' "$out"
 conclude "a place that cannot be written to"
 
+echo "-- What each rank does"
+succeed 2 train --base base --train-file train.tsv --method lora --max-length 32 --max-steps 4 --log-every 2 --trace \
+  --log-ranks --output traced
+for rank in 0 1; do
+  is_json "traced/trace-$rank.json"
+  for name in step compute waiting "sum of gradients"; do
+    holds "trace-$rank.json has no $name" grep -q "\"name\":\"$name\"" "traced/trace-$rank.json"
+  done
+  holds "trace-$rank.json: steps" [ "$(grep -c '"name":"step"' "traced/trace-$rank.json")" -eq 4 ]
+  holds "log-$rank.txt: $(cat "traced/log-$rank.txt")" grep -q " rank $rank of 2, " "traced/log-$rank.txt"
+  holds "log-$rank.txt has no steps" [ "$(grep -c ' step [24]: loss ' "traced/log-$rank.txt")" -eq 2 ]
+done
+succeed 2 train --base base --train-file train.tsv --method lora --max-length 32 --max-steps 4 --output untraced
+holds "$(ls untraced)" [ -z "$(find untraced -name 'trace-*' -o -name 'log-*')" ]
+same_tensors traced/model.h5 untraced/model.h5
+conclude "traces and logs of each rank, where they are asked for, and the same run"
+
+echo "-- Installing"
+limit=300
+observe env PREFIX="$work/prefix" BERT_DDP_BIN="$bin" bash "$here/../../launch/install"
+holds "status $status: $(tail -n 3 "$err")" [ "$status" -eq 0 ]
+for file in bin/bert-ddp share/man/man1/bert-ddp.1 share/man/man1/bert-ddp-scaling.1 \
+  share/bash-completion/completions/bert-ddp share/zsh/site-functions/_bert-ddp \
+  share/fish/vendor_completions.d/bert-ddp.fish; do
+  holds "no $file" [ -s "prefix/$file" ]
+done
+holds "no options in the manual" grep -q 'max\\-steps' prefix/share/man/man1/bert-ddp-scaling.1
+bash -n prefix/share/bash-completion/completions/bert-ddp || complain "the completions are no bash"
+observe prefix/bin/bert-ddp --version
+holds "status $status" [ "$status" -eq 0 ]
+observe env PREFIX="$work/prefix" bash "$here/../../launch/install" --uninstall
+holds "left: $(find prefix -type f)" [ -z "$(find prefix -type f)" ]
+conclude "program, manual and completions come and go"
+limit=60
+
 echo "-- Options that are printed and read again"
 succeed 1 train --print-config --method lora --lora-rank 4 --train-file "a: b.tsv" --base base --lora-layers 0-1
 cp "$out" printed.yaml

@@ -45,4 +45,28 @@ import Testing
     }
     #expect(read > 20, "the series must also hold files that can be read")
   }
+
+  /// Memory of at most twice the file and 256 MiB: rows of no text would take twelve times their file.
+  @Test func millionsOfEmptyLinesAreRefused() {
+    let lines = [UInt8](repeating: 0x0A, count: 30_000_000)
+    for name in ["a.jsonl", "a"] {
+      expectRefusal("30000001 lines of 0 bytes on average") { try Dataset.unlabelled(bytes: lines, name: name) }
+    }
+    expectRefusal("lines of 1 bytes on average") {
+      try Dataset.labelled(bytes: Array("document\tlabel\n".utf8) + lines, name: "a.tsv")
+    }
+    expectRefusal("more than 100,000 columns") {
+      try Dataset.labelled(bytes: [UInt8](repeating: 0x09, count: 200_000), name: "a.tsv")
+    }
+  }
+
+  private func expectRefusal<Result>(_ words: String, _ body: () throws -> Result) {
+    do {
+      _ = try body()
+      Issue.record("a failure saying \"\(words)\" was expected")
+    } catch {
+      let failure = error as? Failure
+      #expect(failure?.kind == .badContent && failure?.message.contains(words) == true, "\(error)")
+    }
+  }
 }

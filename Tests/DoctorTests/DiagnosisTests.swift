@@ -8,7 +8,7 @@ struct DiagnosisTests {
     var facts = Facts()
     (facts.ranks, facts.threads, facts.cores, facts.isLaunched) = (2, 2, 4, true)
     facts.allowed = [[0, 1], [2, 3]]
-    (facts.blas, facts.kernels, facts.hasAVX2) = ("OpenBLAS 0.3.21, Haswell kernels", "Haswell", true)
+    (facts.blas, facts.kernels) = ("OpenBLAS 0.3.21, Haswell kernels", "Haswell")
     (facts.mpi, facts.sharedBytes, facts.freeBytes) = ("Open MPI v4.1.4", 8 << 30, 100 << 30)
     facts.output = "runs"
     return facts

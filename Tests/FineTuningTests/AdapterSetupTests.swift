@@ -107,17 +107,38 @@ import Testing
     options.adapterConfiguration = "compacter"
     #expect(throws: Failure.self) { try options.adapter() }
     options.adapterConfiguration = "houlsby"
-    options.adapterReductionFactor = 0
+    options.adapterReductionFactor = AdapterConfiguration.Reduction(0)
     #expect(throws: Failure.self) { try options.adapter() }
-    options.adapterReductionFactor = 0.000001
+    options.adapterReductionFactor = AdapterConfiguration.Reduction(0.000001)
     #expect(throws: Failure.self) {
       try BottleneckAdapters(options.adapter()).table(for: BERTConfiguration())
     }
-    options.adapterReductionFactor = 16
+    options.adapterReductionFactor = AdapterConfiguration.Reduction(16)
     options.adapterLeaveOut = [12]
     #expect(throws: Failure.self) {
       try BottleneckAdapters(options.adapter()).table(for: BERTConfiguration())
     }
+  }
+
+  /// Options in brackets are the library's keys on top of a name; a reduction by layer leaves the others as they were.
+  @Test func writtenConfigurations() throws {
+    var options = FineTuningOptions()
+    options.adapterConfiguration = "pfeiffer[ln_before=True, ln_after=true,residual_before_ln=post_add,scaling=learned]"
+    options.adapterReductionFactor = AdapterConfiguration.Reduction(nil, byLayer: [1: 4])
+    var expected = AdapterConfiguration.pfeiffer
+    (expected.normBefore, expected.normAfter, expected.residual) = (true, true, .sum)
+    expected.scaling = .learned
+    expected.reduction = AdapterConfiguration.Reduction(16, byLayer: [1: 4])
+    #expect(try options.adapter() == expected)
+    options.adapterConfiguration = "houlsby[non_linearity=gelu,reduction_factor=8,dropout=0.1]"
+    options.adapterReductionFactor = nil
+    expected = .houlsby
+    (expected.activation, expected.reduction, expected.dropout) = (.gelu, AdapterConfiguration.Reduction(8), 0.1)
+    #expect(try options.adapter() == expected)
+    let stored = try JSONDecoder().decode(FineTuningOptions.self, from: JSONEncoder().encode(options))
+    #expect(stored == options)
+    options.adapterReductionFactor = AdapterConfiguration.Reduction(8, byLayer: [0: 2])
+    #expect(try JSONDecoder().decode(FineTuningOptions.self, from: JSONEncoder().encode(options)) == options)
   }
 
   @Test func compositionsInTheLibrarysForm() throws {

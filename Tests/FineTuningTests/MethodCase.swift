@@ -27,13 +27,13 @@ struct MethodCase: Sendable, CustomStringConvertible {
       make {
         ($0.loraRank, $0.loraAlpha, $0.loraDropout) = (3, 1.5, 0.3)
         ($0.loraTargets, $0.loraBias) = (["dense", "key"], .loraOnly)
-        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("houlsby", 5)
+        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("houlsby", AdapterConfiguration.Reduction(5))
         ($0.prefixLength, $0.prefixBottleneck) = (1, 12)
       },
       make {
         ($0.loraRank, $0.loraAlpha, $0.loraDropout) = (3, 1.5, 0)
         ($0.loraTargets, $0.loraBias, $0.loraVariant) = (["all-linear"], .all, .adapterHubDora)
-        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("scaled_parallel", 0.5)
+        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("scaled_parallel", AdapterConfiguration.Reduction(0.5))
       },
       make {
         ($0.loraRank, $0.loraTargets, $0.loraVariant) = (2, ["dense", "key"], .dora)
@@ -41,7 +41,7 @@ struct MethodCase: Sendable, CustomStringConvertible {
       },
       make {
         ($0.loraRank, $0.loraAlpha, $0.loraTargets, $0.loraVariant) = (4, 1, ["all-linear"], .rslora)
-        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("parallel", 3)
+        ($0.adapterConfiguration, $0.adapterReductionFactor) = ("parallel", AdapterConfiguration.Reduction(3))
       },
     ] + AdapterSetups.all.map { setup in make { ($0.adapters, $0.trainedAdapters) = (setup.setup, setup.trained) } }
   }()

@@ -48,10 +48,23 @@ struct RefusalTests {
       list.append(Case("lora", "--lora-targets", "\(value)") { $0.loraTargets = value })
     }
     for value in [0, -2, .nan, .infinity, 1e-9, 1e-300] {
-      list.append(Case("adapter", "--adapter-reduction-factor", "\(value)") { $0.adapterReductionFactor = value })
+      list.append(
+        Case("adapter", "--adapter-reduction-factor", "\(value)") {
+          $0.adapterReductionFactor = AdapterConfiguration.Reduction(value)
+        })
+      list.append(
+        Case("adapter", "--adapter-reduction-factor", "\(value) in layer 1") {
+          $0.adapterReductionFactor = AdapterConfiguration.Reduction(16, byLayer: [1: value])
+        })
     }
     return list + [
       Case("adapter", "--adapter-config", "none") { $0.adapterConfiguration = "none" },
+      Case("adapter", "--adapter-config", "an open bracket") { $0.adapterConfiguration = "pfeiffer[ln_after=true" },
+      Case("adapter", "--adapter-config", "no value") { $0.adapterConfiguration = "pfeiffer[ln_after]" },
+      Case("adapter", "--adapter-config", "no key of the library") { $0.adapterConfiguration = "pfeiffer[norm=true]" },
+      Case("adapter", "--adapter-config", "a wrong kind") { $0.adapterConfiguration = "pfeiffer[ln_after=7]" },
+      Case("adapter", "--adapter-config", "a key twice") { $0.adapterConfiguration = "pfeiffer[dropout=0,dropout=0]" },
+      Case("adapter", "--adapter-config", "nowhere") { $0.adapterConfiguration = "pfeiffer[output_adapter=false]" },
       Case("adapter", "--adapter-activation", "mish") { $0.adapterActivation = "mish" },
     ]
   }()

@@ -41,7 +41,9 @@ struct PlanTests {
     #expect(try bytes(plan, "frozen") == (4 * (figures.totalCount - figures.trainableCount), .node))
     #expect(try bytes(plan, "trained") == (4 * figures.trainableCount, .rank))
     #expect(try bytes(plan, "gradients") == (2 * 4 * figures.trainableCount, .rank))
-    #expect(try bytes(plan, "the optimiser") == (8 * figures.trainableCount, .rank))
+    #expect(try bytes(plan, "the optimiser") == (8 * (figures.trainableCount / 2), .rank))
+    let whole = try RunPlan(request("lora") { $0.shardOptimizer = false })
+    #expect(try bytes(whole, "the optimiser") == (8 * figures.trainableCount, .rank))
     #expect(try bytes(plan, "the copy") == (12 * figures.trainableCount, .first))
     #expect(plan.bytesPerStep == 4 * figures.trainableCount)
     let memory = plan.memory
@@ -51,8 +53,8 @@ struct PlanTests {
 
   @Test("rows of embeddings that do not occur get no gradients, unless weights decay")
   func embeddings() throws {
-    let sparse = try bytes(RunPlan(request("full")), "the optimiser").0
-    let dense = try bytes(RunPlan(request("full") { $0.weightDecay = 0.01 }), "the optimiser").0
+    let sparse = try bytes(RunPlan(request("full", ranks: 1)), "the optimiser").0
+    let dense = try bytes(RunPlan(request("full", ranks: 1) { $0.weightDecay = 0.01 }), "the optimiser").0
     let figures = try MethodFigures(FineTuningMethods.planned("full", FineTuningOptions()), on: shape)
     #expect(dense == 8 * figures.trainableCount)
     #expect(sparse < dense && sparse >= 8 * (figures.trainableCount - 1000 * 32))

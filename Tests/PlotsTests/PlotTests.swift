@@ -1,8 +1,7 @@
 import FoundationEssentials
 import FoundationXML
-import Testing
-
 import Plots
+import Testing
 
 /// What a plot's SVG holds.
 @Suite("Plots") struct PlotTests {

@@ -1,4 +1,3 @@
-
 import Plots
 import Testing
 

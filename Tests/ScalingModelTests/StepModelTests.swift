@@ -13,7 +13,7 @@ private struct Truth {
     let crowding = max(1, Double(ranks) / Double(cores))
     let load = TokenLoads.Load(busiest: tokens, mean: tokens)
     let compute = crowding * (fixed + tokens * (perToken + share * company))
-    let work = AllReduce(bytes: Int(bytes[method] ?? 0)).work(ranks: ranks)
+    let work = GradientSum(bytes: Int(bytes[method] ?? 0)).work(ranks: ranks)
     let communication = crowding * (alpha * work.messages + beta * work.bytes)
     // √(2 ln p): 1.17741 for 2 and 1.66511 for 4 ranks.
     let waiting = ranks == 1 ? 0 : jitter * compute * (ranks == 2 ? 1.1774100 : ranks == 4 ? 1.6651092 : 2.0393339)
@@ -134,12 +134,25 @@ struct AllReduceTests {
     #expect(AllReduceAlgorithm.ring.work(bytes: 800, ranks: 1).bytes == 0)
   }
 
-  @Test("a buffer goes in pieces")
-  func pieces() {
-    let whole = AllReduce(bytes: 5 << 20, pieceBytes: 2 << 20).work(ranks: 4)
-    // Two pieces of 2 MiB and one of 1 MiB, each in two times two rounds.
-    #expect(whole.messages == 12)
-    #expect(whole.bytes == 1.5 * Double(5 << 20))
+  @Test("each number goes to its owner and back, in pieces, beside two small sums")
+  func owners() {
+    let sum = GradientSum(bytes: 4 << 20)
+    let work = sum.work(ranks: 4)
+    // Tiles of 128 KiB, eight for each owner, to and from three others; two small sums in two rounds of 32 bytes each.
+    #expect(work.messages == 2 * 3 * 8 + 2 * 2)
+    #expect(work.bytes == 1.5 * Double(4 << 20) + 2 * 2 * 32)
+    #expect(sum.work(ranks: 1).messages == 0)
+  }
+
+  @Test("the ranks of a node share its connection")
+  func nodes() {
+    let sum = GradientSum(bytes: 64 << 20)
+    let (none, slow) = (Link(latency: 0, secondsPerByte: 0), Link(latency: 0, secondsPerByte: 1e-9))
+    let two = sum.seconds(ranksPerNode: 1, nodes: 2, within: none, between: slow)
+    let eight = sum.seconds(ranksPerNode: 4, nodes: 2, within: none, between: slow)
+    #expect(abs(two / (1e-9 * Double(64 << 20)) - 1) < 1e-4)
+    // Four ranks send half of what they have each way to the other node.
+    #expect(abs(eight / two - 4) < 1e-3)
   }
 
   @Test("networks by name and by numbers")

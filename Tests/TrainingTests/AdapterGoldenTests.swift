@@ -41,7 +41,7 @@ struct AdapterGoldenTests {
       var files = adapters.values.sorted().map { "adapterhub/\($0)/pytorch_adapter.bin" }
       if hasHead { files += adapters.values.map { "adapterhub/\($0)/pytorch_model_head.bin" } }
       if let fusion { files.append("adapterhub/\(fusion)/pytorch_model_adapter_fusion.bin") }
-      return try GoldenModel(method(), further: files, readsAll: readsAll)
+      return try GoldenModel(method(), files: files, readsAll: readsAll)
     }
   }
 
@@ -159,40 +159,20 @@ struct AdapterGoldenTests {
     #expect(Array(frozen) == before, "frozen weights are bit-identical after training")
   }
 
-  /// Hidden states of the first two reviews; the last layer's with every row computed.
-  @Test(arguments: cases.filter { !["ah_legacy_stack", "ah_fuse_static"].contains($0.name) })
+  /// Hidden states of the first two reviews, and the shares of a fusion.
+  @Test(
+    arguments: cases.filter {
+      ["ah_pfeiffer", "ah_houlsby", "ah_stack", "ah_lang_only", "ah_legacy_lang", "ah_fuse", "ah_stack_fuse"]
+        .contains($0.name)
+    })
   func hiddenStates(_ test: Case) throws {
     let golden = try Fixtures.golden(test.name)
-    guard golden.names(under: "hidden2.").count > 0 else { return }
     let model = try test.model(readsAll: true)
-    try model.batch.withViews { views in
-      model.workspace.arena.reset()
-      var x = model.model.encoder.embeddings.forward(views, model.workspace)
-      try expectRows(x, views, golden, "hidden2.0", test.hidden)
-      for (index, layer) in model.model.encoder.layers.enumerated() {
-        x = layer.forward(x, views, onlyReads: index == 2, saves: true, model.workspace)
-        if index != 1 { try expectRows(x, views, golden, "hidden2.\(index + 1)", test.hidden) }
-        guard test.name == "ah_fuse" else { continue }
-        let branch = try #require(layer.output.branch as? AdapterBranch)
-        let shares = try #require(branch.fusionShares)
-        try expectRows(shares, views, golden, "fusion_attention.\(index)", 1e-5)
-      }
-    }
-  }
-
-  private func expectRows(
-    _ x: Matrix, _ views: BatchViews, _ golden: Golden, _ name: String, _ tolerance: Double
-  ) throws {
-    let tensor = try golden.tensor(name)
-    let (reviews, length, width) = (tensor.shape[0], tensor.shape[1], tensor.shape[2])
-    for review in 0..<reviews {
-      for row in Int(views.tokens.offsets[review])..<Int(views.tokens.offsets[review + 1]) {
-        let position = Int(views.tokens.positions[row])
-        let start = (review * length + position) * width
-        expectClose(
-          UnsafeBufferPointer(start: x.row(row), count: width), tensor.floats[start..<start + width],
-          absolute: tolerance, "\(name), review \(review), position \(position)")
-      }
+    try model.expectHiddenStates(golden, within: test.hidden) { layer, views in
+      guard test.name == "ah_fuse" else { return }
+      let branch = try #require(model.model.encoder.layers[layer].output.branch as? AdapterBranch)
+      let shares = try #require(branch.fusionShares)
+      try expectRows(shares, views, golden, "fusion_attention.\(layer)", 1e-5)
     }
   }
 
@@ -202,7 +182,7 @@ struct AdapterGoldenTests {
     let golden = try Fixtures.golden("ah_flex_head")
     let model = try GoldenModel(
       BottleneckAdapters(Self.configuration("flex_task")),
-      further: ["adapterhub/flex_task/pytorch_adapter.bin", "adapterhub/flex_task/pytorch_model_head.bin"],
+      files: ["adapterhub/flex_task/pytorch_adapter.bin", "adapterhub/flex_task/pytorch_model_head.bin"],
       head: .flexible("task"))
     expectClose(model.logits(), try golden.floats("logits"), absolute: 5e-6, "logits")
     expectClose(model.addGradients(), Double(try golden.floats("loss")[0]), absolute: 5e-6, "loss")

@@ -5,6 +5,7 @@ import FoundationEssentials
 import Interchange
 import Tensors
 import TestSupport
+import Testing
 import Training
 
 /// A model with a fixture's weights in memory of its own, and the inputs that all goldens share.
@@ -19,33 +20,18 @@ final class GoldenModel {
 
   /// - Parameters:
   ///   - method: How to fine-tune `fixtures/ckpt/seqcls`.
-  ///   - adapter: A file of added tensors.
-  ///   - further: More such files; the last one that has a tensor counts.
-  ///   - types: The name of the token types among the inputs.
-  ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
-  ///   - head: Which head.
-  /// - Throws: `Failure` when a fixture is missing or damaged.
-  convenience init(
-    _ method: any FineTuningMethod, adapter: String? = nil, further: [String] = [],
-    types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled
-  ) throws {
-    try self.init(
-      method, files: [adapter].compactMap { $0 } + further, types: types, readsAll: readsAll, head: head)
-  }
-
-  /// - Parameters:
-  ///   - method: How to fine-tune `fixtures/ckpt/seqcls`.
-  ///   - files: Files of added tensors and of heads.
+  ///   - files: Files of added tensors and of heads; the last one that has a tensor counts.
   ///   - published: The name of one of our parameters in those files; found out from PEFT's names when nil.
   ///   - types: The name of the token types among the inputs.
   ///   - readsAll: Whether the last layer is to compute every row, not `[CLS]` only.
+  ///   - readsPadding: Whether padding is text like any other.
   ///   - head: Which head.
   ///   - source: What goes before all files.
   /// - Throws: `Failure` when a fixture is missing or damaged.
   init(
-    _ method: any FineTuningMethod, files: [String], published: ((String) -> String)? = nil,
-    types: String = "token_type_ids", readsAll: Bool = false, head: HeadDesign = .pooled,
-    source: (any ParameterSource)? = nil
+    _ method: any FineTuningMethod, files: [String] = [], published: ((String) -> String)? = nil,
+    types: String = "token_type_ids", readsAll: Bool = false, readsPadding: Bool = false,
+    head: HeadDesign = .pooled, source: (any ParameterSource)? = nil
   ) throws {
     let folder = try Fixtures.path("fixtures/ckpt/seqcls")
     var configuration = try BERTConfiguration(
@@ -80,7 +66,7 @@ final class GoldenModel {
       else { throw Failure(.other, "the fixtures have no \(name)") }
       try archive.read(find(name, archive), into: store.elements(name))
     }
-    try fillBatch(types, readsAll)
+    try fillBatch(types, readsAll: readsAll, readsPadding: readsPadding)
   }
 
   deinit {
@@ -106,14 +92,14 @@ final class GoldenModel {
     return parts.joined(separator: ".")
   }
 
-  private func fillBatch(_ types: String, _ readsAll: Bool) throws {
+  private func fillBatch(_ types: String, readsAll: Bool, readsPadding: Bool) throws {
     let inputs = try Fixtures.golden("inputs")
     let (ids, mask) = (try inputs.integers("input_ids"), try inputs.integers("attention_mask"))
     let types = try inputs.integers(types)
     labels = try inputs.integers("labels").map { Int32($0) }
     for row in labels.indices {
       let cells = row * 64..<row * 64 + 64
-      let count = mask[cells].reduce(0, +)
+      let count = readsPadding ? cells.count : mask[cells].reduce(0, +)
       let tokens = ids[cells].prefix(count).map { Int32($0) }
       let reads = (0..<Int32(count)).map { $0 }
       let first = types[cells].prefix(count).prefix { $0 == 0 }.count
@@ -153,5 +139,51 @@ final class GoldenModel {
   func gradient(_ name: String) -> [Float] {
     let parameter = store.table[name]
     return (0..<parameter.count).map { gradients[parameter.offset + $0] / Float(labels.count) }
+  }
+}
+
+// MARK: Hidden states
+
+extension GoldenModel {
+  /// Compares the states after the embeddings and after each layer, as far as a golden has them, with the model's.
+  /// - Parameters:
+  ///   - golden: Has `hidden.N` for all reviews, `hidden2.N` for the first ones.
+  ///   - tolerance: The absolute tolerance.
+  ///   - check: More to look at after a layer, by its number.
+  /// - Throws: What reading the golden throws, or `check`.
+  func expectHiddenStates(
+    _ golden: Golden, within tolerance: Double, _ check: (Int, BatchViews) throws -> Void = { _, _ in }
+  ) throws {
+    try batch.withViews { views in
+      workspace.arena.reset()
+      var (x, compared) = (model.encoder.embeddings.forward(views, workspace), 0)
+      for state in 0...model.encoder.layers.count {
+        if state > 0 {
+          x = model.encoder.layers[state - 1].forward(
+            x, views, onlyReads: state == model.encoder.layers.count, saves: true, workspace)
+          try check(state - 1, views)
+        }
+        for name in ["hidden.\(state)", "hidden2.\(state)"] where !golden.names(under: name).isEmpty {
+          try expectRows(x, views, golden, name, tolerance)
+          compared += 1
+        }
+      }
+      #expect(compared > 1, "hidden states among the goldens")
+    }
+  }
+}
+
+/// Compares rows of all tokens with a golden of `[reviews, positions, width]`, whose padding is left out.
+func expectRows(_ x: Matrix, _ views: BatchViews, _ golden: Golden, _ name: String, _ tolerance: Double) throws {
+  let tensor = try golden.tensor(name)
+  let (reviews, length, width) = (tensor.shape[0], tensor.shape[1], tensor.shape[2])
+  for review in 0..<reviews {
+    for row in Int(views.tokens.offsets[review])..<Int(views.tokens.offsets[review + 1]) {
+      let position = Int(views.tokens.positions[row])
+      let start = (review * length + position) * width
+      expectClose(
+        UnsafeBufferPointer(start: x.row(row), count: width), tensor.floats[start..<start + width],
+        absolute: tolerance, "\(name), review \(review), position \(position)")
+    }
   }
 }

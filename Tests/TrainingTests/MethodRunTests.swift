@@ -25,7 +25,8 @@ struct MethodRunTests {
   /// to come from files.
   static let cases: [Case] = {
     var small = FineTuningOptions()
-    (small.loraRank, small.prefixLength, small.prefixBottleneck, small.adapterReductionFactor) = (3, 4, 6, 4)
+    (small.loraRank, small.prefixLength, small.prefixBottleneck) = (3, 4, 6)
+    small.adapterReductionFactor = AdapterConfiguration.Reduction(4)
     func setup(_ method: String, _ composition: Composition) -> Case {
       var options = small
       var task = AdapterConfiguration.pfeiffer

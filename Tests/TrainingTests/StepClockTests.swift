@@ -1,7 +1,6 @@
 import FoundationEssentials
 import Glibc
 import Testing
-
 import Training
 
 /// What a rank's time goes into.

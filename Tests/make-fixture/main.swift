@@ -5,15 +5,24 @@ import Glibc
 // For scripts that test the commands on a bare machine:
 //   make-fixture DIRECTORY           writes tiny models and data there
 //   make-fixture check-json FILE…    says whether each file is JSON; a .jsonl file, whether each of its lines is
+//   make-fixture damage FLIPS SEED FILE OTHER…     damages copies of a file of ours and says how often that is noticed
+//   make-fixture failing CALL ERROR COMMAND…       starts a command whose calls fail as on a bad disk
 do {
   let arguments = Array(CommandLine.arguments.dropFirst())
   if arguments.first == "check-json" {
     for path in arguments.dropFirst() { try checkJSON(path) }
+  } else if arguments.first == "damage", arguments.count > 3, let flips = Int(arguments[1]),
+    let seed = UInt32(arguments[2])
+  {
+    let damage = try Damage(arguments[3], others: Array(arguments[4...]), seed: seed)
+    try damage.run(flips: flips)
+  } else if arguments.first == "failing" {
+    try startFailing(Array(arguments.dropFirst()))
   } else if arguments.count == 1 {
     try TinyModel.writeAll(in: arguments[0])
     try TinyData.writeAll(in: arguments[0])
   } else {
-    throw Failure(.usage, "expected the directory to write to, or check-json and files")
+    throw Failure(.usage, "expected the directory to write to, or what is said at the top of main.swift")
   }
 } catch {
   print("make-fixture: \(error)")

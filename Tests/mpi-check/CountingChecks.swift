@@ -37,6 +37,7 @@ let countingChecks: [Check] = [
     let expected: [CollectiveStatistics.Kind: (calls: Int, bytes: Int)] = [
       .allReduceFloats: (0, 0), .allReduceDoubles: (0, 0), .allReduceIntegers: (1, 8), .broadcast: (1, 24),
       .gather: (2, 4 * world.rank + 16), .barrier: (1, 0), .agreement: (1, 8), .window: (0, 0),
+      .parameters: (0, 0),
     ]
     for kind in CollectiveStatistics.Kind.allCases {
       findings.expectEqual(step[kind].calls, expected[kind]?.calls, "calls of \(kind)")

@@ -23,7 +23,7 @@ prepare_mpi() {
   mpi_env "$@"
 }
 
-# Runs mpirun and ends with its status; SIGINT and SIGTERM become SIGUSR1 on the way. An mpirun that gets one of the former
+# Runs mpirun and returns its status; SIGINT and SIGTERM become SIGUSR1 on the way. An mpirun that gets one of the former
 # ends with status 1 and kills its ranks after a second; SIGUSR1 it just passes on, and the ranks end the job in good order.
 stoppable() {
   local status=0
@@ -33,11 +33,31 @@ stoppable() {
   local job=$!
   set +m
   # shellcheck disable=SC2064 # the process is known now
-  trap "kill -USR1 $job 2>/dev/null || true" INT TERM
+  trap "kill -USR1 $job 2>/dev/null || true" INT TERM USR1
   # A signal interrupts the waiting.
   while kill -0 "$job" 2>/dev/null; do
     status=0
     wait "$job" || status=$?
   done
-  exit "$status"
+  trap - INT TERM USR1
+  return "$status"
+}
+
+# Complains unless each of these variables is a whole number from 1, or not set.
+whole_numbers() { # NAME…
+  local name
+  for name in "$@"; do
+    [[ ${!name:-1} =~ ^[1-9][0-9]*$ ]] || die "$name is \"${!name}\"; it takes a whole number from 1"
+  done
+}
+
+# shellcheck disable=SC2034 # for the scripts that source this one
+# Sets options to --threads, where THREADS is set, the command computes, and none was given by hand.
+thread_options() { # COMMAND OPTION…
+  options=()
+  if [ -n "${THREADS:-}" ] && [[ " $* " != *" --threads"[\ =]* ]]; then
+    case ${1:-train} in
+    train | pretrain | evaluate | predict | compare | -*) options=(--threads "$THREADS") ;;
+    esac
+  fi
 }

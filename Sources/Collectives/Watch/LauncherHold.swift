@@ -4,6 +4,8 @@ internal import Synchronization
 /// The mpirun (or its daemon on another host) above this process.
 struct LauncherProcess {
   let process: pid_t
+  /// Whether it is mpirun itself.
+  let isMPIRun: Bool
 
   /// The nearest one; a script may stand between. nil when there is none.
   static let current: LauncherProcess? = {
@@ -11,7 +13,7 @@ struct LauncherProcess {
     for _ in 0..<8 where process > 1 {
       let name = lines("/proc/\(process)/comm").first.map(String.init) ?? ""
       if ["mpirun", "mpiexec", "orterun", "orted", "prterun", "prted"].contains(name) {
-        return LauncherProcess(process: process)
+        return LauncherProcess(process: process, isMPIRun: !["orted", "prted"].contains(name))
       }
       // "PPid:	17"
       let parent = lines("/proc/\(process)/status").first { $0.hasPrefix("PPid:") }
@@ -22,7 +24,7 @@ struct LauncherProcess {
   }()
 }
 
-/// Holds mpirun back while a checkpoint is written.
+/// Holds mpirun back while a checkpoint is written, and ends one that waits in vain.
 ///
 /// An mpirun that gets SIGTERM or SIGINT passes SIGTERM on and kills all ranks a second later
 /// (`odls_base_sigkill_timeout`), whatever they are writing. So the first rank of the host stops it (SIGSTOP) and lets it
@@ -40,7 +42,9 @@ enum LauncherHold {
     var ends: [CInt] = [-1, -1]
     guard pipe(&ends) == 0 else { return }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-    guard guardian(launcher, reading: ends[0]) else {
+    // `timeout` is everywhere; without it the shell still waits for the end of the process.
+    let wait = "if command -v timeout >/dev/null; then timeout 90 cat; else cat; fi"
+    guard startShell("\(wait); kill -CONT \(launcher)", reading: ends[0]) else {
       close(ends[0])
       close(ends[1])
       return
@@ -58,12 +62,25 @@ enum LauncherHold {
     close(descriptor)
   }
 
-  /// Starts the shell that waits for the end of this process; in a group of its own, since mpirun kills groups.
-  private static func guardian(_ launcher: pid_t, reading descriptor: CInt) -> Bool {
+  /// Sees to it that mpirun ends, where it is on this host: one that has lost a host asks it to end its ranks and waits
+  /// for the answer, for as long as the network tries to deliver the question, which is a quarter of an hour.
+  static func endSoon() {
+    guard let launcher = LauncherProcess.current, launcher.isMPIRun else { return }
+    let stays = "grep -qE '^(mpirun|mpiexec|orterun|prterun)$' /proc/\(launcher.process)/comm 2>/dev/null"
+    // The first signal asks, and the next ones insist.
+    _ = startShell("sleep 15; for i in 1 2 3 4; do \(stays) && kill -TERM \(launcher.process); sleep 1; done")
+  }
+
+  /// Starts a shell beside this process, in a group of its own, since mpirun kills groups.
+  private static func startShell(_ script: String, reading descriptor: CInt? = nil) -> Bool {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, descriptor, STDIN_FILENO)
+    if let descriptor {
+      posix_spawn_file_actions_adddup2(&actions, descriptor, STDIN_FILENO)
+    } else {
+      posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    }
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0)
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
     var attributes = posix_spawnattr_t()
@@ -71,8 +88,6 @@ enum LauncherHold {
     defer { posix_spawnattr_destroy(&attributes) }
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
     posix_spawnattr_setpgroup(&attributes, 0)
-    // `timeout` is everywhere; without it the shell still waits for the end of the process.
-    let script = "if command -v timeout >/dev/null; then timeout 90 cat; else cat; fi; kill -CONT \(launcher)"
     let words: [UnsafeMutablePointer<CChar>?] = [strdup("/bin/sh"), strdup("-c"), strdup(script), nil]
     defer { for word in words { free(word) } }
     var process: pid_t = 0

@@ -33,6 +33,14 @@ enum Signals {
     return note == 0 ? nil : Arrival(number: CInt(note & 0xFF), sender: pid_t(truncatingIfNeeded: note >> 8))
   }
 
+  /// Makes a write beyond the file size limit (`ulimit -f`) an error; MPI's shared files, the first that are large, can do
+  /// without, and ours have a sentence for it.
+  static func survivesFileSizeLimit() {
+    var before = sigaction()
+    sigaction(SIGXFSZ, nil, &before)
+    if before.__sigaction_handler.sa_handler == nil { signal(SIGXFSZ, SIG_IGN) }
+  }
+
   /// Notes the signals from here on. One that was ignored at the start (`nohup`) stays ignored.
   static func install() {
     var action = sigaction()

@@ -3,7 +3,7 @@ internal import Kernels
 
 /// AdapterHub's own keys; a configuration may also be a bare name such as `"pfeiffer"`.
 extension AdapterConfiguration: Codable {
-  private enum CodingKeys: String, CodingKey {
+  private enum CodingKeys: String, CodingKey, CaseIterable {
     case afterAttention = "mh_adapter", afterFeedForward = "output_adapter"
     case originalNormBefore = "original_ln_before", originalNormAfter = "original_ln_after"
     case residual = "residual_before_ln", addsResidualBeforeNorm = "adapter_residual_before_ln"
@@ -16,6 +16,9 @@ extension AdapterConfiguration: Codable {
     case gating = "use_gating", hypercomplex = "phm_layer", cross = "cross_adapter"
     case stochasticDepth = "stochastic_depth", architecture
   }
+
+  /// The library's keys for a bottleneck adapter.
+  static var keys: [String] { CodingKeys.allCases.map(\.rawValue) }
 
   /// Reads a configuration; missing keys have the library's defaults.
   /// - Throws: `Failure` that names the key when it asks for what we do not have.
@@ -30,7 +33,12 @@ extension AdapterConfiguration: Codable {
       self = preset
       return
     }
-    self.init()
+    try self.init(from: decoder, changing: AdapterConfiguration())
+  }
+
+  /// Reads an object of keys; missing ones have another configuration's values.
+  init(from decoder: any Decoder, changing preset: AdapterConfiguration) throws {
+    self = preset
     do {
       try read(decoder.container(keyedBy: CodingKeys.self))
     } catch let error as DecodingError {

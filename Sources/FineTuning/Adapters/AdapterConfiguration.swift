@@ -44,6 +44,9 @@ package struct AdapterConfiguration: Sendable, Equatable {
       self.standard = standard
       self.byLayer = byLayer
     }
+
+    /// Every number in it.
+    var factors: [Double] { [standard].compactMap { $0 } + byLayer.values }
   }
 
   /// Whether there is one after attention.
@@ -175,9 +178,9 @@ package struct AdapterConfiguration: Sendable, Equatable {
     if let layer = leaveOut.first(where: { $0 < 0 }) {
       throw Failure(.badContent, "leave_out names layer \(layer), expected layers counted from 0.")
     }
-    let factors = [reduction.standard].compactMap { $0 } + reduction.byLayer.values
     for (key, factors) in [
-      ("reduction_factor", factors), ("inv_adapter_reduction_factor", [invertibleReduction].compactMap { $0 }),
+      ("reduction_factor", reduction.factors),
+      ("inv_adapter_reduction_factor", [invertibleReduction].compactMap { $0 }),
     ] {
       if let factor = factors.first(where: { !($0 > 0 && $0.isFinite) }) {
         throw Failure(.badContent, "\(key) is \(factor), expected a number above 0, such as 16.")

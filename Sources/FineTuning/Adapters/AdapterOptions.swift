@@ -31,21 +31,18 @@ extension FineTuningOptions {
   /// The adapter that a person asks for: a named configuration, changed where they say so.
   /// - Throws: `Failure` that names the option.
   package func adapter() throws -> AdapterConfiguration {
-    guard var configuration = AdapterConfiguration(preset: adapterConfiguration) else {
-      throw Failure(
-        .usage,
-        "--adapter-config is \"\(adapterConfiguration)\", expected one of \(AdapterConfiguration.presetNames)."
-      )
-    }
-    if let factor = adapterReductionFactor {
+    var configuration = try AdapterConfiguration(written: adapterConfiguration)
+    if let reduction = adapterReductionFactor {
       // Far below any bottleneck that fits into memory; what the base's hidden size makes of it is checked there.
-      guard factor.isFinite, factor >= 0.001 else {
+      for factor in reduction.factors where !(factor.isFinite && factor >= 0.001) {
         throw Failure(
           .usage,
           "--adapter-reduction-factor is \(factor), expected a number from 0.001 on, such as 16; below 1 the bottleneck is wider than the base."
         )
       }
-      configuration.reduction = AdapterConfiguration.Reduction(factor)
+      // Layers that are not named keep the configuration's own.
+      configuration.reduction = AdapterConfiguration.Reduction(
+        reduction.standard ?? configuration.reduction.standard, byLayer: reduction.byLayer)
     }
     if let name = adapterActivation {
       guard let activation = Activation(configurationName: name) else {

@@ -42,8 +42,8 @@ extension StudyReport {
     parts += [
       """
       Cheapest is the number of ranks whose epoch costs the fewest node-seconds (a node is paid for as a whole), \
-      fastest the one with the shortest epoch. Over several nodes gradients are counted as reduced within each node \
-      first, then between nodes. Jitter is taken to be normal and independent.
+      fastest the one with the shortest epoch. Over several nodes the ranks of a node share its connection, \
+      and nothing is counted as hidden behind passes. Jitter is taken to be normal and independent.
       """, "## Environment", environmentTable,
     ]
     return parts.map { $0.hasSuffix("\n") ? $0 : $0 + "\n" }.joined(separator: "\n")

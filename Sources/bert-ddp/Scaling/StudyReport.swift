@@ -115,13 +115,11 @@ struct StudyReport {
     return table
   }
 
-  /// The all-reduce algorithms that the model counts with, as Open MPI 4.1 chooses them.
+  /// How the model counts.
   private var algorithms: String {
-    let used = Set(
-      points.filter { $0.setting.ranks > 1 }.map {
-        AllReduce(bytes: Int($0.bytes)).algorithm(ranks: $0.setting.ranks).rawValue
-      })
-    return used.isEmpty ? "" : "all-reduce: " + used.sorted().joined(separator: ", ") + " (Open MPI 4.1's choice)"
+    let most = study.plan.ranks.last ?? 1
+    return
+      "each number to its owner and back: 2 (p − 1)/p of the bytes; small sums by \(AllReduceAlgorithm.tuned(bytes: 32, ranks: max(2, most)).rawValue), as Open MPI 4.1 chooses for \(max(2, most)) ranks"
   }
 
   static func milliseconds(_ seconds: Double) -> String { Format.fixed(seconds * 1e3, digits: 2) + " ms" }

@@ -1,0 +1,245 @@
+internal import CMPI
+
+/// Sums over all ranks that are under way while other work goes on: each piece of a buffer goes to the rank that owns
+/// it, is added up there in the order of ranks, and comes back to all, or stays.
+///
+/// The sum of a number is `((g₀ + g₁) + g₂) + …` whatever pieces the buffer is cut into, whoever owns them and whether
+/// sums come back: sharing out the optimiser or overlapping changes no bit. A rank sends and receives 2 (P − 1)/P of the
+/// buffer, as in a ring. MPI moves data only while it is called: call `poke` now and then.
+///
+/// All ranks add the same pieces in the same order. Between `add` and `finish` a buffer's pieces are neither read nor
+/// written.
+package final class PieceExchange {
+  /// Which way a piece goes.
+  package enum Route: Sendable {
+    /// To its owner, who has the sum; others are left with zeros.
+    case toOwner
+    /// To its owner and back: all ranks have the sum.
+    case toAll
+    /// From its owner, whose numbers all ranks get; nothing is added up.
+    case fromOwner
+  }
+
+  /// Told on its owner that the numbers of several ranks have been added up and lie in the buffer: the number that the
+  /// piece was added under.
+  package var summed: ((_ number: Int) -> Void)?
+
+  private let communicator: Communicator
+  private let longest: Int
+  private var jobs: [Job] = []
+  private var nextJob = 0
+  private var slots: [Slot]
+  private var openSlots = 0
+  private var requests: [MPI_Request?] = []
+  private var slotOfRequest: [Int] = []
+  private var completed: [CInt] = []
+  private var tag: CInt = 0
+
+  private struct Job {
+    let piece: Piece
+    let number: Int
+    let buffer: UnsafeMutablePointer<Float>
+    let route: Route
+  }
+
+  /// A piece under way: what others sent, then room for its own numbers end to end.
+  private struct Slot {
+    var job: Job?
+    var tag: CInt = 0
+    var openRequests = 0
+    var isReturning = false
+    let room: UnsafeMutablePointer<Float>
+  }
+
+  /// An exchange between all ranks.
+  /// - Parameters:
+  ///   - communicator: All ranks.
+  ///   - longest: The most numbers that a piece has.
+  package init(_ communicator: Communicator, longest: Int) {
+    self.communicator = communicator
+    self.longest = longest
+    let count = communicator.size == 1 ? 0 : 16
+    slots = (0..<count).map { _ in Slot(room: .allocate(capacity: communicator.size * longest)) }
+  }
+
+  deinit { for slot in slots { slot.room.deallocate() } }
+
+  /// Hands pieces of a buffer over. Counted as one all-reduce of their numbers; handing out as parameters.
+  /// - Parameters:
+  ///   - pieces: The same on all ranks.
+  ///   - first: The number of the first one; the others count on.
+  ///   - buffer: What they are pieces of.
+  ///   - route: Which way they go.
+  /// - Throws: `Failure` when ranks cannot talk.
+  package func add(
+    _ pieces: some Collection<Piece>, numberedFrom first: Int = 0, of buffer: UnsafeMutablePointer<Float>,
+    _ route: Route
+  ) throws {
+    let bytes = 4 * pieces.reduce(0) { $0 + $1.count }
+    try communicator.counted(route == .fromOwner ? .parameters : .allReduceFloats, bytes: bytes) {
+      for (index, piece) in pieces.enumerated() {
+        precondition(piece.count <= longest, "a piece is too long for its room")
+        jobs.append(Job(piece: piece, number: first + index, buffer: buffer, route: route))
+      }
+      guard communicator.size > 1 else {
+        return jobs.removeAll(keepingCapacity: true)
+      }
+      try startJobs()
+    }
+  }
+
+  /// Whether nothing is under way on this rank.
+  package var isIdle: Bool { openSlots == 0 }
+
+  /// Moves things on, as far as they go without waiting.
+  package func poke() throws {
+    if openSlots == 0 { return }
+    let start = Communicator.now()
+    defer { communicator.addSeconds(since: start, .allReduceFloats) }
+    // A call of MPI moves a limited number of fragments; a few in vain say that there is nothing to move.
+    var vain = 0
+    while openSlots > 0, vain < 4 { vain = try complete(waits: false) ? 0 : vain + 1 }
+  }
+
+  /// Returns when all pieces have arrived.
+  package func finish() throws {
+    let start = Communicator.now()
+    defer { communicator.addSeconds(since: start, .allReduceFloats) }
+    while openSlots > 0 { _ = try complete(waits: true) }
+  }
+
+  // MARK: The way of a piece
+
+  private func startJobs() throws {
+    for slot in slots.indices where nextJob < jobs.count && slots[slot].job == nil { try start(slot) }
+    if nextJob == jobs.count, openSlots == 0 {
+      jobs.removeAll(keepingCapacity: true)
+      nextJob = 0
+    }
+  }
+
+  private func start(_ slot: Int) throws {
+    let job = jobs[nextJob]
+    nextJob += 1
+    openSlots += 1
+    tag = (tag + 2) & 0x3FFE
+    (slots[slot].job, slots[slot].tag, slots[slot].isReturning) = (job, tag, false)
+    if job.route == .fromOwner { return try sendBack(slot, job) }
+    let own = values(slot, job)
+    if job.piece.ranges.count > 1 { job.piece.pack(job.buffer, into: own) }
+    guard communicator.rank == job.piece.owner else { return try send(slot, own, job.piece.count, to: job.piece.owner) }
+    var room = slots[slot].room
+    for other in 0..<communicator.size where other != communicator.rank {
+      try receive(slot, room, job.piece.count, from: other)
+      room += longest
+    }
+  }
+
+  /// Where a piece's numbers lie end to end: where they are, or at the end of the slot's room.
+  private func values(_ slot: Int, _ job: Job) -> UnsafeMutablePointer<Float> {
+    job.piece.place(in: job.buffer) ?? slots[slot].room + (communicator.size - 1) * longest
+  }
+
+  /// All messages of a piece's way in one direction have arrived.
+  private func advance(_ slot: Int) throws {
+    guard let job = slots[slot].job else { return }
+    let isOwner = communicator.rank == job.piece.owner
+    let isPacked = job.piece.ranges.count > 1
+    if slots[slot].isReturning {
+      if isPacked, !isOwner { job.piece.unpack(values(slot, job), into: job.buffer) }
+      return release(slot)
+    }
+    if isOwner {
+      addUp(slot, job)
+      if isPacked { job.piece.unpack(values(slot, job), into: job.buffer) }
+      summed?(job.number)
+    } else if job.route == .toOwner {
+      job.piece.clear(job.buffer)
+    }
+    if job.route == .toAll { try sendBack(slot, job) } else { release(slot) }
+  }
+
+  private func sendBack(_ slot: Int, _ job: Job) throws {
+    slots[slot].isReturning = true
+    let own = values(slot, job)
+    guard communicator.rank == job.piece.owner else {
+      return try receive(slot, own, job.piece.count, from: job.piece.owner)
+    }
+    if job.route == .fromOwner, job.piece.ranges.count > 1 { job.piece.pack(job.buffer, into: own) }
+    for other in 0..<communicator.size where other != communicator.rank {
+      try send(slot, own, job.piece.count, to: other)
+    }
+  }
+
+  private func release(_ slot: Int) {
+    slots[slot].job = nil
+    openSlots -= 1
+  }
+
+  /// Adds in the order of ranks; where the own numbers are the second summand they may as well be the first.
+  private func addUp(_ slot: Int, _ job: Job) {
+    let (own, count) = (values(slot, job), job.piece.count)
+    func others(_ index: Int) -> UnsafeMutablePointer<Float> { slots[slot].room + index * longest }
+    let before = communicator.rank
+    for index in 1..<max(before, 1) { addNumbers(others(index), to: others(0), count) }
+    if before > 0 { addNumbers(others(0), to: own, count) }
+    for index in before..<communicator.size - 1 { addNumbers(others(index), to: own, count) }
+  }
+
+  // MARK: Messages
+
+  private func send(_ slot: Int, _ values: UnsafeMutablePointer<Float>, _ count: Int, to rank: Int) throws {
+    try message(slot, "MPI_Isend", count) { MPI_Isend(values, $0, CMPI_float(), CInt(rank), $1, $2, &$3) }
+  }
+
+  private func receive(_ slot: Int, _ values: UnsafeMutablePointer<Float>, _ count: Int, from rank: Int) throws {
+    try message(slot, "MPI_Irecv", count) { MPI_Irecv(values, $0, CMPI_float(), CInt(rank), $1, $2, &$3) }
+  }
+
+  private func message(
+    _ slot: Int, _ function: StaticString, _ count: Int,
+    _ begin: (_ count: CInt, _ tag: CInt, _ world: MPI_Comm, inout MPI_Request?) -> CInt
+  ) throws {
+    var request: MPI_Request? = CMPI_requestNull()
+    guard let world = communicator.world else { return }
+    let tag = slots[slot].tag + (slots[slot].isReturning ? 1 : 0)
+    try check(begin(try cCount(count, function), tag, world, &request), function)
+    requests.append(request)
+    slotOfRequest.append(slot)
+    slots[slot].openRequests += 1
+  }
+
+  /// Lets MPI complete what it can, or at least one message, and takes the pieces concerned further.
+  /// - Returns: Whether any message was completed.
+  private func complete(waits: Bool) throws -> Bool {
+    var count: CInt = 0
+    while completed.count < requests.count { completed.append(0) }
+    let open = try cCount(requests.count, "MPI_Waitsome")
+    if waits {
+      try check(MPI_Waitsome(open, &requests, &count, &completed, CMPI_statusesIgnore()), "MPI_Waitsome")
+    } else {
+      try check(MPI_Testsome(open, &requests, &count, &completed, CMPI_statusesIgnore()), "MPI_Testsome")
+    }
+    guard count > 0 else { return false }
+    for index in completed.prefix(Int(count)) { slots[slotOfRequest[Int(index)]].openRequests -= 1 }
+    var kept = 0
+    for index in requests.indices where requests[index] != CMPI_requestNull() {
+      requests[kept] = requests[index]
+      slotOfRequest[kept] = slotOfRequest[index]
+      kept += 1
+    }
+    requests.removeLast(requests.count - kept)
+    slotOfRequest.removeLast(slotOfRequest.count - kept)
+    for slot in slots.indices where slots[slot].job != nil && slots[slot].openRequests == 0 { try advance(slot) }
+    try startJobs()
+    return true
+  }
+}
+
+/// `target[i] += values[i]`.
+@inline(never)
+private func addNumbers(
+  _ values: UnsafePointer<Float>, to target: UnsafeMutablePointer<Float>, _ count: Int
+) {
+  for index in 0..<count { target[index] += values[index] }
+}
