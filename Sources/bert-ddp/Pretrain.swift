@@ -122,7 +122,7 @@ struct PretrainingModel: ParsableArguments {
   @Option(help: "A language adapter's configuration: pfeiffer+inv, pfeiffer, houlsby or parallel.")
   var adapterConfig = "pfeiffer+inv"
   @Option(help: "Hidden size divided by the adapter's bottleneck (default: the configuration's own).")
-  var adapterReductionFactor: Double?
+  var adapterReductionFactor: AdapterConfiguration.Reduction?
   @Option(help: "The adapter's non-linearity (default: the configuration's own).")
   var adapterActivation: String?
   @Option(help: "Layers without an adapter, counted from 0, such as 0-3,7 (default: none).")

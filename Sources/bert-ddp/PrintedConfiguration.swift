@@ -1,6 +1,7 @@
 import ArgumentParser
 import Collectives
 import Console
+import FineTuning
 import Training
 
 /// `--print-config`: the options of a command as YAML that `--config` reads.
