@@ -1,5 +1,7 @@
 import BERT
 import FineTuning
+import Kernels
+import Tensors
 import TestSupport
 import Testing
 
