@@ -145,6 +145,7 @@ let package = Package(
     tests("Plots"),
     tests("TensorBoard"),
     tests("Demo", ["Randomness"]),
+    tests("Comparison", ["Training", "Failures"]),
     tests("ScalingModel", ["Datasets"]),
     tests("Doctor"),
     tests("Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),

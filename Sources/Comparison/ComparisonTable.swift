@@ -60,6 +60,16 @@ struct ComparisonTable {
     try files.write(text: markdown(showsPublished: false), to: "comparison.md")
   }
 
+  /// On how many ranks and threads the cells ran.
+  var place: String {
+    unique(
+      cells.map { cell in
+        let (ranks, threads) = (cell.results.worldSize, cell.results.threads)
+        return "\(ranks) \(ranks == 1 ? "rank" : "ranks") of \(threads) \(threads == 1 ? "thread" : "threads")"
+      }
+    ).joined(separator: ", and ")
+  }
+
   // MARK: Forms
 
   /// A line a cell.
@@ -107,13 +117,12 @@ struct ComparisonTable {
     if showsPublished { for published in PublishedFigures.all { table.add(published.cellTexts) } }
     guard let first = cells.first else { return table.markdown() }
     let seeds = unique(cells.map(\.cell.seed)).map { "\($0)" }.joined(separator: ", ")
-    let size = first.results.worldSize
     return table.markdown()
       + """
 
       Time per epoch is training alone, in minutes and seconds, and the ratio is to full fine-tuning; ± is the deviation
       over seeds \(seeds). \(Format.count(first.results.summary.reviews)) test reviews, \(first.cell.configuration.epochs) epochs,
-      \(size) \(size == 1 ? "rank" : "ranks") of \(first.results.threads) \(first.results.threads == 1 ? "thread" : "threads").
+      \(place).
 
       """
   }

@@ -1,13 +1,14 @@
 internal import Console
 
 /// A figure over the seeds: its mean and its deviation.
-struct Statistic: Encodable, Equatable {
-  let mean: Double
+package struct Statistic: Encodable, Equatable {
+  /// The mean.
+  package let mean: Double
   /// The sample's standard deviation; nil of a single value.
-  let deviation: Double?
+  package let deviation: Double?
 
   /// The statistic of some values, of which there is at least one.
-  init(_ values: [Double]) {
+  package init(_ values: [Double]) {
     let mean = values.reduce(0, +) / Double(max(1, values.count))
     self.mean = mean
     let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
@@ -15,15 +16,15 @@ struct Statistic: Encodable, Equatable {
   }
 
   /// `.811 ± .004`.
-  var figure: String {
+  package var figure: String {
     Format.figure(mean) + (deviation.map { " ± \(Format.figure($0))" } ?? "")
   }
 
   /// `01:15 ± 00:02`.
-  var duration: String {
+  package var duration: String {
     Format.duration(mean) + (deviation.map { " ± \(Format.duration($0))" } ?? "")
   }
 
   /// From the mean less the deviation to the mean and the deviation; nil of a single value.
-  var range: ClosedRange<Double>? { deviation.map { mean - $0...mean + $0 } }
+  package var range: ClosedRange<Double>? { deviation.map { mean - $0...mean + $0 } }
 }

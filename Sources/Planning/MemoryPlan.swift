@@ -137,7 +137,7 @@ extension MemoryPlan {
   /// BLAS's buffers for each thread, MPI's buffers for each pair of ranks of a node.
   private static func fixedBytes(_ setting: Setting) -> Int {
     let vocabulary = 160 * setting.configuration.vocabularySize
-    let messages = setting.ranks > 1 ? (24 << 20) + (setting.ranksPerNode - 1) * (4 << 20) : 0
-    return 36 << 20 + vocabulary + setting.threads * (6 << 20) + messages
+    let messages = setting.ranks > 1 ? (6 << 20) + (setting.ranksPerNode - 1) * (4 << 20) : 0
+    return (14 << 20) + vocabulary + setting.threads * (4 << 20) + messages
   }
 }

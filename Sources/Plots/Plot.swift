@@ -148,6 +148,12 @@ private struct PlotDrawing {
         return Box(left: cx - 5, top: clampedY(range.upperBound), right: cx + 5, bottom: clampedY(range.lowerBound))
       }
     }
+    taken += points.compactMap { point in
+      point.xRange.map { range in
+        let cy = frame.yPixel(point.y)
+        return Box(left: clampedX(range.lowerBound), top: cy - 5, right: clampedX(range.upperBound), bottom: cy + 5)
+      }
+    }
     for point in points {
       guard let label = point.label, !label.isEmpty else { continue }
       let (cx, cy) = (xPixel(point.x), frame.yPixel(point.y))

@@ -12,7 +12,7 @@ extension Axis.Format {
     case .percent: fixed(value * 100, digits: digits(step.map { $0 * 100 }, value * 100)) + " %"
     case .figure:
       withoutZero(fixed(value, digits: max(step == nil ? 3 : 1, min(4, digits(step, value)))))
-    case .duration: duration(value)
+    case .duration: duration(value, step)
     case .metric: metric(value)
     }
   }
@@ -50,6 +50,7 @@ extension Axis.Format {
   }
 
   private func withoutZero(_ text: String) -> String {
+    if Double(text) == 0 { return "0" }
     if text.hasPrefix("0.") { return String(text.dropFirst()) }
     return text.hasPrefix("-0.") ? "-" + text.dropFirst(2) : text
   }
@@ -66,8 +67,10 @@ extension Axis.Format {
     return (isNegative ? "-" : "") + result + (parts.count > 1 ? "." + parts[1] : "")
   }
 
-  private func duration(_ seconds: Double) -> String {
-    if seconds.magnitude < 10, seconds != seconds.rounded() { return decimal(seconds, digits: 2) + " s" }
+  private func duration(_ seconds: Double, _ step: Double?) -> String {
+    // Ticks less than a second apart are all written alike.
+    let isFine = step.map { $0 < 1 } ?? (seconds.magnitude < 10 && seconds != seconds.rounded())
+    if isFine { return fixed(seconds, digits: step == nil ? 2 : digits(step, seconds)) + " s" }
     let whole = Int(min(max(seconds, -1e12), 1e12).rounded())
     func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
     let size = abs(whole)

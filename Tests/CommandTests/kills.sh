@@ -51,7 +51,7 @@ for round in $(seq "$saves"); do
   newest_is_valid saves
   if [ -n "$(find saves -name '*.tmp-*')" ]; then in_saves=$((in_saves + 1)); fi
 done
-finish_on $((RANDOM % 4 + 1)) saves
+finish_on $((RANDOM % 2 + 1)) saves
 holds "half-written: $(ls -A saves)" [ -z "$(find saves -name '*.tmp-*')" ]
 conclude "SIGKILL of rank 0 while it saves, $saves times ($in_saves left a file half-written): the newest is valid, the end exact"
 
@@ -64,7 +64,7 @@ for signal in KILL SEGV STOP; do
     if [ "$signal" = STOP ]; then holds "round $round: status $status, expected 75" [ "$status" -eq 75 ]; fi
   done
   newest_is_valid "by $signal"
-  finish_on $((RANDOM % 4 + 1)) "by $signal"
+  finish_on $((RANDOM % 2 + 1)) "by $signal"
   conclude "SIG$signal of another rank, $killings times: mpirun ends within $soon s, nobody stays behind, the end is exact"
 done
 
@@ -76,7 +76,7 @@ for round in $(seq "$loops"); do
   2) strike SEGV $((RANDOM % 4 + 1)) 0 loop "$soon" ;;
   esac
 done
-finish_on $((RANDOM % 4 + 1)) loop
+finish_on $((RANDOM % 2 + 1)) loop
 holds "half-written: $(ls -A loop)" [ -z "$(find loop -name '*.tmp-*')" ]
 conclude "mpirun, all processes or a rank killed every second or two, $loops times: the end is exact"
 

@@ -53,7 +53,8 @@ import Testing
       (.percent, 0.25, 0.05, "25 %"), (.percent, 0.0089, nil, "0.89 %"), (.figure, 0.871, nil, ".871"),
       (.figure, 0.8, 0.1, ".8"), (.figure, 1, 0.1, "1.0"), (.duration, 1021, nil, "17:01"),
       (.duration, 3661, nil, "1:01:01"),
-      (.duration, 2.5, nil, "2.5 s"), (.metric, 1.5e3, nil, "1.5 k"), (.metric, 2e7, nil, "20 M"),
+      (.duration, 2.5, nil, "2.50 s"), (.duration, 3, 0.5, "3.0 s"), (.figure, 0, 0.5, "0"),
+      (.metric, 1.5e3, nil, "1.5 k"), (.metric, 2e7, nil, "20 M"),
     ] as [(Axis.Format, Double, Double?, String)])
   func texts(_ format: Axis.Format, _ value: Double, _ step: Double?, _ expected: String) {
     #expect(format.text(value, step: step) == expected)

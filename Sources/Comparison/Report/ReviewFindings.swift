@@ -76,7 +76,7 @@ struct ReviewFindings {
 
   // MARK: Length
 
-  /// Bands of lengths in tokens, the two of the frame included; those without reviews are left out.
+  /// Bands of lengths in tokens, the two of the frame included; one with few reviews goes to the band before it.
   private var bands: [ClosedRange<Int>] {
     let lengths = predictions.first?.first?.tokenCounts ?? []
     let longest = lengths.max() ?? 0
@@ -84,7 +84,12 @@ struct ReviewFindings {
     var low = 1
     for high in [8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, Int.max] where low <= longest {
       let band = low...min(high, max(longest, low))
-      if lengths.contains(where: band.contains) { bands.append(band) }
+      let count = lengths.count(where: band.contains)
+      if count < max(30, lengths.count / 100), let last = bands.popLast() {
+        bands.append(last.lowerBound...band.upperBound)
+      } else if count > 0 {
+        bands.append(band)
+      }
       low = high == Int.max ? high : high + 1
     }
     return bands
@@ -95,7 +100,9 @@ struct ReviewFindings {
     let series = zip(rows, predictions).map { row, runs in
       let points = bands.map { band in
         let value = Statistic(matrices(runs) { band.contains($0.tokenCounts[$1]) }.map(\.accuracy))
-        return Point((Double(band.lowerBound) * Double(band.upperBound)).squareRoot(), value.mean, yRange: value.range)
+        return Point(
+          (Double(band.lowerBound) * Double(band.upperBound)).squareRoot(), value.mean,
+          yRange: value.range?.clamped(to: 0...1))
       }
       return Series(row.method, points, style: Style(methods.firstIndex(of: row.method) ?? 0))
     }

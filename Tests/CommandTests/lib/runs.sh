@@ -11,7 +11,7 @@ RANDOM=${CHAOS_SEED:-1}
 # How often something is tried: in a test, or in all.
 often() { if [ "${CHAOS:-}" = all ]; then echo "$2"; else echo "$1"; fi; }
 # Long runs, on a machine that does other things as well.
-limit=$(often 120 3600)
+limit=$(often 600 3600)
 # Sets $train, to so many epochs.
 train_for() { # EPOCHS
   train=(train --base base --train-file train.tsv --max-length 32 --learning-rate 1e-3 --deterministic --quiet
