@@ -56,11 +56,11 @@ package final class MaskedLanguageHead {
     return 4 * (floats + min(rows, chunkRows) * decoder.rows) + 64 * 64
   }
 
-  /// What the decoder reads, `[rows, H]`.
   /// - Parameters:
   ///   - h: The last layer at the hidden tokens, `[rows, H]`.
   ///   - rows: Which tokens the rows are.
   ///   - workspace: Parameters, memory.
+  /// - Returns: What the decoder reads, `[rows, H]`.
   private func transform(_ h: Matrix, _ rows: Rows, _ workspace: Workspace) -> Matrix {
     let arena = workspace.arena
     let (u, x, z) = (

@@ -64,8 +64,8 @@ struct Train: ParsableCommand {
     }
   }
 
-  /// The options, with the demo's where no others are given.
   /// - Parameter name: Another method than the one that was asked for.
+  /// - Returns: The options, with the demo's where no others are given.
   func resolved(_ name: String? = nil) -> TrainingConfiguration {
     var c = TrainingConfiguration(data, optimizer, place)
     c.method = name ?? choice.method ?? c.method

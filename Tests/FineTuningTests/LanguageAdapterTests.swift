@@ -28,7 +28,7 @@ struct LanguageAdapterTests {
   func everyGradient(_ inverts: Bool) throws {
     let model = try Self.model(inverts: inverts)
     model.addGradients()
-    expectCentralDifferences(model.store, gradient: model.gradient) { model.loss() }
+    expectCentralDifferences(model.store, gradient: model.gradient, lossCount: 6) { model.loss() }
   }
 
   /// The adapter, its block and the map before the decoder are trained; the base and the decoder are not.

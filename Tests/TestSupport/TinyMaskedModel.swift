@@ -20,7 +20,8 @@ package final class TinyMaskedModel {
   ///   - make: The model over the table.
   package init(
     _ configuration: BERTConfiguration, nextSentence: Bool = false,
-    table: (BERTConfiguration) throws -> ParameterTable, make: (BERTConfiguration, ParameterTable) -> MaskedLanguageModel
+    table: (BERTConfiguration) throws -> ParameterTable,
+    make: (BERTConfiguration, ParameterTable) -> MaskedLanguageModel
   ) rethrows {
     var configuration = configuration
     configuration.task = .maskedLanguage(nextSentence: nextSentence)

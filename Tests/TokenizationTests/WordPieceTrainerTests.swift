@@ -32,7 +32,10 @@ struct WordPieceTrainerTests {
     let merged = ["##ug", "##un", "hug", "pun", "pug", "hugs", "bun"]
     #expect(try train(texts, size: 19) == Self.special + alphabet + merged)
     #expect(try train(texts, size: 50) == Self.special + alphabet + merged, "nothing is left to join")
-    #expect(try train(texts, size: 50, minimumFrequency: 5) == Self.special + alphabet[1...] + merged.dropLast())
+    // Without b there is no bun: ##u ##n stands 12 times, as p ##u does, whose pieces are older, and after hug.
+    #expect(
+      try train(texts, size: 50, minimumFrequency: 5) == Self.special + alphabet[1...]
+        + ["##ug", "hug", "pu", "pun", "pug", "hugs"])
   }
 
   /// A pair that overlaps itself is joined from the left.
@@ -52,11 +55,11 @@ struct WordPieceTrainerTests {
 
   @Test
   func exactSizeAndSameEveryTime() throws {
-    let found = try train(Self.reviews, size: 120)
-    #expect(found.count == 120)
-    #expect(Set(found).count == 120)
+    let found = try train(Self.reviews, size: 110)
+    #expect(found.count == 110)
+    #expect(Set(found).count == 110)
     #expect(Array(found.prefix(5)) == Self.special)
-    #expect(try train(Self.reviews.reversed(), size: 120) == found, "the order of the texts decides nothing")
+    #expect(try train(Self.reviews.reversed(), size: 110) == found, "the order of the texts decides nothing")
   }
 
   /// Every word of the texts can be written, and its pieces put together are the word.

@@ -9,7 +9,7 @@ extension Base {
   /// A base of a shape that starts at random, over a vocabulary.
   /// - Parameters:
   ///   - shape: Its size.
-  ///   - vocabulary: The path of a vocab.txt.
+  ///   - path: The path of a vocab.txt.
   ///   - lowercase: Whether its tokenizer lower-cases.
   /// - Throws: `Failure` when the vocabulary cannot be read or is none.
   convenience init(_ shape: PretrainingOptions.Shape, vocabulary path: String, lowercase: Bool) throws {

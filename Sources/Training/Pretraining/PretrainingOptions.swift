@@ -122,10 +122,10 @@ extension PretrainingOptions {
 }
 
 extension TrainingConfiguration {
-  /// What the run trains for.
   /// - Parameters:
   ///   - tokenizer: How texts become tokens.
   ///   - isInTraining: Which test reviews have a text that also occurs in training.
+  /// - Returns: What the run trains for.
   /// - Throws: `Failure` when the vocabulary cannot be used for that.
   func objective(_ tokenizer: WordPieceTokenizer, isInTraining: [Bool]) throws -> any Objective {
     guard let pretraining else { return Classification(isInTraining: isInTraining, output: output) }

@@ -50,7 +50,8 @@ struct SentencePairs {
     guard documents.count >= 2 else {
       throw Failure(
         .badContent,
-        "\(name) has \(documents.count) documents, and --next-sentence needs two or more; separate them by blank lines.")
+        "\(name) has \(documents.count) documents, and --next-sentence needs two or more; separate them by blank lines."
+      )
     }
     room = maxLength - 3
     (self.ids, self.starts, self.documents) = (ids, starts, documents)
@@ -66,7 +67,8 @@ struct SentencePairs {
     var chunks: [(sentences: Range<Int>, document: Int)] = []
     for (number, document) in documents.enumerated() {
       var first = document.lowerBound
-      for sentence in document where starts[sentence + 1] - starts[first] >= room || sentence + 1 == document.upperBound {
+      for sentence in document where starts[sentence + 1] - starts[first] >= room || sentence + 1 == document.upperBound
+      {
         chunks.append((first..<sentence + 1, number))
         first = sentence + 1
       }
@@ -99,7 +101,9 @@ struct SentencePairs {
     return EncodedReviews(reviews: texts, secondSegmentStarts: seconds, labels: labels)
   }
 
-  private subscript(sentences: Range<Int>) -> ArraySlice<Int32> { ids[starts[sentences.lowerBound]..<starts[sentences.upperBound]] }
+  private subscript(sentences: Range<Int>) -> ArraySlice<Int32> {
+    ids[starts[sentences.lowerBound]..<starts[sentences.upperBound]]
+  }
 
   /// Makes two segments fit: the longer one gives way, the first segment's beginning and the second one's end.
   private func shorten(_ a: inout ArraySlice<Int32>, _ b: inout ArraySlice<Int32>) {
