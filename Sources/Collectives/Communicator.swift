@@ -19,6 +19,8 @@ package final class Communicator {
   package let nodeIndex: Int
   /// How many nodes there are.
   package let nodeCount: Int
+  /// Which ranks sit on which node.
+  package let layout: NodeLayout
   /// Ends the job, from any thread.
   package let job: Job
   /// Looks after signals and stalls.
@@ -54,7 +56,7 @@ package final class Communicator {
   /// - Parameter program: The name that sentences on standard error start with.
   package init(program: String) {
     (rank, size, localRank, localSize, nodeIndex, nodeCount) = (0, 1, 0, 1, 0, 1)
-    (world, node) = (nil, nil)
+    (world, node, layout) = (nil, nil, NodeLayout([[0]]))
     let board = Board(rank: 0)
     watch = Watch(board)
     job = Job(program: program, rank: 0, size: 1, usesMPI: false, hasOtherHosts: false, board: board)
@@ -76,9 +78,10 @@ package final class Communicator {
     try check(MPI_Bcast(&first, 1, CMPI_int64(), 0, node), "MPI_Bcast")
     var firsts = [Int64](repeating: 0, count: size)
     try check(MPI_Allgather(&first, 1, CMPI_int64(), &firsts, 1, CMPI_int64(), world), "MPI_Allgather")
-    let nodes = Set(firsts).sorted()
-    nodeIndex = nodes.firstIndex(of: first) ?? 0
-    nodeCount = nodes.count
+    let layout = NodeLayout(nodeOfRank: firsts.map { Int($0) })
+    nodeIndex = layout.nodes.firstIndex { $0.contains(rank) } ?? 0
+    nodeCount = layout.nodes.count
+    self.layout = layout
 
     (self.rank, self.size) = (rank, size)
     self.world = size > 1 ? world : nil

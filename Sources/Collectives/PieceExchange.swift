@@ -3,9 +3,11 @@ internal import CMPI
 /// Sums over all ranks that are under way while other work goes on: each piece of a buffer goes to the rank that owns
 /// it, is added up there in the order of ranks, and comes back to all, or stays.
 ///
-/// The sum of a number is `((g₀ + g₁) + g₂) + …` whatever pieces the buffer is cut into, whoever owns them and whether
-/// sums come back: sharing out the optimiser or overlapping changes no bit. A rank sends and receives 2 (P − 1)/P of the
-/// buffer, as in a ring. MPI moves data only while it is called: call `poke` now and then.
+/// The sum of a number is `((g₀ + g₁) + g₂) + …` over the ranks of a node, and the same over the sums of nodes, whatever
+/// pieces the buffer is cut into, whoever owns them and whether sums come back: sharing out the optimiser or overlapping
+/// changes no bit. On one node a rank sends and receives 2 (P − 1)/P of the buffer, as in a ring; over several, a node
+/// sends as much to each other one as one rank would (`NodeLayout`). MPI moves data only while it is called: call `poke`
+/// now and then.
 ///
 /// All ranks add the same pieces in the same order. Between `add` and `finish` a buffer's pieces are neither read nor
 /// written.
@@ -42,24 +44,42 @@ package final class PieceExchange {
     let route: Route
   }
 
+  /// Where this rank stands on a piece's way.
+  private enum Stage {
+    case gathering, sendingUp, awaiting, handingOut
+
+    /// Whether sums come from the owner.
+    var isDownward: Bool { self == .awaiting || self == .handingOut }
+  }
+
   /// A piece under way: what others sent, then room for its own numbers end to end.
   private struct Slot {
     var job: Job?
     var tag: CInt = 0
     var openRequests = 0
-    var isReturning = false
+    var stage = Stage.gathering
     let room: UnsafeMutablePointer<Float>
   }
+
+  /// `[owners]`: this rank's place on the way to each.
+  private let places: [NodeLayout.Place]
+  /// The most messages that come in for a piece.
+  private let mostChildren: Int
 
   /// An exchange between all ranks.
   /// - Parameters:
   ///   - communicator: All ranks.
   ///   - longest: The most numbers that a piece has.
-  package init(_ communicator: Communicator, longest: Int) {
+  ///   - layout: Which ranks sit on which node; as it is unless a test says otherwise.
+  package init(_ communicator: Communicator, longest: Int, layout: NodeLayout? = nil) {
+    let layout = layout ?? communicator.layout
     self.communicator = communicator
     self.longest = longest
+    places = (0..<communicator.size).map { layout.place(of: communicator.rank, owner: $0) }
+    let most = places.map(\.children.count).max() ?? 0
+    mostChildren = most
     let count = communicator.size == 1 ? 0 : 16
-    slots = (0..<count).map { _ in Slot(room: .allocate(capacity: communicator.size * longest)) }
+    slots = (0..<count).map { _ in Slot(room: .allocate(capacity: (most + 1) * longest)) }
   }
 
   deinit { for slot in slots { slot.room.deallocate() } }
@@ -123,52 +143,66 @@ package final class PieceExchange {
     nextJob += 1
     openSlots += 1
     tag = (tag + 2) & 0x3FFE
-    (slots[slot].job, slots[slot].tag, slots[slot].isReturning) = (job, tag, false)
-    if job.route == .fromOwner { return try sendBack(slot, job) }
+    (slots[slot].job, slots[slot].tag) = (job, tag)
     let own = values(slot, job)
-    if job.piece.ranges.count > 1 { job.piece.pack(job.buffer, into: own) }
-    guard communicator.rank == job.piece.owner else { return try send(slot, own, job.piece.count, to: job.piece.owner) }
+    let isOwner = places[job.piece.owner].parent == nil
+    if job.piece.ranges.count > 1, isOwner || job.route != .fromOwner { job.piece.pack(job.buffer, into: own) }
+    guard job.route != .fromOwner else { return try isOwner ? handOut(slot, job) : awaitSum(slot, job) }
+    slots[slot].stage = .gathering
     var room = slots[slot].room
-    for other in 0..<communicator.size where other != communicator.rank {
-      try receive(slot, room, job.piece.count, from: other)
+    for child in places[job.piece.owner].children {
+      try receive(slot, room, job.piece.count, from: child)
       room += longest
     }
+    if slots[slot].openRequests == 0 { try sendUp(slot, job) }
   }
 
   /// Where a piece's numbers lie end to end: where they are, or at the end of the slot's room.
   private func values(_ slot: Int, _ job: Job) -> UnsafeMutablePointer<Float> {
-    job.piece.place(in: job.buffer) ?? slots[slot].room + (communicator.size - 1) * longest
+    job.piece.place(in: job.buffer) ?? slots[slot].room + mostChildren * longest
   }
 
-  /// All messages of a piece's way in one direction have arrived.
+  /// All messages of a stage of a piece's way have arrived.
   private func advance(_ slot: Int) throws {
     guard let job = slots[slot].job else { return }
-    let isOwner = communicator.rank == job.piece.owner
-    let isPacked = job.piece.ranges.count > 1
-    if slots[slot].isReturning {
-      if isPacked, !isOwner { job.piece.unpack(values(slot, job), into: job.buffer) }
-      return release(slot)
-    }
-    if isOwner {
+    switch slots[slot].stage {
+    case .gathering:
       addUp(slot, job)
-      if isPacked { job.piece.unpack(values(slot, job), into: job.buffer) }
-      summed?(job.number)
-    } else if job.route == .toOwner {
+      try sendUp(slot, job)
+    case .sendingUp:
+      if job.route == .toAll { return try awaitSum(slot, job) }
       job.piece.clear(job.buffer)
+      release(slot)
+    case .awaiting:
+      if job.piece.ranges.count > 1 { job.piece.unpack(values(slot, job), into: job.buffer) }
+      try handOut(slot, job)
+    case .handingOut: release(slot)
     }
-    if job.route == .toAll { try sendBack(slot, job) } else { release(slot) }
   }
 
-  private func sendBack(_ slot: Int, _ job: Job) throws {
-    slots[slot].isReturning = true
-    let own = values(slot, job)
-    guard communicator.rank == job.piece.owner else {
-      return try receive(slot, own, job.piece.count, from: job.piece.owner)
+  /// Sends the sum of this rank and of those that it gathers from on to the owner, who has all of it.
+  private func sendUp(_ slot: Int, _ job: Job) throws {
+    if let parent = places[job.piece.owner].parent {
+      slots[slot].stage = .sendingUp
+      return try send(slot, values(slot, job), job.piece.count, to: parent)
     }
-    if job.route == .fromOwner, job.piece.ranges.count > 1 { job.piece.pack(job.buffer, into: own) }
-    for other in 0..<communicator.size where other != communicator.rank {
-      try send(slot, own, job.piece.count, to: other)
+    if job.piece.ranges.count > 1 { job.piece.unpack(values(slot, job), into: job.buffer) }
+    summed?(job.number)
+    if job.route == .toAll { try handOut(slot, job) } else { release(slot) }
+  }
+
+  private func awaitSum(_ slot: Int, _ job: Job) throws {
+    guard let parent = places[job.piece.owner].parent else { return }
+    slots[slot].stage = .awaiting
+    try receive(slot, values(slot, job), job.piece.count, from: parent)
+  }
+
+  private func handOut(_ slot: Int, _ job: Job) throws {
+    slots[slot].stage = .handingOut
+    for child in places[job.piece.owner].children {
+      try send(slot, values(slot, job), job.piece.count, to: child)
     }
+    if slots[slot].openRequests == 0 { release(slot) }
   }
 
   private func release(_ slot: Int) {
@@ -176,14 +210,24 @@ package final class PieceExchange {
     openSlots -= 1
   }
 
-  /// Adds in the order of ranks; where the own numbers are the second summand they may as well be the first.
+  /// Adds up the node in the order of its ranks, then, on the owner, the nodes in theirs.
   private func addUp(_ slot: Int, _ job: Job) {
-    let (own, count) = (values(slot, job), job.piece.count)
-    func others(_ index: Int) -> UnsafeMutablePointer<Float> { slots[slot].room + index * longest }
-    let before = communicator.rank
-    for index in 1..<max(before, 1) { addNumbers(others(index), to: others(0), count) }
-    if before > 0 { addNumbers(others(0), to: own, count) }
-    for index in before..<communicator.size - 1 { addNumbers(others(index), to: own, count) }
+    let (place, own) = (places[job.piece.owner], values(slot, job))
+    let room = slots[slot].room
+    addInOrder(room, place.neighbours.count, before: place.neighboursBefore, to: own, job.piece.count)
+    let nodes = room + place.neighbours.count * longest
+    addInOrder(nodes, place.gatherers.count, before: place.gatherersBefore, to: own, job.piece.count)
+  }
+
+  /// Adds lists that lie `longest` apart to the own one, which comes after some of them; where it is the second summand
+  /// it may as well be the first.
+  private func addInOrder(
+    _ lists: UnsafeMutablePointer<Float>, _ listCount: Int, before: Int, to own: UnsafeMutablePointer<Float>,
+    _ count: Int
+  ) {
+    for index in 1..<max(before, 1) { addNumbers(lists + index * longest, to: lists, count) }
+    if before > 0 { addNumbers(lists, to: own, count) }
+    for index in before..<listCount { addNumbers(lists + index * longest, to: own, count) }
   }
 
   // MARK: Messages
@@ -202,7 +246,7 @@ package final class PieceExchange {
   ) throws {
     var request: MPI_Request? = CMPI_requestNull()
     guard let world = communicator.world else { return }
-    let tag = slots[slot].tag + (slots[slot].isReturning ? 1 : 0)
+    let tag = slots[slot].tag + (slots[slot].stage.isDownward ? 1 : 0)
     try check(begin(try cCount(count, function), tag, world, &request), function)
     requests.append(request)
     slotOfRequest.append(slot)

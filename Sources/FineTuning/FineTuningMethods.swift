@@ -23,7 +23,13 @@ package enum FineTuningMethods {
       { try PrefixTuning(length: $0.prefixLength, bottleneckSize: $0.prefixBottleneck) }
     ),
     ("adapter", { try BottleneckAdapters($0.adapterSetup(fuses: false), trained: Set($0.trained)) }),
-    ("fusion", { try AdapterFusion($0.adapterSetup(fuses: true), trained: Set($0.trainedAdapters)) }),
+    (
+      "fusion",
+      {
+        try AdapterFusion(
+          $0.adapterSetup(fuses: true), trained: Set($0.trainedAdapters), regularization: $0.fusionRegularization)
+      }
+    ),
   ]
 
   /// The names that `--method` takes.

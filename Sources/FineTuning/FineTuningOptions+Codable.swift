@@ -8,6 +8,7 @@ extension FineTuningOptions: Codable {
     case adapterConfiguration = "adapter_config", adapterReductionFactor = "adapter_reduction_factor"
     case adapterActivation = "adapter_activation", adapterLeaveOut = "adapter_leave_out"
     case loraRanks = "lora_ranks", loraAlphas = "lora_alphas"
+    case fusionRegularization = "fusion_regularization"
     case adapters, trainedAdapters = "trained_adapters"
   }
 
@@ -35,6 +36,8 @@ extension FineTuningOptions: Codable {
     adapterLeaveOut = try container.decodeIfPresent([Int].self, forKey: .adapterLeaveOut) ?? adapterLeaveOut
     loraRanks = try container.decodeIfPresent([String: Int].self, forKey: .loraRanks) ?? loraRanks
     loraAlphas = try container.decodeIfPresent([String: Double].self, forKey: .loraAlphas) ?? loraAlphas
+    fusionRegularization =
+      try container.decodeIfPresent(Float.self, forKey: .fusionRegularization) ?? fusionRegularization
     adapters = try container.decodeIfPresent(AdapterSetup.self, forKey: .adapters)
     trainedAdapters = try container.decodeIfPresent([String].self, forKey: .trainedAdapters) ?? trainedAdapters
   }
@@ -58,6 +61,7 @@ extension FineTuningOptions: Codable {
     try container.encode(adapterLeaveOut, forKey: .adapterLeaveOut)
     try container.encode(loraRanks, forKey: .loraRanks)
     try container.encode(loraAlphas, forKey: .loraAlphas)
+    try container.encode(fusionRegularization, forKey: .fusionRegularization)
     try container.encodeIfPresent(adapters, forKey: .adapters)
     try container.encode(trainedAdapters, forKey: .trainedAdapters)
   }

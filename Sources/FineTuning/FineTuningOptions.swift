@@ -34,6 +34,9 @@ package struct FineTuningOptions: Sendable, Equatable {
   /// Layers without an adapter.
   package var adapterLeaveOut: [Int] = []
 
+  /// What holds a fusion's value matrices near the identity.
+  package var fusionRegularization: Float = 0.01
+
   /// Several adapters, some of which were trained before, and how they work together; one new adapter when nil.
   package var adapters: AdapterSetup?
   /// Which of `adapters` are trained; the others' numbers have to come from somewhere.

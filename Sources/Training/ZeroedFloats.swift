@@ -6,6 +6,7 @@ internal import Tensors
 /// - Parameters:
 ///   - count: How many.
 ///   - isSparse: Whether much of it is never written: then pages are small, so that it takes no memory.
+/// - Returns: The memory.
 func zeroedFloats(_ count: Int, isSparse: Bool = false) -> UnsafeMutableBufferPointer<Float> {
   guard let memory = calloc(max(1, count), MemoryLayout<Float>.stride) else {
     preconditionFailure("the system gives no \(4 * count) bytes")

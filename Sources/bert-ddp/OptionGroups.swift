@@ -131,6 +131,8 @@ struct MethodOptions: ParsableArguments {
   @Option(
     help: "Adapters to fuse, separated by commas: PATH, NAME=PATH, or NAME=new for one that is trained first.")
   var fuse: String?
+  @Option(help: "What holds a fusion's value matrices near the identity; 0 for nothing.")
+  var fusionRegularization: Float = 0.01
   @Flag(help: "Train the fused adapters that come with a head too, beside the fusion and the head.")
   var trainAdapters = false
 
@@ -150,6 +152,7 @@ struct MethodOptions: ParsableArguments {
     options.adapterReductionFactor = adapterReductionFactor
     options.adapterActivation = adapterActivation
     options.adapterLeaveOut = adapterLeaveOut?.layers ?? []
+    options.fusionRegularization = fusionRegularization
     return options
   }
 }

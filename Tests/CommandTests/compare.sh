@@ -7,8 +7,10 @@ set -euo pipefail
 # shellcheck source=Tests/CommandTests/lib/checks.sh
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/lib/checks.sh" "$@"
 
+# Eight runs.
+limit=300
 compare=(compare --base base --train-file train.tsv --test-file test.tsv --max-length 32 --epochs 2 --global-batch-size 16
-  --log-every 1 --checkpoint-every 1)
+  --log-every 1 --checkpoint-every 2)
 cells=(--methods 'full,lora:4@1e-3' --train-limits "100,50" --seeds "1,2")
 
 # What a comparison found, without what it measured by the clock.

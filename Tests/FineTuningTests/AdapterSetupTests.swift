@@ -4,6 +4,7 @@ import FineTuning
 import FoundationEssentials
 import Kernels
 import Tensors
+import TestSupport
 import Testing
 
 /// What adapters add to a base, what of it is trained, and what is refused.
@@ -139,6 +140,21 @@ import Testing
     #expect(stored == options)
     options.adapterReductionFactor = AdapterConfiguration.Reduction(8, byLayer: [0: 2])
     #expect(try JSONDecoder().decode(FineTuningOptions.self, from: JSONEncoder().encode(options)) == options)
+  }
+
+  /// Twice the factor pulls twice as hard, and none not at all.
+  @Test func strengthOfTheRegulariser() throws {
+    let setup = try AdapterSetup(["a": .pfeiffer, "b": .pfeiffer], .fuse(["a", "b"]))
+    let gradients = try [Float(0), 0.01, 0.02].map { strength -> [Float] in
+      let method = try AdapterFusion(setup, regularization: strength)
+      let configuration = TinyModel.configuration()
+      let model = TinyModel(configuration, table: try method.table(for: configuration)) { method.model($0, $1) }
+      method.addRegularizationGradient(to: model.gradients, of: model.store, reviewCount: 4, step: 1)
+      return model.gradientValues
+    }
+    #expect(gradients[0].allSatisfy { $0 == 0 })
+    #expect(gradients[1].contains { $0 != 0 })
+    #expect(zip(gradients[1], gradients[2]).allSatisfy { 2 * $0 == $1 })
   }
 
   @Test func compositionsInTheLibrarysForm() throws {

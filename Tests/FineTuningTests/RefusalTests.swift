@@ -57,6 +57,13 @@ struct RefusalTests {
           $0.adapterReductionFactor = AdapterConfiguration.Reduction(16, byLayer: [1: value])
         })
     }
+    for value: Float in [-0.01, .nan, .infinity] {
+      list.append(
+        Case("fusion", "--fusion-regularization", "\(value)") {
+          $0.adapters = try? AdapterSetup(["a": .pfeiffer, "b": .pfeiffer], .fuse(["a", "b"]))
+          $0.fusionRegularization = value
+        })
+    }
     return list + [
       Case("adapter", "--adapter-config", "none") { $0.adapterConfiguration = "none" },
       Case("adapter", "--adapter-config", "an open bracket") { $0.adapterConfiguration = "pfeiffer[ln_after=true" },

@@ -199,9 +199,9 @@ struct AdapterGoldenTests {
     guard let test = Self.cases.first(where: { $0.name == "ah_fuse" }) else { return }
     let golden = try Fixtures.golden(test.name)
     let model = try test.model()
-    let method = try test.method()
+    let method = try #require(test.method() as? AdapterFusion)
     expectClose(
-      AdapterFusion.regularizationLoss(model.store), Double(try golden.floats("reg_loss")[0]),
+      method.regularizationLoss(model.store), Double(try golden.floats("reg_loss")[0]),
       relative: 1e-5, "regulariser")
     method.addRegularizationGradient(to: model.gradients, of: model.store, reviewCount: 16, step: 0)
     #expect(model.gradient("classifier.bias") == [0, 0])

@@ -21,9 +21,24 @@ private struct Puzzle {
     self.pieces = pieces
   }
 
-  /// The sum in the order of ranks.
-  func sum(_ world: Communicator, at index: Int) -> Float {
-    (1..<max(world.size, 1)).reduce(scrambledFloat(0, index)) { $0 + scrambledFloat($1, index) }
+  /// The sum over nodes, in order, of the sums over their ranks, in order.
+  func sum(_ layout: NodeLayout, at index: Int) -> Float {
+    let sums = layout.nodes.map { ranks in
+      ranks.dropFirst().reduce(scrambledFloat(ranks[0], index)) { $0 + scrambledFloat($1, index) }
+    }
+    return sums.dropFirst().reduce(sums[0], +)
+  }
+
+  /// The layout that there is, and others that so many ranks could have: a rank a node, two nodes of which the first has
+  /// one rank, ranks dealt out in turn to two nodes and to three.
+  static func layouts(_ world: Communicator) -> [NodeLayout] {
+    let ranks = 0..<world.size
+    var layouts = [world.layout, NodeLayout(ranks.map { [$0] })]
+    if world.size > 1 { layouts.append(NodeLayout([[0], Array(1..<world.size)])) }
+    for count in [2, 3] where world.size > count {
+      layouts.append(NodeLayout((0..<count).map { node in ranks.filter { $0 % count == node } }))
+    }
+    return layouts
   }
 
   func withBuffer(_ rank: Int, _ body: (UnsafeMutablePointer<Float>) throws -> Void) rethrows -> [Float] {
@@ -38,10 +53,14 @@ private struct Puzzle {
 
 /// Sums that go on while other work does.
 let pieceChecks: [Check] = [
-  Check("pieces are added in the order of ranks, bit for bit, and nothing else is touched") { world, findings in
+  Check("pieces are added in the order of nodes and ranks, bit for bit, and nothing else is touched") {
+    world, findings in
     let puzzle = Puzzle(world)
-    for route in [PieceExchange.Route.toAll, .toOwner, .fromOwner] {
-      let exchange = PieceExchange(world, longest: 400)
+    let cases = Puzzle.layouts(world).flatMap { layout in
+      [PieceExchange.Route.toAll, .toOwner, .fromOwner].map { (layout, $0) }
+    }
+    for (layout, route) in cases {
+      let exchange = PieceExchange(world, longest: 400, layout: layout)
       var summed: [Int] = []
       exchange.summed = { summed.append($0) }
       let found = try puzzle.withBuffer(world.rank) { buffer in
@@ -55,16 +74,19 @@ let pieceChecks: [Check] = [
         if let piece = puzzle.piece(at: index) {
           let owner = puzzle.pieces[piece].owner
           switch route {
-          case .toAll: expected = puzzle.sum(world, at: index)
-          case .toOwner: expected = owner == world.rank ? puzzle.sum(world, at: index) : 0
+          case .toAll: expected = puzzle.sum(layout, at: index)
+          case .toOwner: expected = owner == world.rank ? puzzle.sum(layout, at: index) : 0
           case .fromOwner: expected = scrambledFloat(owner, index)
           }
         }
-        findings.expect(found[index].bitPattern == expected.bitPattern, "\(route): element \(index) is \(found[index])")
+        findings.expect(
+          found[index].bitPattern == expected.bitPattern,
+          "\(layout.nodes), \(route): element \(index) is \(found[index])")
       }
       let own = puzzle.pieces.indices.filter { puzzle.pieces[$0].owner == world.rank }
       findings.expectEqual(
-        summed.sorted(), route == .fromOwner || world.size == 1 ? [] : own, "\(route): pieces added up here")
+        summed.sorted(), route == .fromOwner || world.size == 1 ? [] : own,
+        "\(layout.nodes), \(route): pieces added up here")
     }
   },
   Check("pieces arrive while ranks only poke, and work of uneven length goes on between") { world, findings in
@@ -87,7 +109,7 @@ let pieceChecks: [Check] = [
         findings.expect(exchange.isIdle, "round \(round): pieces do not arrive by poking")
         try exchange.finish()
       }
-      let wrong = found.indices.first { puzzle.piece(at: $0) != nil && found[$0] != puzzle.sum(world, at: $0) }
+      let wrong = found.indices.first { puzzle.piece(at: $0) != nil && found[$0] != puzzle.sum(world.layout, at: $0) }
       findings.expect(wrong == nil, "round \(round): element \(wrong ?? 0)")
     }
   },

@@ -5,7 +5,7 @@ package import Tensors
 /// AdapterFusion: adapters that were trained before are mixed by attention; the fusion and the head are trained, and
 /// the adapters too if asked.
 ///
-/// The value matrices V are held near the identity by 0.01 · Σ ‖I − V‖². Its gradient joins that of the next step,
+/// The value matrices V are held near the identity by λ · Σ ‖I − V‖², λ = 0.01 unless asked otherwise. Its gradient joins that of the next step,
 /// before clipping, as in AdapterHub's trainer, so the first step has none; reported losses leave it out.
 /// - SeeAlso: Pfeiffer et al.: *AdapterFusion*, 2021, §3.
 package struct AdapterFusion: FineTuningMethod {
@@ -14,18 +14,24 @@ package struct AdapterFusion: FineTuningMethod {
   /// The names of the adapters that are trained too.
   package let trained: Set<String>
 
-  /// What ‖I − V‖² is multiplied by.
-  package static let regularization: Float = 0.01
+  /// λ: what ‖I − V‖² is multiplied by.
+  package let regularization: Float
 
   /// A fusion over a setup such as `Fuse(a, b)` or `Stack(ko, Fuse(a, b))`.
-  /// - Throws: `Failure` when the setup has no fusion, or an adapter that is to be trained is not in it.
-  package init(_ setup: AdapterSetup, trained: Set<String> = []) throws {
+  /// - Throws: `Failure` when the setup has no fusion, an adapter that is to be trained is not in it, or λ makes no sense.
+  package init(_ setup: AdapterSetup, trained: Set<String> = [], regularization: Float = 0.01) throws {
+    guard regularization >= 0, regularization.isFinite else {
+      throw Failure(
+        .usage,
+        "--fusion-regularization is \(regularization), expected a number from 0 on; 0 for none, 0.01 as AdapterHub.")
+    }
     guard !setup.composition.fusions.isEmpty else {
       throw Failure(
         .usage, "--method fusion has nothing to fuse in \(setup.composition); name two adapters or more with --fuse.")
     }
     self.setup = setup
     self.trained = trained
+    self.regularization = regularization
     try setup.requireMembers(trained)
   }
 
@@ -35,7 +41,11 @@ package struct AdapterFusion: FineTuningMethod {
   package var defaultLearningRate: Double { 5e-4 }
   /// The setup, and what of it is trained.
   package var settings: [String: String] {
-    setup.settings.merging(["trained": (trained.sorted() + ["fusion", "head"]).joined(separator: ", ")]) { $1 }
+    let own = [
+      "trained": (trained.sorted() + ["fusion", "head"]).joined(separator: ", "),
+      "fusion_regularization": "\(regularization)",
+    ]
+    return setup.settings.merging(own) { $1 }
   }
 
   /// The head.
@@ -51,12 +61,12 @@ package struct AdapterFusion: FineTuningMethod {
   /// A non-linearity cannot be folded into a weight.
   package var canMerge: Bool { false }
 
-  /// Adds `0.02 · (V − I)` for every review, from the second step on.
+  /// Adds `2 λ (V − I)` for every review, from the second step on.
   package func addRegularizationGradient(
     to gradients: UnsafeMutablePointer<Float>, of parameters: ParameterStore, reviewCount: Int, step: Int
   ) {
-    guard step > 0 else { return }
-    let factor = 2 * AdapterFusion.regularization * Float(reviewCount)
+    guard step > 0, regularization > 0 else { return }
+    let factor = 2 * regularization * Float(reviewCount)
     AdapterFusion.forEachValue(parameters) { parameter in
       let values = parameters[parameter].base
       let onto = gradients + parameter.offset
@@ -65,10 +75,10 @@ package struct AdapterFusion: FineTuningMethod {
     }
   }
 
-  /// 0.01 · Σ ‖I − V‖² over the value matrices that are trained.
-  package static func regularizationLoss(_ parameters: ParameterStore) -> Double {
+  /// λ · Σ ‖I − V‖² over the value matrices that are trained.
+  package func regularizationLoss(_ parameters: ParameterStore) -> Double {
     var total = 0.0
-    forEachValue(parameters) { parameter in
+    AdapterFusion.forEachValue(parameters) { parameter in
       let values = parameters[parameter]
       for r in 0..<values.rows {
         for c in 0..<values.columns {

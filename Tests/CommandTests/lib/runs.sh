@@ -7,6 +7,8 @@
 #   CHAOS=all       as often as launch/chaos tries each fault; without it as often as a test's time allows
 #   CHAOS_SEED=7    another choice of moments and ranks
 
+# shellcheck disable=SC2154,SC2034 # variables of checks.sh, and those that the scripts use
+
 RANDOM=${CHAOS_SEED:-1}
 # How often something is tried: in a test, or in all.
 often() { if [ "${CHAOS:-}" = all ]; then echo "$2"; else echo "$1"; fi; }
