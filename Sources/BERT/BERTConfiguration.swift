@@ -1,6 +1,7 @@
 internal import Failures
 package import FoundationEssentials
 package import Kernels
+package import Tensors
 
 /// The shape of a BERT model and what changes its computation, as `config.json` of a Hugging Face directory says it.
 ///
@@ -40,6 +41,8 @@ package struct BERTConfiguration: Sendable, Equatable {
   package var head = HeadDesign.pooled
   /// What the model is trained for.
   package var task = ModelTask.classification
+  /// In which precision the encoder's weights and the token embeddings are kept for products and look-ups.
+  package var precision = Precision.fp32
 
   /// The defaults of the reference.
   package init() {}

@@ -30,13 +30,13 @@ package final class BERTModel {
 
   /// - Returns: The last layer's output at the rows that the head reads, `[reads, H]`.
   package func forward(_ batch: BatchViews, _ workspace: Workspace) -> Matrix {
-    var x = embeddings.forward(batch, workspace)
+    var x = Operand(embeddings.forward(batch, workspace))
     for (index, layer) in layers.enumerated() {
       x = layer.forward(
         x, batch, onlyReads: index == layers.count - 1,
         saves: workspace.isTraining && index >= lowestTrainable, workspace)
     }
-    return x
+    return x.values
   }
 
   /// Adds the gradients of everything that is trained below the head.

@@ -4,38 +4,44 @@ extension BERTConfiguration {
   /// Every parameter of the model under its published name, in the order of the blocks.
   ///
   /// A layer's query, key and value lie one after another, weights and biases each, so that the three are one product.
+  /// The encoder's matrices and the token embeddings have the configuration's precision.
   /// - Parameter isTrainable: Which of them are trained, by name.
   /// - Returns: Names, shapes and initial values.
   package func parameters(isTrainable: (String) -> Bool) -> [ParameterSpecification] {
     var list: [ParameterSpecification] = []
     func add(
-      _ name: String, _ shape: [Int], _ initializer: Initializer, isLookedUp: Bool = false, isUsed: Bool = true
+      _ name: String, _ shape: [Int], _ initializer: Initializer, isLookedUp: Bool = false, isRounded: Bool = false,
+      isUsed: Bool = true
     ) {
-      list.append(
-        ParameterSpecification(
-          name, shape, initializer, isTrainable: isUsed && isTrainable(name), isLookedUp: isLookedUp))
+      var specification = ParameterSpecification(
+        name, shape, initializer, isTrainable: isUsed && isTrainable(name), isLookedUp: isLookedUp)
+      // A table that is trained is read in its floats, which are there anyway.
+      if isRounded, !(isLookedUp && specification.isTrainable) { specification.precision = precision }
+      list.append(specification)
     }
     let weights = Initializer.normal(deviation: initializerRange)
     func addNorm(_ name: String) {
       add(name + ".LayerNorm.weight", [hiddenSize], .constant(1))
       add(name + ".LayerNorm.bias", [hiddenSize], .constant(0))
     }
-    func addLinear(_ name: String, _ out: Int, _ input: Int) {
-      add(name + ".weight", [out, input], weights)
+    func addLinear(_ name: String, _ out: Int, _ input: Int, isRounded: Bool = true) {
+      add(name + ".weight", [out, input], weights, isRounded: isRounded)
       add(name + ".bias", [out], .constant(0))
     }
     let h = hiddenSize
     let embeddings = "bert.embeddings"
     add(
       "\(embeddings).word_embeddings.weight", [vocabularySize, h],
-      .normal(deviation: initializerRange, zeroRow: padTokenID), isLookedUp: !task.decodesByEmbeddings)
+      .normal(deviation: initializerRange, zeroRow: padTokenID), isLookedUp: !task.decodesByEmbeddings,
+      // A decoder reads all of its numbers as they are.
+      isRounded: !task.decodesByEmbeddings)
     add("\(embeddings).position_embeddings.weight", [positionCount, h], weights)
     add("\(embeddings).token_type_embeddings.weight", [typeCount, h], weights)
     addNorm(embeddings)
     for layer in 0..<layerCount {
       let prefix = "bert.encoder.layer.\(layer)"
       let projections = ["query", "key", "value"].map { "\(prefix).attention.self.\($0)" }
-      for name in projections { add(name + ".weight", [h, h], weights) }
+      for name in projections { add(name + ".weight", [h, h], weights, isRounded: true) }
       for name in projections { add(name + ".bias", [h], .constant(0)) }
       addLinear("\(prefix).attention.output.dense", h, h)
       addNorm("\(prefix).attention.output")
@@ -43,21 +49,22 @@ extension BERTConfiguration {
       addLinear("\(prefix).output.dense", h, intermediateSize)
       addNorm("\(prefix).output")
     }
+    // One row a review, or a hidden token: nothing to gain from rounding.
     switch task {
     case .classification:
-      addLinear(head.dense, h, h)
-      addLinear(head.classifier, labelCount, h)
+      addLinear(head.dense, h, h, isRounded: false)
+      addLinear(head.classifier, labelCount, h, isRounded: false)
     case .maskedLanguage(let nextSentence):
       let (pooler, transform) = (HeadDesign.nextSentence.dense, MaskedLanguageHead.transform)
       if nextSentence {
-        addLinear(pooler, h, h)
-        addLinear(HeadDesign.nextSentence.classifier, 2, h)
+        addLinear(pooler, h, h, isRounded: false)
+        addLinear(HeadDesign.nextSentence.classifier, 2, h, isRounded: false)
       } else {
         // Nothing reads it, but every base has one: it leaves `[CLS]` as it is.
         add(pooler + ".weight", [h, h], .diagonal(1, elsewhere: 0), isUsed: false)
         add(pooler + ".bias", [h], .constant(0), isUsed: false)
       }
-      addLinear(transform + ".dense", h, h)
+      addLinear(transform + ".dense", h, h, isRounded: false)
       addNorm(transform)
       add(MaskedLanguageHead.bias, [vocabularySize], .constant(0))
     }

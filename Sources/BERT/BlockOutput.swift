@@ -83,7 +83,7 @@ package final class BlockOutput {
   ///   - rows: Which tokens the rows are.
   ///   - workspace: Parameters, memory, dropout.
   func forward(
-    _ d: Matrix, bias: UnsafePointer<Float>?, residual: Matrix, into y: Matrix, _ rows: Rows,
+    _ d: Matrix, bias: UnsafePointer<Float>?, residual: Matrix, into y: Operand, _ rows: Rows,
     _ workspace: Workspace
   ) {
     let mask = workspace.mask(
@@ -92,13 +92,15 @@ package final class BlockOutput {
     if let branch {
       if let bias { addToRows(d, bias) }
       if let mask { applyMask(mask, d, into: d) }
-      branch.forward(d, residual: residual, norm, into: y, rows, workspace)
+      branch.forward(d, residual: residual, norm, into: y.values, rows, workspace)
+      y.rounded?.round(from: y.values)
       return
     }
     let deviations = workspace.arena.allocate(Float.self, rows.count)
     normalizeSum(
       d, bias: bias, mask: mask, residual: residual, gamma: workspace[norm.weight].base,
-      beta: workspace[norm.bias].base, epsilon: norm.epsilon, into: y, inverseDeviations: deviations)
+      beta: workspace[norm.bias].base, epsilon: norm.epsilon, into: y.values, rounded: y.rounded,
+      inverseDeviations: deviations)
     normalized = d
     inverseDeviations = deviations
   }
@@ -109,10 +111,11 @@ package final class BlockOutput {
   ///   - dResidual: Where the gradient of the residual goes, `[rows, H]`; may be `dy`.
   ///   - rows: Which tokens the rows are.
   ///   - workspace: Where gradients go, memory.
-  func backward(_ dy: Matrix, dd: Matrix, dResidual: Matrix, _ rows: Rows, _ workspace: Workspace) {
+  func backward(_ dy: Matrix, dd: Operand, dResidual: Matrix, _ rows: Rows, _ workspace: Workspace) {
     if let branch {
-      branch.backward(dy, norm, dd: dd, dResidual: dResidual, rows, workspace)
-      if let mask { applyMask(mask, dd, into: dd) }
+      branch.backward(dy, norm, dd: dd.values, dResidual: dResidual, rows, workspace)
+      if let mask { applyMask(mask, dd.values, into: dd.values) }
+      dd.rounded?.round(from: dd.values)
       return
     }
     guard let normalized, let inverseDeviations else {
@@ -120,7 +123,8 @@ package final class BlockOutput {
     }
     normalizeBackward(
       dy, normalized: normalized, inverseDeviations: inverseDeviations, gamma: workspace[norm.weight].base,
-      into: dResidual, dropout: (mask, dd), dGamma: workspace.gradient(of: norm.weight)?.base,
+      into: dResidual, dropout: (mask, dd.values, dd.rounded),
+      dGamma: workspace.gradient(of: norm.weight)?.base,
       dBeta: workspace.gradient(of: norm.bias)?.base)
   }
 }

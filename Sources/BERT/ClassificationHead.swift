@@ -85,7 +85,7 @@ package final class ClassificationHead {
       input = arena.matrix(rows.count, hiddenSize)
       applyMask(inputMask, h, into: input)
     }
-    poolerGroup.forward(input, into: pooled, rows, workspace)
+    poolerGroup.forward(Operand(input), into: pooled, rows, workspace)
     tanhRows(pooled)
     let mask = workspace.mask(
       rows, columns: hiddenSize, probability: dropoutProbability, site: DropoutSite.pooled)
@@ -94,7 +94,7 @@ package final class ClassificationHead {
       dropped = arena.matrix(rows.count, hiddenSize)
       applyMask(mask, pooled, into: dropped)
     }
-    classifierGroup.forward(dropped, into: logits, rows, workspace)
+    classifierGroup.forward(Operand(dropped), into: logits, rows, workspace)
     saved = (input, inputMask, pooled, dropped, mask)
     return logits
   }
@@ -111,11 +111,11 @@ package final class ClassificationHead {
     guard let saved else { preconditionFailure("backward of the head without its forward") }
     let needsPooled = dh != nil || pooler.isTrainable
     let dPooled = needsPooled ? workspace.arena.matrix(rows.count, hiddenSize) : nil
-    classifierGroup.backward(dLogits, saved.dropped, dx: dPooled, accumulate: false, rows, workspace)
+    classifierGroup.backward(Operand(dLogits), Operand(saved.dropped), dx: dPooled, accumulate: false, rows, workspace)
     guard let dPooled else { return }
     if let mask = saved.mask { applyMask(mask, dPooled, into: dPooled) }
     tanhBackward(dPooled, y: saved.pooled)
-    poolerGroup.backward(dPooled, saved.h, dx: dh, accumulate: false, rows, workspace)
+    poolerGroup.backward(Operand(dPooled), Operand(saved.h), dx: dh, accumulate: false, rows, workspace)
     if let dh, let mask = saved.inputMask { applyMask(mask, dh, into: dh) }
   }
 }

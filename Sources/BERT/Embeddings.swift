@@ -73,13 +73,13 @@ package final class Embeddings {
     let h = workspace.arena.matrix(rows.count, word.columns)
     let y = workspace.arena.matrix(rows.count, word.columns)
     let deviations = workspace.arena.allocate(Float.self, rows.count)
-    let (words, positions, types) = (workspace[word], workspace[position], workspace[type])
+    let (positions, types) = (workspace[position], workspace[type])
     for r in 0..<rows.count {
-      let out = h.row(r)
-      let w = words.row(Int(batch.ids[r]))
+      let (out, id) = (h.row(r), Int(batch.ids[r]))
+      workspace.parameters.copyRows(id..<id + 1, of: word, into: h.rows(r..<r + 1))
       let t = types.row(Int(batch.types[r]))
       let p = positions.row(Int(rows.positions[r]))
-      for i in 0..<h.columns { out[i] = w[i] + t[i] + p[i] }
+      for i in 0..<h.columns { out[i] = out[i] + t[i] + p[i] }
     }
     tableBranch?.forward(batch.ids, addingTo: h, workspace)
     normalizeSum(

@@ -1,5 +1,5 @@
 internal import Kernels
-package import Tensors
+internal import Tensors
 
 /// One layer of the encoder: self-attention and a feed-forward block, each ended by a residual and a normalisation.
 ///
@@ -33,14 +33,15 @@ package final class EncoderLayer {
 
   /// What backward needs from forward.
   private struct Saved {
-    let x: Matrix
-    let queryInput: Matrix
+    let x: Operand
+    /// What the query alone was computed from, where it is not `x`.
+    let queryInput: Operand?
     let q: Matrix, k: Matrix, v: Matrix
     let attention: SelfAttention.Cache
-    let context: Matrix
-    let x1: Matrix
+    let context: Operand
+    let x1: Operand
     let derivative: Matrix
-    let activated: Matrix?
+    let activated: Operand?
   }
 
   init(_ index: Int, _ configuration: BERTConfiguration, _ table: ParameterTable) {
@@ -96,61 +97,75 @@ package final class EncoderLayer {
   ///   - workspace: Parameters, memory, dropout.
   /// - Returns: `[tokens, H]`, or `[reads, H]`.
   package func forward(
-    _ x: Matrix, _ batch: BatchViews, onlyReads: Bool, saves: Bool, _ workspace: Workspace
-  ) -> Matrix {
+    _ x: Operand, _ batch: BatchViews, onlyReads: Bool, saves: Bool, _ workspace: Workspace
+  ) -> Operand {
     let arena = workspace.arena
     let rows = onlyReads ? batch.reads : batch.tokens
-    let y = arena.matrix(rows.count, hiddenSize)
+    // The head reads floats; a layer above has weights of the same precision.
+    let y = workspace.output(rows.count, hiddenSize, for: onlyReads ? .fp32 : queryKeyValue.precision)
     let mark = arena.mark
-    let (queryInput, q, k, v) = projectQKV(x, batch, onlyReads, workspace)
+    let (inputs, q, k, v) = projectQKV(x, batch, onlyReads, workspace)
     let context = arena.matrix(rows.count, hiddenSize)
     let attentionCache = attention.forward(
       q: q, k: k, v: v, into: context, queryRows: rows, keyRows: batch.tokens, workspace)
 
     let a = arena.matrix(rows.count, hiddenSize)
-    let x1 = arena.matrix(rows.count, hiddenSize)
-    let attentionBias = attentionDenseGroup.forwardDeferringBias(context, into: a, rows, workspace)
-    attentionOutput.forward(a, bias: attentionBias, residual: queryInput, into: x1, rows, workspace)
+    let x1 = workspace.output(rows.count, hiddenSize, for: intermediateGroup.precision)
+    let dense = attentionDenseGroup.forwardDeferringBias(Operand(context), into: a, rows, workspace)
+    attentionOutput.forward(
+      a, bias: dense.bias, residual: (inputs.query ?? inputs.x).values, into: x1, rows, workspace)
 
     let u = arena.matrix(rows.count, intermediateSize)
     let f = arena.matrix(rows.count, hiddenSize)
-    let intermediateBias = intermediateGroup.forwardDeferringBias(x1, into: u, rows, workspace)
+    let intermediate = intermediateGroup.forwardDeferringBias(x1, into: u, rows, workspace)
     let keepsActivated = saves && outputGroup.isTrainable
     let beforeActivated = arena.mark
-    let activated = saves ? arena.matrix(rows.count, intermediateSize) : u
-    activate(u, bias: intermediateBias, activation, into: activated, keepsDerivative: saves)
-    let outputBias = outputGroup.forwardDeferringBias(activated, into: f, rows, workspace)
+    let activated = activate(u, bias: intermediate.bias, saves: saves, workspace)
+    let second = outputGroup.forwardDeferringBias(activated, into: f, rows, workspace)
     // With a frozen, branchless second projection nobody reads the activated values again.
     if !keepsActivated { arena.rewind(to: beforeActivated) }
-    output.forward(f, bias: outputBias, residual: x1, into: y, rows, workspace)
+    output.forward(f, bias: second.bias, residual: x1.values, into: y, rows, workspace)
 
     if saves {
       saved = Saved(
-        x: x, queryInput: queryInput, q: q, k: k, v: v, attention: attentionCache, context: context, x1: x1,
-        derivative: u, activated: keepsActivated ? activated : nil)
+        x: inputs.x, queryInput: inputs.query, q: q, k: k, v: v, attention: attentionCache, context: dense.input,
+        x1: intermediate.input, derivative: u, activated: keepsActivated ? second.input : nil)
     } else {
       arena.rewind(to: mark)
     }
     return y
   }
 
+  /// The activated values for the second projection, and the derivative in the place of `u` where backward will be run.
+  private func activate(
+    _ u: Matrix, bias: UnsafePointer<Float>?, saves: Bool, _ workspace: Workspace
+  ) -> Operand {
+    let isRounded = outputGroup.precision == .bf16
+    let rounded = isRounded ? workspace.arena.rounded(u.rows, u.columns) : nil
+    var values: Matrix?
+    if !isRounded || outputDense.branch != nil { values = saves ? workspace.arena.matrix(u.rows, u.columns) : u }
+    Kernels.activate(u, bias: bias, activation, into: values, rounded: rounded, keepsDerivative: saves)
+    return Operand(values, rounded: rounded)
+  }
+
   private func projectQKV(
-    _ x: Matrix, _ batch: BatchViews, _ onlyReads: Bool, _ workspace: Workspace
-  ) -> (input: Matrix, q: Matrix, k: Matrix, v: Matrix) {
+    _ x: Operand, _ batch: BatchViews, _ onlyReads: Bool, _ workspace: Workspace
+  ) -> (inputs: (x: Operand, query: Operand?), q: Matrix, k: Matrix, v: Matrix) {
     let arena = workspace.arena
     let h = hiddenSize
+    let tokens = batch.tokens
     guard onlyReads else {
-      let qkv = arena.matrix(x.rows, 3 * h)
-      queryKeyValue.forward(x, into: qkv, batch.tokens, workspace)
-      return (x, qkv.columns(0..<h), qkv.columns(h..<2 * h), qkv.columns(2 * h..<3 * h))
+      let qkv = arena.matrix(tokens.count, 3 * h)
+      let x = queryKeyValue.forward(x, into: qkv, tokens, workspace)
+      return ((x, nil), qkv.columns(0..<h), qkv.columns(h..<2 * h), qkv.columns(2 * h..<3 * h))
     }
-    let input = arena.matrix(batch.reads.count, h)
-    gatherRows(x, batch.readIndices, into: input)
+    let read = arena.matrix(batch.reads.count, h)
+    gatherRows(x.values, batch.readIndices, into: read)
     let q = arena.matrix(batch.reads.count, h)
-    onlyQuery.forward(input, into: q, batch.reads, workspace)
-    let kv = arena.matrix(x.rows, 2 * h)
-    keyValue.forward(x, into: kv, batch.tokens, workspace)
-    return (input, q, kv.columns(0..<h), kv.columns(h..<2 * h))
+    let query = onlyQuery.forward(Operand(read), into: q, batch.reads, workspace)
+    let kv = arena.matrix(tokens.count, 2 * h)
+    let x = keyValue.forward(x, into: kv, tokens, workspace)
+    return ((x, query), q, kv.columns(0..<h), kv.columns(h..<2 * h))
   }
 
   /// Adds the layer's gradients.
@@ -170,18 +185,20 @@ package final class EncoderLayer {
     let mark = arena.mark
     defer { arena.rewind(to: mark) }
     let reach = backwardReach(needsInput: dx != nil)
-    let dBranch = arena.matrix(rows.count, hiddenSize)
+    let dBranch = workspace.output(rows.count, hiddenSize, for: outputGroup.precision)
 
     // dy becomes the gradient of x₁ along the residual; the feed-forward block adds its own.
     output.backward(dy, dd: dBranch, dResidual: dy, rows, workspace)
     guard reach >= .outputDense else { return }
     let dIntermediate = reach >= .intermediateDense ? arena.matrix(rows.count, intermediateSize) : nil
     outputGroup.backward(
-      dBranch, saved.activated ?? saved.derivative, dx: dIntermediate, accumulate: false, rows, workspace)
+      dBranch, saved.activated ?? Operand(saved.derivative), dx: dIntermediate, accumulate: false, rows, workspace)
     guard let dIntermediate else { return }
-    multiplyElements(dIntermediate, by: saved.derivative)
+    let rounded = intermediateGroup.precision == .bf16 ? arena.rounded(rows.count, intermediateSize) : nil
+    multiplyElements(dIntermediate, by: saved.derivative, rounded: rounded)
     intermediateGroup.backward(
-      dIntermediate, saved.x1, dx: reach >= .attentionOutput ? dy : nil, accumulate: true, rows, workspace)
+      Operand(dIntermediate, rounded: rounded), saved.x1, dx: reach >= .attentionOutput ? dy : nil, accumulate: true,
+      rows, workspace)
 
     guard reach >= .attentionOutput else { return }
     attentionOutput.backward(dy, dd: dBranch, dResidual: dy, rows, workspace)
@@ -190,23 +207,22 @@ package final class EncoderLayer {
     attentionDenseGroup.backward(
       dBranch, saved.context, dx: dContext, accumulate: false, rows, workspace)
     guard let dContext else { return }
-    attentionBackward(dContext, dResidual: dy, dx: dx, saved, batch, onlyReads, workspace)
+    attentionBackward(dContext, dResidual: dy, dx: dx, saved, batch, workspace)
   }
 
   private func attentionBackward(
-    _ dContext: Matrix, dResidual: Matrix, dx: Matrix?, _ saved: Saved, _ batch: BatchViews,
-    _ onlyReads: Bool, _ workspace: Workspace
+    _ dContext: Matrix, dResidual: Matrix, dx: Matrix?, _ saved: Saved, _ batch: BatchViews, _ workspace: Workspace
   ) {
     let arena = workspace.arena
     let h = hiddenSize
-    guard onlyReads else {
+    guard let queryInput = saved.queryInput else {
       let d = arena.matrix(batch.tokens.count, 3 * h)
       attention.backward(
         dContext, q: saved.q, k: saved.k, v: saved.v, dq: d.columns(0..<h), dk: d.columns(h..<2 * h),
         dv: d.columns(2 * h..<3 * h), saved.attention, queryRows: batch.tokens, keyRows: batch.tokens,
         workspace)
       precondition(dx.map { $0.base == dResidual.base } ?? true, "the input's gradient joins the residual's in place")
-      queryKeyValue.backward(d, saved.x, dx: dx, accumulate: true, batch.tokens, workspace)
+      queryKeyValue.backward(Operand(d), saved.x, dx: dx, accumulate: true, batch.tokens, workspace)
       return
     }
     let dq = arena.matrix(batch.reads.count, h)
@@ -215,8 +231,8 @@ package final class EncoderLayer {
       dContext, q: saved.q, k: saved.k, v: saved.v, dq: dq, dk: dkv.columns(0..<h),
       dv: dkv.columns(h..<2 * h), saved.attention, queryRows: batch.reads, keyRows: batch.tokens, workspace)
     onlyQuery.backward(
-      dq, saved.queryInput, dx: dx.map { _ in dResidual }, accumulate: true, batch.reads, workspace)
-    keyValue.backward(dkv, saved.x, dx: dx, accumulate: false, batch.tokens, workspace)
+      Operand(dq), queryInput, dx: dx.map { _ in dResidual }, accumulate: true, batch.reads, workspace)
+    keyValue.backward(Operand(dkv), saved.x, dx: dx, accumulate: false, batch.tokens, workspace)
     if let dx { scatterAddRows(dResidual, batch.readIndices, to: dx) }
   }
 }

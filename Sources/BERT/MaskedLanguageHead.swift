@@ -67,7 +67,7 @@ package final class MaskedLanguageHead {
       arena.matrix(h.rows, h.columns), arena.matrix(h.rows, h.columns), arena.matrix(h.rows, h.columns)
     )
     let deviations = arena.allocate(Float.self, h.rows)
-    let denseBias = denseGroup.forwardDeferringBias(h, into: u, rows, workspace)
+    let denseBias = denseGroup.forwardDeferringBias(Operand(h), into: u, rows, workspace).bias
     activate(u, bias: denseBias, activation, into: x, keepsDerivative: true)
     normalizeSum(
       x, bias: nil, mask: nil, residual: nil, gamma: workspace[norm.weight].base, beta: workspace[norm.bias].base,
@@ -132,7 +132,7 @@ package final class MaskedLanguageHead {
       gamma: workspace[norm.weight].base, into: dz, dGamma: workspace.gradient(of: norm.weight)?.base,
       dBeta: workspace.gradient(of: norm.bias)?.base)
     multiplyElements(dz, by: saved.derivative)
-    denseGroup.backward(dz, saved.h, dx: dh, accumulate: false, rows, workspace)
+    denseGroup.backward(Operand(dz), Operand(saved.h), dx: dh, accumulate: false, rows, workspace)
   }
 
   /// The losses of hidden tokens, and which of them the model would have written itself.

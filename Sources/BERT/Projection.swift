@@ -81,103 +81,115 @@ struct ProjectionGroup {
 
   var isTrainable: Bool { members.contains { $0.isTrainable } }
   private var needsBias: Bool { members.contains { $0.branch?.needsBias == true } }
+  /// That of the weights, which have all the same.
+  var precision: Precision { members.first?.weight.precision ?? .fp32 }
 
   /// `y = x Wᵀ + b`, then the branches.
-  func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace) {
+  /// - Returns: The input as backward needs it.
+  @discardableResult
+  func forward(_ x: Operand, into y: Matrix, _ rows: Rows, _ workspace: Workspace) -> Operand {
     if let bias {
       fillRows(y, with: workspace[bias].base)
     } else {
       forEachSlice(of: y) { fillRows($1, with: workspace[$0.bias].base) }
     }
-    product(x, into: y, accumulate: true, workspace)
-    runBranches(x, into: y, rows, workspace)
+    return products(x, into: y, accumulate: true, rows, workspace)
   }
 
   /// `y = x Wᵀ`, then the branches; the bias is left to whoever reads `y`, unless a branch needs it.
-  /// - Returns: The bias that is still to be added, or nil.
+  /// - Returns: The bias that is still to be added, or nil, and the input as backward needs it.
   func forwardDeferringBias(
-    _ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace
-  ) -> UnsafePointer<Float>? {
-    guard let bias, !needsBias else {
-      forward(x, into: y, rows, workspace)
-      return nil
-    }
-    product(x, into: y, accumulate: false, workspace)
-    runBranches(x, into: y, rows, workspace)
-    return UnsafePointer(workspace[bias].base)
+    _ x: Operand, into y: Matrix, _ rows: Rows, _ workspace: Workspace
+  ) -> (bias: UnsafePointer<Float>?, input: Operand) {
+    guard let bias, !needsBias else { return (nil, forward(x, into: y, rows, workspace)) }
+    let input = products(x, into: y, accumulate: false, rows, workspace)
+    return (UnsafePointer(workspace[bias].base), input)
   }
 
   /// Adds the gradients of weights, biases and branches, and writes or adds that of the input.
   /// - Parameters:
-  ///   - dy: `[rows, Σ out]`; changed in place by some branches.
-  ///   - x: The input of forward.
+  ///   - gradient: That of the output, `[rows, Σ out]`; its floats are changed in place by some branches.
+  ///   - x: The input, as forward returned it.
   ///   - dx: `[rows, in]`, or nil when nobody needs it.
   ///   - accumulate: Whether `dx` is added to; otherwise it is overwritten.
   ///   - rows: Which tokens the rows are.
   ///   - workspace: Where gradients go, memory.
   func backward(
-    _ dy: Matrix, _ x: Matrix, dx: Matrix?, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
+    _ gradient: Operand, _ x: Operand, dx: Matrix?, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
   ) {
+    let dy = gradient.values
     let branchesFirst = members.contains { $0.branch?.changesOutputGradient == true }
     if branchesFirst {
       if let dx, !accumulate { dx.fill(0) }
       branchesBackward(dy, x, dx: dx, rows, workspace)
     }
-    parameterGradients(dy, x, workspace)
-    if let dx { inputGradient(dy, into: dx, accumulate: accumulate || branchesFirst, workspace) }
+    productsBackward(
+      branchesFirst ? Operand(dy) : gradient, x, dx: dx, accumulate: accumulate || branchesFirst, workspace)
     if !branchesFirst { branchesBackward(dy, x, dx: dx, rows, workspace) }
-  }
-
-  private func branchesBackward(_ dy: Matrix, _ x: Matrix, dx: Matrix?, _ rows: Rows, _ workspace: Workspace) {
-    forEachSlice(of: dy) { $0.branch?.backward($1, x, dx: dx, rows, workspace) }
-  }
-
-  private func inputGradient(_ dy: Matrix, into dx: Matrix, accumulate: Bool, _ workspace: Workspace) {
-    var accumulates = accumulate
-    if let weight {
-      multiply(dy, .plain, workspace[weight], .plain, into: dx, beta: accumulates ? 1 : 0)
-      return
-    }
-    forEachSlice(of: dy) {
-      multiply($1, .plain, workspace[$0.weight], .plain, into: dx, beta: accumulates ? 1 : 0)
-      accumulates = true
-    }
-  }
-
-  private func product(_ x: Matrix, into y: Matrix, accumulate: Bool, _ workspace: Workspace) {
-    let beta: Float = accumulate ? 1 : 0
-    if let weight {
-      multiply(x, .plain, workspace[weight], .transposed, into: y, beta: beta)
-    } else {
-      forEachSlice(of: y) { multiply(x, .plain, workspace[$0.weight], .transposed, into: $1, beta: beta) }
-    }
-  }
-
-  private func runBranches(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace) {
-    forEachSlice(of: y) { $0.branch?.forward(x, into: $1, rows, workspace) }
-  }
-
-  private func parameterGradients(_ dy: Matrix, _ x: Matrix, _ workspace: Workspace) {
-    if let weight {
-      if let dWeight = workspace.gradient(of: weight) {
-        multiply(dy, .transposed, x, .plain, into: dWeight, beta: 1)
-      }
-    } else {
-      forEachSlice(of: dy) {
-        guard let dWeight = workspace.gradient(of: $0.weight) else { return }
-        multiply($1, .transposed, x, .plain, into: dWeight, beta: 1)
-      }
-    }
     forEachSlice(of: dy) {
       if let dBias = workspace.gradient(of: $0.bias) { sumRows($1, addingTo: dBias.base) }
     }
   }
 
+  /// `x Wᵀ` and the branches. Backward reads the rounded input only for the gradients of weights.
+  private func products(
+    _ x: Operand, into y: Matrix, accumulate: Bool, _ rows: Rows, _ workspace: Workspace
+  ) -> Operand {
+    let mark = workspace.arena.mark
+    var input = workspace.operand(x, precision)
+    if let weight {
+      workspace.multiply(input, transposed: weight, into: y, accumulate: accumulate)
+    } else {
+      forEachSlice(of: y) { workspace.multiply(input, transposed: $0.weight, into: $1, accumulate: accumulate) }
+    }
+    if !workspace.isTraining || !members.contains(where: { $0.weight.isTrainable }) {
+      workspace.arena.rewind(to: mark)
+      input = x
+    }
+    forEachSlice(of: y) { $0.branch?.forward(x.values, into: $1, rows, workspace) }
+    return input
+  }
+
+  private func branchesBackward(_ dy: Matrix, _ x: Operand, dx: Matrix?, _ rows: Rows, _ workspace: Workspace) {
+    forEachSlice(of: dy) { $0.branch?.backward($1, x.values, dx: dx, rows, workspace) }
+  }
+
+  private func productsBackward(
+    _ dy: Operand, _ x: Operand, dx: Matrix?, accumulate: Bool, _ workspace: Workspace
+  ) {
+    let trainsWeights = members.contains { $0.weight.isTrainable }
+    guard dx != nil || trainsWeights else { return }
+    let mark = workspace.arena.mark
+    defer { workspace.arena.rewind(to: mark) }
+    let dy = workspace.operand(dy, precision)
+    if trainsWeights { addWeightGradients(dy, x, workspace) }
+    if let dx { addInputGradient(dy, to: dx, accumulate: accumulate, workspace) }
+  }
+
+  private func addWeightGradients(_ dy: Operand, _ x: Operand, _ workspace: Workspace) {
+    if let weight { return workspace.addGradient(dy, x, of: weight) }
+    forEachMember { workspace.addGradient(dy.columns($1), x, of: $0.weight) }
+  }
+
+  private func addInputGradient(_ dy: Operand, to dx: Matrix, accumulate: Bool, _ workspace: Workspace) {
+    if let weight { return workspace.multiply(dy, weight, into: dx, accumulate: accumulate) }
+    var accumulates = accumulate
+    forEachMember {
+      workspace.multiply(dy.columns($1), $0.weight, into: dx, accumulate: accumulates)
+      accumulates = true
+    }
+  }
+
   private func forEachSlice(of y: Matrix, _ body: (Projection, Matrix) -> Void) {
+    forEachMember { body($0, y.columns($1)) }
+  }
+
+  /// Each projection with the columns of its output.
+  private func forEachMember(_ body: (Projection, Range<Int>) -> Void) {
     var start = 0
     for member in members {
       let end = start + member.weight.rows
-      body(member, y.columns(start..<end))
+      body(member, start..<end)
       start = end
     }
   }
@@ -188,10 +200,13 @@ private func joined(_ parameters: [Parameter], byRows: Bool) -> Parameter? {
   guard let first = parameters.first else { return nil }
   var end = first.offset
   for parameter in parameters {
-    guard parameter.isTrainable == first.isTrainable, parameter.offset == end else { return nil }
+    guard parameter.isTrainable == first.isTrainable, parameter.precision == first.precision,
+      parameter.offset == end
+    else { return nil }
     end += parameter.count
   }
   let rows = byRows ? parameters.reduce(0) { $0 + $1.rows } : 1
   return Parameter(
-    isTrainable: first.isTrainable, offset: first.offset, rows: rows, columns: (end - first.offset) / rows)
+    isTrainable: first.isTrainable, offset: first.offset, rows: rows, columns: (end - first.offset) / rows,
+    precision: first.precision)
 }

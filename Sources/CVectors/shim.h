@@ -6,6 +6,7 @@
 typedef float cvectors_float16 __attribute__((ext_vector_type(16)));
 typedef uint8_t cvectors_byte16 __attribute__((ext_vector_type(16)));
 typedef uint32_t cvectors_uint16 __attribute__((ext_vector_type(16)));
+typedef uint16_t cvectors_half16 __attribute__((ext_vector_type(16)));
 typedef uint64_t cvectors_ulong8 __attribute__((ext_vector_type(8)));
 
 #define CVECTORS_INLINE static inline __attribute__((always_inline))
@@ -27,6 +28,11 @@ CVECTORS_INLINE cvectors_float16 cvectors_from_bytes(cvectors_byte16 x) {
 
 CVECTORS_INLINE cvectors_byte16 cvectors_to_bytes(cvectors_uint16 x) {
   return __builtin_convertvector(x, cvectors_byte16);
+}
+
+// The low 16 bits of each element.
+CVECTORS_INLINE cvectors_half16 cvectors_low_halves(cvectors_uint16 x) {
+  return __builtin_convertvector(x, cvectors_half16);
 }
 
 // The low 32 bits of each element, those of `low` first.

@@ -32,17 +32,20 @@ package enum Activation: String, Sendable, CaseIterable, Codable {
 ///   - u: `[rows, columns]`, the product before its bias.
 ///   - bias: `[columns]`, or nil when it is in `u` already.
 ///   - activation: Which non-linearity.
-///   - y: `[rows, columns]`; may be `u` itself when the derivative is not kept.
+///   - y: `[rows, columns]`, or nil where only the rounded form is wanted; may be `u` itself when the derivative is not
+///     kept.
+///   - rounded: Where the same goes in bfloat16, if anywhere.
 ///   - keepsDerivative: Whether backward will be run.
 package func activate(
-  _ u: Matrix, bias: UnsafePointer<Float>?, _ activation: Activation, into y: Matrix, keepsDerivative: Bool
+  _ u: Matrix, bias: UnsafePointer<Float>?, _ activation: Activation, into y: Matrix?, rounded: RoundedMatrix? = nil,
+  keepsDerivative: Bool
 ) {
   switch activation {
-  case .gelu: apply(ErrorFunctionGELU.self, u, bias, y, keepsDerivative)
-  case .geluTanh: apply(TanhGELU.self, u, bias, y, keepsDerivative)
-  case .relu: apply(ReLU.self, u, bias, y, keepsDerivative)
-  case .swish: apply(Swish.self, u, bias, y, keepsDerivative)
-  case .tanh: apply(HyperbolicTangent.self, u, bias, y, keepsDerivative)
+  case .gelu: apply(ErrorFunctionGELU.self, u, bias, y, rounded, keepsDerivative)
+  case .geluTanh: apply(TanhGELU.self, u, bias, y, rounded, keepsDerivative)
+  case .relu: apply(ReLU.self, u, bias, y, rounded, keepsDerivative)
+  case .swish: apply(Swish.self, u, bias, y, rounded, keepsDerivative)
+  case .tanh: apply(HyperbolicTangent.self, u, bias, y, rounded, keepsDerivative)
   }
 }
 
@@ -53,16 +56,18 @@ private protocol ElementFunction {
 
 @inline(__always)
 private func apply<F: ElementFunction>(
-  _: F.Type, _ u: Matrix, _ bias: UnsafePointer<Float>?, _ y: Matrix, _ keepsDerivative: Bool
+  _: F.Type, _ u: Matrix, _ bias: UnsafePointer<Float>?, _ y: Matrix?, _ rounded: RoundedMatrix?,
+  _ keepsDerivative: Bool
 ) {
   for r in 0..<u.rows {
-    let (ur, yr) = (u.row(r), y.row(r))
+    let (ur, yr, short) = (u.row(r), y?.row(r), rounded?.row(r))
     @inline(__always)
     func step(_ range: LaneRange) {
       var x = range.load(ur)
       if let bias { x += range.load(bias) }
       let (value, derivative) = F.valueAndDerivative(x)
-      range.store(value, yr)
+      if let yr { range.store(value, yr) }
+      if let short { range.store(value, short) }
       if keepsDerivative { range.store(derivative, ur) }
     }
     forEachRange(u.columns, step)

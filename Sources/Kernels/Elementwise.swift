@@ -54,11 +54,17 @@ package func sumRows(_ x: Matrix, addingTo total: UnsafeMutablePointer<Float>) {
   }
 }
 
-/// `dx[i] = dy[i] · derivative[i]`, in place in `dy`.
-package func multiplyElements(_ dy: Matrix, by derivative: Matrix) {
+/// `dx[i] = dy[i] · derivative[i]`, in place in `dy`, and in bfloat16 where that is asked for.
+package func multiplyElements(_ dy: Matrix, by derivative: Matrix, rounded: RoundedMatrix? = nil) {
   for r in 0..<dy.rows {
-    let (d, g) = (dy.row(r), derivative.row(r))
-    for i in 0..<dy.columns { d[i] *= g[i] }
+    let (d, g, short) = (dy.row(r), derivative.row(r), rounded?.row(r))
+    @inline(__always)
+    func multiply(_ range: LaneRange) {
+      let product = range.load(d) * range.load(g)
+      range.store(product, d)
+      if let short { range.store(product, short) }
+    }
+    forEachRange(dy.columns, multiply)
   }
 }
 

@@ -1,4 +1,5 @@
 internal import CVectors
+internal import Tensors
 
 /// Sixteen floats: the width that kernels work with, whatever the processor's own. Strict floating point keeps a
 /// compiler from reordering a plain sum, so reductions carry partial sums lane by lane, added up in a fixed order.
@@ -21,6 +22,16 @@ func load(_ pointer: UnsafePointer<UInt8>, _ offset: Int) -> Lanes {
 @inline(__always)
 func store(_ value: Lanes, _ pointer: UnsafeMutablePointer<Float>, _ offset: Int) {
   UnsafeMutableRawPointer(pointer + offset).storeBytes(of: value, as: Lanes.self)
+}
+
+/// Stores sixteen floats at `pointer + offset`, rounded as `BFloat16` says.
+@inline(__always)
+func store(_ value: Lanes, _ pointer: UnsafeMutablePointer<BFloat16>, _ offset: Int) {
+  let words = unsafeBitCast(value, to: SIMD16<UInt32>.self)
+  let high = words &>> 16
+  let nearest = (words &+ 0x7FFF &+ (high & 1)) &>> 16
+  let bits = nearest.replacing(with: high | 0x40, where: value .!= value)
+  UnsafeMutableRawPointer(pointer + offset).storeBytes(of: cvectors_low_halves(bits), as: SIMD16<UInt16>.self)
 }
 
 /// x·y + z, rounded once where the processor fuses.
@@ -51,6 +62,12 @@ struct LaneRange {
   /// Writes the elements that the row has.
   @inline(__always)
   func store(_ value: Lanes, _ row: UnsafeMutablePointer<Float>) {
+    if count == 16 { Kernels.store(value, row, start) } else { storePart(value, row) }
+  }
+
+  /// Writes the elements that the row has, rounded.
+  @inline(__always)
+  func store(_ value: Lanes, _ row: UnsafeMutablePointer<BFloat16>) {
     if count == 16 { Kernels.store(value, row, start) } else { storePart(value, row) }
   }
 
@@ -86,6 +103,11 @@ struct LaneRange {
   @inline(never)
   private func storePart(_ value: Lanes, _ row: UnsafeMutablePointer<Float>) {
     for i in 0..<count { row[start + i] = value[i] }
+  }
+
+  @inline(never)
+  private func storePart(_ value: Lanes, _ row: UnsafeMutablePointer<BFloat16>) {
+    for i in 0..<count { row[start + i] = BFloat16(value[i]) }
   }
 }
 

@@ -12,15 +12,17 @@ package import Tensors
 ///   - beta: `[H]`.
 ///   - epsilon: Added to the variance.
 ///   - y: `[rows, H]`, the output.
+///   - rounded: Where the output goes in bfloat16 too, if anywhere.
 ///   - inverseDeviations: `[rows]`, 1/√(variance + ε), which backward needs.
 /// - SeeAlso: Ba, Kiros, Hinton: *Layer normalization*, 2016, eq. 3.
 package func normalizeSum(
   _ x: Matrix, bias: UnsafePointer<Float>?, mask: Mask?, residual: Matrix?, gamma: UnsafePointer<Float>,
-  beta: UnsafePointer<Float>, epsilon: Float, into y: Matrix, inverseDeviations: UnsafeMutablePointer<Float>
+  beta: UnsafePointer<Float>, epsilon: Float, into y: Matrix, rounded: RoundedMatrix? = nil,
+  inverseDeviations: UnsafeMutablePointer<Float>
 ) {
   let count = x.columns
   for r in 0..<x.rows {
-    let (h, out) = (x.row(r), y.row(r))
+    let (h, out, short) = (x.row(r), y.row(r), rounded?.row(r))
     let (keep, other) = (mask?.row(r), residual?.row(r))
     let keepScale = mask?.scale ?? 1
     @inline(__always)
@@ -46,7 +48,9 @@ package func normalizeSum(
     func write(_ range: LaneRange) {
       let normalized = range.load(h) * inverse
       range.store(normalized, h)
-      range.store(multiplyAdd(normalized, range.load(gamma), range.load(beta)), out)
+      let value = multiplyAdd(normalized, range.load(gamma), range.load(beta))
+      range.store(value, out)
+      if let short { range.store(value, short) }
     }
     forEachRange(count, write)
   }
@@ -62,12 +66,13 @@ package func normalizeSum(
 ///   - gamma: `[H]`.
 ///   - dh: `[rows, H]`, the gradient of the sum; may be `dy`.
 ///   - dropout: What `x + bias` was dropped out with, and where its gradient goes: `dh · mask · scale`, or a copy of `dh`
-///     without a mask.
+///     without a mask; in bfloat16 too where that is asked for.
 ///   - dGamma: Where the gradient of γ is added, or nil when it is frozen.
 ///   - dBeta: Where the gradient of β is added, or nil when it is frozen.
 package func normalizeBackward(
   _ dy: Matrix, normalized: Matrix, inverseDeviations: UnsafePointer<Float>, gamma: UnsafePointer<Float>,
-  into dh: Matrix, dropout: (mask: Mask?, dx: Matrix)? = nil, dGamma: UnsafeMutablePointer<Float>?,
+  into dh: Matrix, dropout: (mask: Mask?, dx: Matrix, rounded: RoundedMatrix?)? = nil,
+  dGamma: UnsafeMutablePointer<Float>?,
   dBeta: UnsafeMutablePointer<Float>?
 ) {
   let count = dy.columns
@@ -93,14 +98,16 @@ package func normalizeBackward(
     let inverse = inverseDeviations[r]
     let meanG = g.sum() / Float(count)
     let meanGX = Lanes(repeating: -(gx.sum() / Float(count)))
-    let (dx, keep) = (dropout?.dx.row(r), dropout?.mask?.row(r))
+    let (dx, short, keep) = (dropout?.dx.row(r), dropout?.rounded?.row(r), dropout?.mask?.row(r))
     let scale = dropout?.mask?.scale ?? 1
     @inline(__always)
     func write(_ range: LaneRange) {
       let value = multiplyAdd(range.load(xhat), meanGX, range.load(d) * range.load(gamma) - meanG) * inverse
       range.store(value, out)
       guard let dx else { return }
-      if let keep { range.store(value * (range.load(keep) * scale), dx) } else { range.store(value, dx) }
+      let kept = keep.map { value * (range.load($0) * scale) } ?? value
+      range.store(kept, dx)
+      if let short { range.store(kept, short) }
     }
     forEachRange(count, write)
   }

@@ -25,16 +25,8 @@ package func multiply(
   _ a: Matrix, _ aOrientation: Orientation, _ b: Matrix, _ bOrientation: Orientation, into c: Matrix,
   alpha: Float = 1, beta: Float = 0
 ) {
-  let depth = aOrientation == .plain ? a.columns : a.rows
-  precondition(
-    (aOrientation == .plain ? a.rows : a.columns) == c.rows
-      && (bOrientation == .plain ? b.columns : b.rows) == c.columns
-      && (bOrientation == .plain ? b.rows : b.columns) == depth, "a product of shapes that do not fit")
-  guard c.rows > 0, c.columns > 0 else { return }
-  guard depth > 0 else {
-    if beta == 0 { c.fill(0) } else if beta != 1 { scale(c, by: beta) }
-    return
-  }
+  let depth = productDepth(a, aOrientation, b, bOrientation, c)
+  guard needsProduct(c, depth: depth, beta: beta) else { return }
   KernelClock.time(.products, operations: 2 * c.rows * c.columns * depth) {
     cblas_sgemm(
       CblasRowMajor, aOrientation == .plain ? CblasNoTrans : CblasTrans,
@@ -42,6 +34,29 @@ package func multiply(
       alpha, a.base, blasint(max(a.stride, 1)), b.base, blasint(max(b.stride, 1)), beta, c.base,
       blasint(max(c.stride, 1)))
   }
+}
+
+/// How many products each element of `c` is the sum of.
+func productDepth<Element: BitwiseCopyable>(
+  _ a: MatrixView<Element>, _ aOrientation: Orientation, _ b: MatrixView<Element>, _ bOrientation: Orientation,
+  _ c: Matrix
+) -> Int {
+  let depth = aOrientation == .plain ? a.columns : a.rows
+  precondition(
+    (aOrientation == .plain ? a.rows : a.columns) == c.rows
+      && (bOrientation == .plain ? b.columns : b.rows) == c.columns
+      && (bOrientation == .plain ? b.rows : b.columns) == depth, "a product of shapes that do not fit")
+  return depth
+}
+
+/// Whether there is anything to multiply; sums of no products are dealt with here.
+func needsProduct(_ c: Matrix, depth: Int, beta: Float) -> Bool {
+  guard c.rows > 0, c.columns > 0 else { return false }
+  guard depth > 0 else {
+    if beta == 0 { c.fill(0) } else if beta != 1 { scale(c, by: beta) }
+    return false
+  }
+  return true
 }
 
 /// Keeps OpenBLAS to the calling thread. The corresponding C function is `openblas_set_num_threads`.

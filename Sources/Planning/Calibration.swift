@@ -112,6 +112,8 @@ private final class MadeUpNumbers {
   let store: ParameterStore
   private let frozen: UnsafeMutableBufferPointer<Float>
   private let trainable: UnsafeMutableBufferPointer<Float>
+  /// What is frozen in bfloat16, then the copies of what is trained so.
+  private let rounded: UnsafeMutableBufferPointer<BFloat16>
 
   init(_ table: ParameterTable) {
     frozen = .allocate(capacity: max(1, table.frozenCount))
@@ -123,15 +125,22 @@ private final class MadeUpNumbers {
         block.initializeElement(at: index, to: 0.04 * (Float(word >> 8) * 0x1p-24 - 0.5))
       }
     }
-    guard let frozen = frozen.baseAddress, let trainable = trainable.baseAddress else {
+    rounded = .allocate(capacity: table.roundedCount + table.trainableCount + 1)
+    for index in 0..<table.roundedCount { rounded[index] = BFloat16(0.04 * (Float(index % 997) / 997 - 0.5)) }
+    guard let frozen = frozen.baseAddress, let trainable = trainable.baseAddress, let rounded = rounded.baseAddress
+    else {
       preconditionFailure("a block of at least one number has an address")
     }
-    store = ParameterStore(table: table, frozen: frozen, trainable: trainable)
+    store = ParameterStore(
+      table: table, frozen: frozen, trainable: trainable,
+      rounded: RoundedBlocks(frozen: rounded, trainable: rounded + table.roundedCount))
+    store.refreshRounded()
   }
 
   deinit {
     frozen.deallocate()
     trainable.deallocate()
+    rounded.deallocate()
   }
 
   static func reviews(_ lengths: [Int], vocabulary: Int) -> EncodedReviews {

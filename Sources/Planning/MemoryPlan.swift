@@ -93,8 +93,10 @@ extension MemoryPlan {
       setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
     parts = [
-      Part(name: "frozen parameters", bytes: 4 * table.frozenCount, owner: setting.ranksPerNode > 1 ? .node : .rank),
-      Part(name: "trained parameters", bytes: 4 * trained, owner: .rank),
+      Part(
+        name: "frozen parameters", bytes: 4 * table.frozenCount + 2 * table.roundedCount,
+        owner: setting.ranksPerNode > 1 ? .node : .rank),
+      Part(name: "trained parameters", bytes: 4 * trained + MemoryPlan.copyBytes(table), owner: .rank),
       Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),
       Part(name: "the optimiser's moments", bytes: 8 * MemoryPlan.stepped(table, reached, setting), owner: .rank),
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
@@ -115,6 +117,11 @@ extension MemoryPlan {
     let missing = 1 - min(1, Double(setting.reviews.distinctTokenCount) / Double(max(1, looked.rows)))
     let rowsOfPage = max(1, 4096 / Double(4 * looked.columns)) + (looked.columns % 1024 == 0 ? 0 : 0.5)
     return table.trainableCount - Int(Double(looked.count) * pow(missing, rowsOfPage))
+  }
+
+  /// What products read in bfloat16 beside the floats.
+  private static func copyBytes(_ table: ParameterTable) -> Int {
+    table.groups.reduce(0) { $0 + ($1.precision == .bf16 ? 2 * $1.range.count : 0) }
   }
 
   /// How many numbers a rank steps along: its tiles, and what was reached of the table of embeddings, which all keep.

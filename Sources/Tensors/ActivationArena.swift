@@ -48,6 +48,11 @@ package final class ActivationArena {
     Matrix(allocate(Float.self, rows * columns), rows: rows, columns: columns)
   }
 
+  /// A matrix of `rows × columns` in bfloat16, uninitialised.
+  package func rounded(_ rows: Int, _ columns: Int) -> RoundedMatrix {
+    RoundedMatrix(allocate(BFloat16.self, rows * columns), rows: rows, columns: columns)
+  }
+
   /// Where the next block will go.
   package var mark: Mark { Mark(offset: offset) }
 

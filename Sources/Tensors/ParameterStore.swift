@@ -10,18 +10,25 @@ package struct ParameterStore: @unchecked Sendable {
   /// The trainable block.
   package let trainable: UnsafeMutablePointer<Float>
 
-  /// A store over memory of `table.frozenCount` and `table.trainableCount` floats.
+  /// What is kept in bfloat16; nil when nothing is.
+  package let rounded: RoundedBlocks?
+
+  /// A store over memory of `table.frozenCount` and `table.trainableCount` floats, and what its parameters need in
+  /// bfloat16.
   package init(
-    table: ParameterTable, frozen: UnsafeMutablePointer<Float>, trainable: UnsafeMutablePointer<Float>
+    table: ParameterTable, frozen: UnsafeMutablePointer<Float>, trainable: UnsafeMutablePointer<Float>,
+    rounded: RoundedBlocks? = nil
   ) {
     self.table = table
     self.frozen = frozen
     self.trainable = trainable
+    self.rounded = rounded
   }
 
-  /// The view of a parameter.
+  /// The view of a parameter that has floats.
   @inlinable
   package subscript(parameter: Parameter) -> Matrix {
+    precondition(!parameter.isOnlyRounded, "a parameter that is kept in bfloat16 alone")
     let block = parameter.isTrainable ? trainable : frozen
     return Matrix(block + parameter.offset, rows: parameter.rows, columns: parameter.columns)
   }
@@ -37,7 +44,11 @@ package struct ParameterStore: @unchecked Sendable {
 
   /// Gives a parameter its initial values: a function of (seed, its name), the same on every rank.
   package func initialize(_ entry: ParameterTable.Entry, seed: UInt32) {
-    let view = self[entry.parameter]
+    write(entry.parameter) { fill($0, entry, seed: seed) }
+  }
+
+  /// Writes a parameter's initial values to a matrix of its shape.
+  package func fill(_ view: Matrix, _ entry: ParameterTable.Entry, seed: UInt32) {
     let generator = Philox(seed: seed, purpose: .initialization)
     let key = fnv1a(entry.specification.name)
     switch entry.specification.initializer {

@@ -26,6 +26,8 @@ package struct ParameterSpecification: Sendable {
   package let learningRateScale: Float
   /// Whether it is a table of which a pass reads only some rows, so that the gradients of all others are zero.
   package let isLookedUp: Bool
+  /// In which precision products and look-ups read it.
+  package var precision = Precision.fp32
 
   /// A parameter; weight decay is left out for names that contain `bias` or `LayerNorm`, as the reference does.
   package init(
@@ -57,15 +59,21 @@ package struct Parameter: BitwiseCopyable, Sendable, Equatable {
   package let rows: Int
   /// How many columns.
   package let columns: Int
+  /// In which precision products and look-ups read it. Frozen in bfloat16 it lies in the rounded block alone; trained
+  /// in bfloat16 it lies in the trainable block, and rounded at the same offset of that block's copy.
+  package let precision: Precision
   /// How many numbers it has.
   package var count: Int { rows * columns }
+  /// Whether there are no floats of it.
+  package var isOnlyRounded: Bool { precision == .bf16 && !isTrainable }
 
   /// A parameter at a place.
-  package init(isTrainable: Bool, offset: Int, rows: Int, columns: Int) {
+  package init(isTrainable: Bool, offset: Int, rows: Int, columns: Int, precision: Precision = .fp32) {
     self.isTrainable = isTrainable
     self.offset = offset
     self.rows = rows
     self.columns = columns
+    self.precision = precision
   }
 }
 
@@ -85,17 +93,21 @@ package struct ParameterTable: Sendable {
   /// A stretch of the trainable block that the optimiser treats alike.
   package struct Group: Sendable, Equatable {
     /// Offsets in the trainable block.
-    package let range: Range<Int>
+    package var range: Range<Int>
     /// Whether weight decay applies.
     package let decays: Bool
     /// What the learning rate is multiplied by.
     package let learningRateScale: Float
+    /// In which precision products read it.
+    package let precision: Precision
   }
 
   /// Every parameter, in order.
   package let entries: [Entry]
-  /// How many numbers the frozen block has.
+  /// How many floats the frozen block has.
   package let frozenCount: Int
+  /// How many frozen numbers are kept in bfloat16 alone.
+  package let roundedCount: Int
   /// How many numbers the trainable block has.
   package let trainableCount: Int
   /// The stretches of the trainable block, in order; they cover it.
@@ -107,18 +119,20 @@ package struct ParameterTable: Sendable {
     var entries: [Entry] = []
     var index: [String: Int] = [:]
     var groups: [Group] = []
-    var (frozen, trainable) = (0, 0)
+    var (frozen, rounded, trainable) = (0, 0, 0)
     for specification in specifications {
       precondition(index[specification.name] == nil, "two parameters are named \(specification.name)")
       index[specification.name] = entries.count
-      let offset = specification.isTrainable ? trainable : frozen
+      let isRounded = specification.precision == .bf16 && !specification.isTrainable
+      let offset = specification.isTrainable ? trainable : isRounded ? rounded : frozen
       let shape = specification.shape
       let rows = shape.count == 1 ? 1 : shape.dropLast().reduce(1, *)
       let parameter = Parameter(
-        isTrainable: specification.isTrainable, offset: offset, rows: rows, columns: shape.last ?? 1)
+        isTrainable: specification.isTrainable, offset: offset, rows: rows, columns: shape.last ?? 1,
+        precision: specification.precision)
       entries.append(Entry(specification: specification, parameter: parameter))
       guard specification.isTrainable else {
-        frozen += parameter.count
+        if isRounded { rounded += parameter.count } else { frozen += parameter.count }
         continue
       }
       trainable += parameter.count
@@ -128,25 +142,23 @@ package struct ParameterTable: Sendable {
     self.index = index
     self.groups = groups
     frozenCount = frozen
+    roundedCount = rounded
     trainableCount = trainable
   }
 
   private static func extend(
     _ groups: inout [Group], with specification: ParameterSpecification, _ range: Range<Int>
   ) {
-    if let last = groups.last, last.decays == specification.decays,
-      last.learningRateScale == specification.learningRateScale
+    var group = Group(
+      range: range, decays: specification.decays, learningRateScale: specification.learningRateScale,
+      precision: specification.precision)
+    if let last = groups.last, last.decays == group.decays, last.learningRateScale == group.learningRateScale,
+      last.precision == group.precision
     {
+      group.range = last.range.lowerBound..<range.upperBound
       groups.removeLast()
-      groups.append(
-        Group(
-          range: last.range.lowerBound..<range.upperBound, decays: last.decays,
-          learningRateScale: last.learningRateScale))
-    } else {
-      groups.append(
-        Group(
-          range: range, decays: specification.decays, learningRateScale: specification.learningRateScale))
     }
+    groups.append(group)
   }
 
   /// The entry of a name.
@@ -158,8 +170,8 @@ package struct ParameterTable: Sendable {
     return entry.parameter
   }
 
-  /// How many numbers there are in both blocks.
-  package var count: Int { frozenCount + trainableCount }
+  /// How many numbers there are, frozen and trainable.
+  package var count: Int { frozenCount + roundedCount + trainableCount }
 
   /// The trained ones, in order.
   package var trainableEntries: [Entry] { entries.filter { $0.parameter.isTrainable } }

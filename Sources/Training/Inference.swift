@@ -4,6 +4,7 @@ package import Datasets
 internal import Failures
 internal import FineTuning
 internal import Kernels
+package import Tensors
 
 /// What a model says of a text.
 package struct Prediction: Sendable {
@@ -32,18 +33,19 @@ package final class Inference {
   ///   - merged: Whether low-rank updates are folded into the weights first, which makes passes cheaper.
   ///   - threads: Threads a rank.
   ///   - maxLength: The longest review; as in training when nil.
+  ///   - precision: What products are computed in; as in training when nil.
   ///   - communicator: All ranks.
   ///   - screen: What rank 0 shows.
   /// - Throws: The same `Failure` on all ranks.
   package init(
-    checkpoint: String, basePath: String?, merged: Bool, threads: Int, maxLength: Int?,
+    checkpoint: String, basePath: String?, merged: Bool, threads: Int, maxLength: Int?, precision: Precision? = nil,
     _ communicator: Communicator, _ screen: Screen
   ) throws {
     guard (1...1024).contains(threads) else {
       throw Failure(.usage, "--threads is \(threads), expected a whole number from 1 to 1024.")
     }
     trained = try TrainedModel(
-      checkpoint: checkpoint, base: basePath, merged: merged, maxLength: maxLength, communicator)
+      checkpoint: checkpoint, base: basePath, merged: merged, maxLength: maxLength, precision: precision, communicator)
     pool = WorkerPool(count: threads)
     replica = Replica(
       trained.model.method, trained.shape, trained.model.store, pool, seed: trained.configuration.seed,

@@ -11,18 +11,17 @@ package final class ModelState {
   /// The base's shape, with the run's own number of classes and dropout.
   package let configuration: BERTConfiguration
   /// The two blocks.
-  package let store: ParameterStore
+  package var store: ParameterStore { blocks.store }
   /// The parameters that the base does not bring: what a checkpoint has to hold beside the trained ones.
   package let absentFromBase: [ParameterTable.Entry]
   /// The trained parameters that nothing brought, on rank 0; none elsewhere.
   package let fresh: [String]
   /// Why frozen weights are not shared within a node, if they are not.
-  package var sharingNote: String? { window.note }
+  package var sharingNote: String? { blocks.note }
   /// Whether the frozen block is one copy for several ranks.
-  package var isShared: Bool { window.isShared }
+  package var isShared: Bool { blocks.isShared }
 
-  private let window: SharedWindow<Float>
-  private let trainable: UnsafeMutableBufferPointer<Float>
+  private let blocks: ParameterBlocks
 
   /// Fills both blocks: one rank a node reads the frozen weights, rank 0 the trainable ones, which it sends to all.
   /// - Parameters:
@@ -53,34 +52,22 @@ package final class ModelState {
     }
     try communicator.collectively(where: origin != nil) { try origin?.check(table) }
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }
-    window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)
-    trainable = .allocate(capacity: max(1, table.trainableCount))
-    trainable.initialize(repeating: 0)
-    guard let trainableStart = trainable.baseAddress, let frozenStart = window.pointer.baseAddress else {
-      throw Failure(.other, "no memory for \(table.count) parameters")
+    blocks = try ParameterBlocks(table, communicator)
+    let store = blocks.store
+    try blocks.fillFrozen {
+      try origin?.loadFrozen($0, seed, folding: method as? Merged, configuration)
     }
-    store = ParameterStore(
-      table: table, frozen: UnsafeMutablePointer(mutating: frozenStart), trainable: trainableStart)
-
-    try window.fill { memory in
-      guard let origin, let start = memory.baseAddress else { return }
-      let store = ParameterStore(table: table, frozen: start, trainable: trainableStart)
-      _ = try origin.load(store, trainable: false, seed)
-      if let merged = method as? Merged { try origin.fold(merged, configuration, into: store) }
-    }
-    let blocks = store
     fresh =
       try communicator.collectively(where: communicator.isFirst) {
         guard let origin else { return [] }
-        let fresh = try origin.load(blocks, trainable: true, seed)
-        method.completeInitialization(of: Set(fresh), in: blocks)
+        let fresh = try origin.loadTrainable(store, seed)
+        method.completeInitialization(of: Set(fresh), in: store)
         return fresh
       } ?? []
-    try communicator.broadcast(trainable)
+    try communicator.broadcast(blocks.trainable)
+    store.refreshRounded()
   }
 
-  deinit { trainable.deallocate() }
-
   /// Gives the frozen block back; collective.
-  package func free() throws { try window.free() }
+  package func free() throws { try blocks.freeFrozen() }
 }

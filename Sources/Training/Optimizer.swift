@@ -145,6 +145,9 @@ package final class Optimizer {
     pool.runRanges(reached.count) { _, range in optimizer.update(range, gradients, learningRate, constants) }
   }
 
+  /// How many numbers are stepped along before their rounded copies are written, from the nearest cache.
+  private static let pieceLength = 2048
+
   /// The step within a part of what was reached.
   private func update(
     _ part: Range<Int>, _ gradients: UnsafeMutablePointer<Float>, _ learningRate: Double,
@@ -158,12 +161,13 @@ package final class Optimizer {
       // Both lists are in order, and groups cover the block.
       while start < stretch.upperBound {
         while groups[group].range.upperBound <= start { group += 1 }
-        let end = min(stretch.upperBound, groups[group].range.upperBound)
+        let end = min(stretch.upperBound, groups[group].range.upperBound, start + Optimizer.pieceLength)
         adamWUpdate(
           values: store.trainable + start, gradients: gradients + start, firstMoments: m + start,
           secondMoments: v + start, count: end - start,
           learningRate: Float(learningRate * Double(groups[group].learningRateScale)),
           weightDecay: groups[group].decays ? Float(settings.weightDecay) : 0, step: constants)
+        store.refreshRounded(start..<end, of: groups[group])
         start = end
       }
     }

@@ -37,7 +37,8 @@ struct Origin {
       }
     }
     // Weights once; two moments for what is trained; gradients and activations for each thread.
-    let needed = 4 * (table.count + (2 + threads) * table.trainableCount) + threads * activationBytes
+    let weights = 4 * table.frozenCount + 2 * table.roundedCount
+    let needed = weights + 4 * (3 + threads) * table.trainableCount + threads * activationBytes
     let present = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
     guard needed <= present else {
       throw Failure(
@@ -67,42 +68,85 @@ struct Origin {
     return Failure(.badContent, "no file brings the tensor \(name); expected one of shape \(shape).")
   }
 
-  /// Fills one of the blocks.
+  /// Fills the trainable block.
   /// - Returns: The names of the parameters that no file brought, in the order of the table.
-  func load(_ store: ParameterStore, trainable: Bool, _ seed: UInt32) throws -> [String] {
-    var fresh: [String] = []
+  func loadTrainable(_ store: ParameterStore, _ seed: UInt32) throws -> [String] {
     let own = ownNames
-    for entry in store.table.entries where entry.parameter.isTrainable == trainable {
-      let (name, shape) = (entry.specification.name, entry.specification.shape)
-      if let source = source(of: name) {
-        try source.read(name, shape: shape, into: store.elements(name))
-      } else if mayStartAtRandom(name, shape, isAdded: !own.contains(name)) {
-        store.initialize(entry, seed: seed)
-        fresh.append(name)
-      } else {
-        try base.read(name, shape: shape, into: store.elements(name))
-      }
-    }
-    return fresh
+    return try store.table.trainableEntries.filter { try !read($0, own, into: store[$0.parameter], store, seed) }
+      .map(\.specification.name)
   }
 
-  /// Folds what a method added into the weights that were just read.
-  func fold(_ merged: Merged, _ configuration: BERTConfiguration, into store: ParameterStore) throws {
-    let table = ParameterTable(try merged.original.addedParameters(configuration))
-    guard table.trainableCount > 0 else { return }
-    let values = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
-    defer { values.deallocate() }
-    let added = ParameterStore(table: table, frozen: values, trainable: values)
-    for entry in table.entries {
-      let (name, shape) = (entry.specification.name, entry.specification.shape)
-      guard let source = source(of: name) else { throw missing(name, shape) }
-      try source.read(name, shape: shape, into: added.elements(name))
+  /// Fills what is frozen.
+  /// - Parameters:
+  ///   - store: Where it goes.
+  ///   - seed: For what starts at random.
+  ///   - merged: What a method added, folded into the weights before they are rounded.
+  ///   - configuration: The base's shape.
+  /// - Throws: `Failure` when a file is damaged or lacks a tensor.
+  func loadFrozen(
+    _ store: ParameterStore, _ seed: UInt32, folding merged: Merged?, _ configuration: BERTConfiguration
+  ) throws {
+    let own = ownNames
+    let fold = try merged.flatMap { try Fold($0, configuration, self) }
+    let frozen = store.table.entries.filter { !$0.parameter.isTrainable }
+    // A weight is folded together with its bias.
+    for entry in frozen where !entry.parameter.isOnlyRounded {
+      _ = try read(entry, own, into: store[entry.parameter], store, seed)
     }
-    for entry in store.table.entries where entry.specification.name.hasSuffix(".weight") {
+    for entry in frozen {
+      try store.write(entry.parameter) { values in
+        if entry.parameter.isOnlyRounded { _ = try read(entry, own, into: values, store, seed) }
+        fold?.apply(to: entry, values, store)
+      }
+    }
+  }
+
+  /// Reads a parameter, or starts it at random.
+  /// - Returns: Whether a file brought it.
+  private func read(
+    _ entry: ParameterTable.Entry, _ own: Set<String>, into values: Matrix, _ store: ParameterStore, _ seed: UInt32
+  ) throws -> Bool {
+    let (name, shape) = (entry.specification.name, entry.specification.shape)
+    let buffer = UnsafeMutableBufferPointer(start: values.base, count: entry.parameter.count)
+    if let source = source(of: name) {
+      try source.read(name, shape: shape, into: buffer)
+    } else if mayStartAtRandom(name, shape, isAdded: !own.contains(name)) {
+      store.fill(values, entry, seed: seed)
+      return false
+    } else {
+      try base.read(name, shape: shape, into: buffer)
+    }
+    return true
+  }
+
+  /// What a method added, for it to be folded into weights as they are read.
+  private final class Fold {
+    private let method: any FineTuningMethod
+    private let added: ParameterStore
+    private let values: UnsafeMutablePointer<Float>
+
+    /// Reads what was added; nil when nothing was.
+    init?(_ merged: Merged, _ configuration: BERTConfiguration, _ origin: Origin) throws {
+      let table = ParameterTable(try merged.original.addedParameters(configuration))
+      guard table.trainableCount > 0 else { return nil }
+      method = merged.original
+      values = .allocate(capacity: table.trainableCount)
+      added = ParameterStore(table: table, frozen: values, trainable: values)
+      for entry in table.entries {
+        let (name, shape) = (entry.specification.name, entry.specification.shape)
+        guard let source = origin.source(of: name) else { throw origin.missing(name, shape) }
+        try source.read(name, shape: shape, into: added.elements(name))
+      }
+    }
+
+    deinit { values.deallocate() }
+
+    /// Folds it into a weight.
+    func apply(to entry: ParameterTable.Entry, _ weight: Matrix, _ store: ParameterStore) {
+      guard entry.specification.name.hasSuffix(".weight") else { return }
       let module = String(entry.specification.name.dropLast(".weight".count))
       let bias = store.table.entry(module + ".bias").map { store[$0.parameter] }
-      merged.original.fold(
-        into: BaseWeight(name: module, weight: store[entry.parameter], bias: bias), added)
+      method.fold(into: BaseWeight(name: module, weight: weight, bias: bias), added)
     }
   }
 

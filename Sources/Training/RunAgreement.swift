@@ -18,6 +18,7 @@ enum RunAgreement {
       values["the program"] = try Digest.hex(ofFile: "/proc/self/exe")
       // Another processor's kernels round differently.
       if run.deterministic { values["BLAS"] = blasDescription() }
+      if run.precision == .bf16 { values["the library for bf16"] = RoundedProducts.description }
       return values
     }
   }

@@ -5,7 +5,7 @@ package import Datasets
 internal import Demo
 internal import Failures
 internal import FoundationEssentials
-internal import Tensors
+package import Tensors
 package import Tokenization
 
 /// What a run reads: the base and the data, the same on every rank, checked before anything is trained.
@@ -156,7 +156,8 @@ package struct SharedBase {
   /// - Throws: `Failure` when reviews may be longer than the base has positions.
   func configuration(_ run: TrainingConfiguration) throws -> BERTConfiguration {
     var own = try configuration(
-      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head)
+      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head,
+      precision: run.precision)
     if let options = run.pretraining { own.task = options.task }
     return own
   }
@@ -167,10 +168,11 @@ package struct SharedBase {
   ///   - dropout: Overrides the base's dropout probabilities.
   ///   - maxLength: The longest review.
   ///   - head: The name of a flexible head; nil for BERT's own.
+  ///   - precision: What products are computed in.
   /// - Returns: The shape.
   /// - Throws: `Failure` when reviews may be longer than the base has positions.
   package func configuration(
-    labelCount: Int, dropout: Float?, maxLength: Int, head: String? = nil
+    labelCount: Int, dropout: Float?, maxLength: Int, head: String? = nil, precision: Precision = .fp32
   ) throws -> BERTConfiguration {
     guard maxLength <= configuration.positionCount else {
       throw Failure(
@@ -180,6 +182,7 @@ package struct SharedBase {
     }
     var own = configuration
     own.labelCount = labelCount
+    own.precision = precision
     if let head { own.head = .flexible(head) }
     if let dropout {
       own.hiddenDropout = dropout

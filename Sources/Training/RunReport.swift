@@ -80,6 +80,9 @@ struct RunReport {
     table.add(
       "longest review", "\(run.maxLength) tokens" + (inputs.isShortened ? ", all positions that the base has" : ""))
     table.add("dropout", run.dropout.map { "\($0)" } ?? "the base's")
+    if run.precision == .bf16 {
+      table.add("precision", "bf16 products by \(RoundedProducts.description ?? ""), all else in fp32")
+    }
     table.add("seed", "\(run.seed)")
     if run.deterministic { table.add("deterministic", "the same bits on any number of ranks and threads") }
     table.add(

@@ -35,6 +35,8 @@ package struct RunResults: Encodable {
     package let phases: [PhaseTimes]
     let baseSHA256: String
     let output: String
+    /// The mean loss of each epoch.
+    package var epochLosses: [Double] { epochs.map(\.loss) }
 
     private enum CodingKeys: String, CodingKey {
       case method, threads, steps, epochs, output, phases = "phase_seconds"

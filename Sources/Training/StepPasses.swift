@@ -157,6 +157,9 @@ package final class StepPasses {
     guard exchange.isSharded else { return }
     clock.enter(.communication)
     try exchange.share(replica.store.trainable)
+    // The optimiser rounds what it steps along; the rest has come from other ranks.
+    let store = replica.store
+    replica.pool.runRanges(store.table.trainableCount) { store.refreshRounded($1) }
   }
 
   /// Forgets the gradients that `run` computed.

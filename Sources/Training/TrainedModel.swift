@@ -3,6 +3,7 @@ internal import Checkpoints
 internal import Collectives
 internal import Failures
 internal import FineTuning
+internal import Tensors
 
 /// A checkpoint or `model.h5` over the base that it belongs to, in memory.
 struct TrainedModel {
@@ -23,15 +24,20 @@ struct TrainedModel {
   ///   - base: The base it belongs to; where it was trained from when nil.
   ///   - merged: Whether what a method added is folded into the weights, where the method can do that.
   ///   - maxLength: The longest review; as in training when nil.
+  ///   - precision: What products are computed in; as in training when nil.
   ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks: of kind `badContent` when it belongs to another base.
   init(
-    checkpoint: String, base: String?, merged: Bool, maxLength: Int? = nil, _ communicator: Communicator
+    checkpoint: String, base: String?, merged: Bool, maxLength: Int? = nil, precision: Precision? = .fp32,
+    _ communicator: Communicator
   ) throws {
     let isBase = try communicator.collectively { try Base.isBase(checkpoint) }
     let trained = try communicator.collectively { isBase ? nil : try TrainedFile(checkpoint) }
     var configuration = trained?.configuration ?? TrainedModel.base(checkpoint)
     configuration.maxLength = maxLength ?? configuration.maxLength
+    configuration.precision = precision ?? configuration.precision
+    let computed = configuration.precision
+    try communicator.collectively { try computed.check() }
     guard configuration.maxLength >= 3 else {
       throw Failure(.usage, "--max-length is \(configuration.maxLength), expected 3 or more.")
     }

@@ -1,6 +1,7 @@
 package import Datasets
 internal import Failures
 package import FineTuning
+package import Tensors
 
 /// Every option of a training run, resolved: what is printed, stored in `config.json` and in every checkpoint.
 package struct TrainingConfiguration: Codable, Sendable, Equatable {
@@ -89,6 +90,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var threads = 1
   /// Steps between `step` events.
   package var logEvery = 50
+  /// In which precision products are computed.
+  package var precision = Precision.fp32
   /// Whether an event file for TensorBoard is written beside `metrics.jsonl`.
   package var tensorboard: Bool?
   /// Whether trained tensors are to have the same bits on any number of ranks and threads.
@@ -131,7 +134,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case shardOptimizer = "shard_optimizer"
     case skipNonfinite = "skip_nonfinite", stallTimeout = "stall_timeout", maxMinutes = "max_minutes"
     case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
-    case adapterSHA256 = "adapter_sha256", validationFraction = "validation_fraction"
+    case adapterSHA256 = "adapter_sha256", precision, validationFraction = "validation_fraction"
     case evaluateEvery = "evaluate_every", earlyStoppingPatience = "early_stopping_patience", tensorboard
     case pretraining, vocabulary
   }

@@ -86,6 +86,7 @@ extension TrainingRun {
     }
     let count = model.store.table.trainableCount
     try communicator.broadcast(UnsafeMutableBufferPointer(start: model.store.trainable, count: count))
+    model.store.refreshRounded()
     (resultStep, evaluated) = (best.step, nil)
     screen.line("the result is the model of step \(best.step), which did best on the validation reviews")
   }

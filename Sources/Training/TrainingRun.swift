@@ -78,6 +78,8 @@ package final class TrainingRun {
     self.screen = screen
     sentBefore = communicator.statistics
     communicator.watch.stallTimeout = run.stallTimeout
+    let precision = run.precision
+    try communicator.collectively { try precision.check() }
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
     if !blasIsCorrect() {

@@ -3,7 +3,10 @@ import Collectives
 import Console
 import Failures
 import Kernels
+import Tensors
 import Training
+
+extension Precision: ExpressibleByArgument {}
 
 /// Measures the trainer on this machine: tokens per second of each method beside the machine's sgemm peak.
 @main
@@ -27,6 +30,8 @@ struct Bench: ParsableCommand {
   var methods = "full,lora"
   @Option(help: "Threads a rank.")
   var threads = 1
+  @Option(help: "fp32 or bf16.")
+  var precision = Precision.fp32
   @Option(help: "Reviews a step, over all ranks.")
   var globalBatchSize = 32
   @Option(help: "Steps that are measured.")
@@ -54,6 +59,7 @@ struct Bench: ParsableCommand {
     do {
       try MPISession.run(program: "bert-ddp-bench") { communicator in
         let screen = communicator.isFirst ? Screen(json: json) : Screen.silent()
+        try communicator.collectively { try precision.check() }
         try measure(communicator, screen)
       }
     } catch let failure as Failure {

@@ -22,23 +22,17 @@ struct Throughput {
   /// - Returns: What was measured, the same on every rank.
   /// - Throws: `Failure` when the method does not fit, or ranks cannot talk.
   func run(_ communicator: Communicator) throws -> Measurement {
-    let configuration = bench.size.configuration
+    var configuration = bench.size.configuration
+    configuration.precision = bench.precision
     let method = try BenchMethod(methodName, loraRank: bench.loraRank).method
     let table = try method.table(for: configuration)
-    let window = try SharedWindow<Float>(count: max(1, table.frozenCount), on: communicator)
-    defer { try? window.free() }
-    let trainable = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
-    defer { trainable.deallocate() }
-    try window.fill { memory in
-      guard let base = memory.baseAddress else { return }
-      initialize(ParameterStore(table: table, frozen: base, trainable: trainable), trainable: false)
-    }
-    guard let frozen = window.pointer.baseAddress else {
-      throw Failure(.other, "no memory for the frozen block")
-    }
-    let store = ParameterStore(table: table, frozen: UnsafeMutablePointer(mutating: frozen), trainable: trainable)
+    let blocks = try ParameterBlocks(table, communicator)
+    defer { try? blocks.freeFrozen() }
+    try blocks.fillFrozen { initialize($0, trainable: false) }
+    let store = blocks.store
     initialize(store, trainable: true)
     method.completeInitialization(of: Set(table.trainableEntries.map(\.specification.name)), in: store)
+    store.refreshRounded()
     let pool = WorkerPool(count: bench.threads)
     defer { pool.close() }
     let data = try reviews(communicator, pool, configuration)

@@ -4,6 +4,7 @@ import Console
 import Datasets
 import Failures
 import Metrics
+import Tensors
 import Training
 
 /// The options that name a trained file.
@@ -16,13 +17,15 @@ struct TrainedOptions: ParsableArguments {
   var threads = 1
   @Option(help: "Longest review, in tokens (default: as in training).")
   var maxLength: Int?
+  @Option(help: "fp32 or bf16 (default: as in training).")
+  var precision: Precision?
   @Flag(help: "Keep low-rank updates beside the weights instead of folding them in first.")
   var unmerged = false
 
   func load(_ communicator: Communicator, _ screen: Screen) throws -> Inference {
     try Inference(
       checkpoint: checkpoint, basePath: base, merged: !unmerged, threads: threads, maxLength: maxLength,
-      communicator, screen)
+      precision: precision, communicator, screen)
   }
 }
 

@@ -4,8 +4,10 @@ import Failures
 import FineTuning
 import FoundationEssentials
 import Glibc
+import Tensors
 import Training
 
+extension Precision: ExpressibleByArgument {}
 extension LearningRateSchedule.Shape: ExpressibleByArgument {}
 extension LoRA.Bias: ExpressibleByArgument {}
 extension LoRA.Variant: ExpressibleByArgument {}
@@ -213,6 +215,8 @@ struct RunOptions: ParsableArguments {
   var threads = 1
   @Option(help: "Steps between lines of metrics.jsonl.")
   var logEvery = 50
+  @Option(help: "fp32, or bf16 for weights and inputs of matrix products.")
+  var precision = Precision.fp32
   @Flag(help: "The same bits on any number of ranks and threads.")
   var deterministic = false
   @Flag(inversion: .prefixedNo, help: "Share AdamW's moments and work out over ranks: the same bits, less of both.")

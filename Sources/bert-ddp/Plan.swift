@@ -95,6 +95,8 @@ struct Plan: ParsableCommand {
     shape = shape ?? lengths.configuration
     var configuration = shape ?? lengths.configuration
     configuration.labelCount = run.labelCount
+    configuration.precision = run.precision
+    if !noCalibration { try run.precision.check() }
     let cores = coresPerNode ?? Cores.physical
     guard let link = Network(network) else { throw Failure(.usage, "--network is \(network).") }
     return RunPlan.Request(

@@ -33,7 +33,7 @@ extension TrainingConfiguration {
     (evaluateEvery, earlyStoppingPatience) = (place.evaluateEvery, place.earlyStoppingPatience)
     tensorboard = place.tensorboard
     (threads, logEvery) = (place.threads, place.logEvery)
-    (deterministic, skipNonfinite) = (place.deterministic, place.skipNonfinite)
+    (precision, deterministic, skipNonfinite) = (place.precision, place.deterministic, place.skipNonfinite)
     shardOptimizer = place.shardOptimizer
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)
     (trace, logRanks) = (place.trace, place.logRanks)

@@ -62,8 +62,8 @@ struct ReadsTests {
       model.workspace.arena.reset()
       let x = model.model.encoder.embeddings.forward(views, model.workspace)
       let layer = model.model.encoder.layers[1]
-      let every = layer.forward(x, views, onlyReads: false, saves: false, model.workspace)
-      let few = layer.forward(x, views, onlyReads: true, saves: false, model.workspace)
+      let every = layer.forward(Operand(x), views, onlyReads: false, saves: false, model.workspace).values
+      let few = layer.forward(Operand(x), views, onlyReads: true, saves: false, model.workspace).values
       #expect(every.rows == views.tokens.count && few.rows == views.reads.count)
       for r in 0..<few.rows {
         expectClose(
@@ -82,8 +82,8 @@ struct ReadsTests {
       model.workspace.arena.reset()
       let x = model.model.encoder.embeddings.forward(views, model.workspace)
       let layer = model.model.encoder.layers[0]
-      let saved = layer.forward(x, views, onlyReads: false, saves: true, model.workspace)
-      let unsaved = layer.forward(x, views, onlyReads: false, saves: false, model.workspace)
+      let saved = layer.forward(Operand(x), views, onlyReads: false, saves: true, model.workspace).values
+      let unsaved = layer.forward(Operand(x), views, onlyReads: false, saves: false, model.workspace).values
       for r in 0..<saved.rows {
         #expect((0..<saved.columns).allSatisfy { saved.row(r)[$0] == unsaved.row(r)[$0] }, "row \(r)")
       }

@@ -182,7 +182,7 @@ struct LayerNormTests {
     let (dh, dx) = (Cells(Inputs.rows, columns, margin: 1), Cells(Inputs.rows, columns, margin: 2))
     normalizeBackward(
       dy.view, normalized: inputs.x.view, inverseDeviations: inputs.deviations.base, gamma: inputs.gamma.base,
-      into: dh.view, dropout: (hasMask ? inputs.mask : nil, dx.view), dGamma: nil, dBeta: nil)
+      into: dh.view, dropout: (hasMask ? inputs.mask : nil, dx.view, nil), dGamma: nil, dBeta: nil)
     let expected = each(Inputs.rows, columns) { r, c in
       Double(dh.view.row(r)[c]) * (hasMask ? Double(inputs.mask.row(r)[c]) * Double(inputs.mask.scale) : 1)
     }

@@ -47,6 +47,8 @@ package final class TinyModel {
   /// The model.
   package let model: SequenceClassifier
   private let memory: [UnsafeMutableBufferPointer<Float>]
+  /// What is frozen in bfloat16, then the copies of what is trained so.
+  private let roundedMemory: UnsafeMutablePointer<BFloat16>
   private static let guardCount = 256
   private static let sentinel: Float = -0x1.357p100
 
@@ -89,7 +91,11 @@ package final class TinyModel {
       return buffer
     }
     let blocks = memory.compactMap { $0.baseAddress.map { $0 + TinyModel.guardCount } }
-    store = ParameterStore(table: table, frozen: blocks[0], trainable: blocks[1])
+    roundedMemory = .allocate(capacity: table.roundedCount + table.trainableCount)
+    roundedMemory.initialize(repeating: BFloat16(.nan), count: table.roundedCount + table.trainableCount)
+    store = ParameterStore(
+      table: table, frozen: blocks[0], trainable: blocks[1],
+      rounded: RoundedBlocks(frozen: roundedMemory, trainable: roundedMemory + table.roundedCount))
     gradients = blocks[2]
     gradients.update(repeating: 0, count: table.trainableCount)
     model = make(configuration, table)
@@ -104,6 +110,7 @@ package final class TinyModel {
     for parameter in configuration.parameters(isTrainable: { _ in true }) where parameter.shape.count == 1 {
       vary(parameter.name)
     }
+    store.refreshRounded()
   }
 
   /// A plain BERT of which some parameters are trained.
@@ -115,7 +122,10 @@ package final class TinyModel {
       arenaBytes: arenaBytes)
   }
 
-  deinit { for buffer in memory { buffer.deallocate() } }
+  deinit {
+    for buffer in memory { buffer.deallocate() }
+    roundedMemory.deallocate()
+  }
 
   /// Adds made-up numbers, in ±0.3 unless told, to a parameter, a function of its name.
   package func vary(_ name: String, within bound: Float = 0.3) {

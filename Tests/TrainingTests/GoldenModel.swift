@@ -159,8 +159,10 @@ extension GoldenModel {
       var (x, compared) = (model.encoder.embeddings.forward(views, workspace), 0)
       for state in 0...model.encoder.layers.count {
         if state > 0 {
-          x = model.encoder.layers[state - 1].forward(
-            x, views, onlyReads: state == model.encoder.layers.count, saves: true, workspace)
+          x =
+            model.encoder.layers[state - 1].forward(
+              Operand(x), views, onlyReads: state == model.encoder.layers.count, saves: true, workspace
+            ).values
           try check(state - 1, views)
         }
         for name in ["hidden.\(state)", "hidden2.\(state)"] where !golden.names(under: name).isEmpty {

@@ -18,6 +18,7 @@ struct MethodRunTests {
     let method: String
     var options = FineTuningOptions()
     var label = ""
+    var precision = Precision.fp32
     var description: String { label.isEmpty ? method : "\(method) \(label)" }
   }
 
@@ -58,6 +59,7 @@ struct MethodRunTests {
     (run.method, run.methodOptions, run.output) = (test.method, test.options, output)
     (run.maxLength, run.globalBatchSize, run.epochs, run.maxSteps) = (24, 16, 3, 7)
     (run.learningRate, run.weightDecay, run.checkpointEvery, run.keepCheckpoints) = (5e-3, 0.01, 2, 100)
+    run.precision = test.precision
     return run
   }
 
@@ -78,6 +80,43 @@ struct MethodRunTests {
       }
     }
     return found
+  }
+
+  /// Methods that have weights in every form: trained, frozen, scaled by rows, frozen below adapters.
+  private static let roundedCases = cases.filter { ["full", "lora", "fusion"].contains($0.method) }.map {
+    var test = $0
+    (test.precision, test.label) = (.bf16, "bf16 \($0.label)")
+    return test
+  }
+
+  @Test(
+    .enabled(if: RoundedProducts.obstacle == nil, "needs oneDNN and a processor with AVX512-BF16 or AMX"),
+    arguments: roundedCases)
+  func savedAndGoneOnWithInBFloat16(_ test: Case) throws { try savedAndGoneOnWith(test) }
+
+  /// A short training in bfloat16 has the losses of the same in floats. A loss is off by at most the share that a pass
+  /// is (`RoundedModelTests`), 12 · 2⁻⁹, and by what the weights have moved apart: the gradients are off by twice that
+  /// share, and AdamW's first steps are as long whatever a gradient's length, so the same again is allowed.
+  @Test(
+    .enabled(if: RoundedProducts.obstacle == nil, "needs oneDNN and a processor with AVX512-BF16 or AMX"),
+    arguments: ["full", "lora"])
+  func bfloat16TrainsAlike(_ method: String) throws {
+    try withTemporaryDirectory { directory in
+      let files = try TinyBase(in: directory)
+      var test = Case(method: method)
+      var losses: [Precision: [Double]] = [:]
+      for precision in Precision.allCases {
+        test.precision = precision
+        var run = Self.configuration(test, files, directory.path("\(precision)"))
+        (run.epochs, run.maxSteps, run.checkpointEvery, run.dropout) = (10, nil, nil, 0)
+        let results = try Self.train(run)
+        losses[precision] = results.run.epochLosses
+      }
+      let (exact, rounded) = (try #require(losses[.fp32]), try #require(losses[.bf16]))
+      #expect(exact.count == 10 && exact[9] < exact[0] - 0.01, "it trains: \(exact)")
+      #expect(exact != rounded, "nothing was rounded")
+      expectClose(rounded, exact, relative: 24 * 0x1p-9, method)
+    }
   }
 
   @Test(arguments: cases)

@@ -7,6 +7,8 @@
 
 # Open MPI, OpenBLAS and HDF5 to build against and to run with; pkg-config tells SwiftPM where they are.
 debian_packages=(libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-dev pkg-config)
+# oneDNN, which only "--precision bf16" needs and which is looked for when the program runs.
+optional_packages=(libdnnl-dev)
 
 # The test is whether the libraries can be found, not whether dpkg installed them: a cluster's modules are as good.
 has_libraries() {
@@ -31,6 +33,8 @@ install_libraries() {
   "${as_root[@]}" update || die "apt-get update did not succeed; see above"
   "${as_root[@]}" install --no-install-recommends "${debian_packages[@]}" </dev/null ||
     die "the packages $packages could not be installed; see above"
+  "${as_root[@]}" install --no-install-recommends "${optional_packages[@]}" </dev/null ||
+    say "${optional_packages[*]} could not be installed; all but --precision bf16 works without"
   has_libraries || die "the packages are installed, but pkg-config does not find ompi-c, openblas and hdf5"
 }
 

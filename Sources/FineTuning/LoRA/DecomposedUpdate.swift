@@ -44,7 +44,7 @@ final class DecomposedUpdate: ProjectionBranch {
     if let mask {
       let dropped = arena.matrix(x.rows, x.columns)
       applyMask(mask, x, into: dropped)
-      multiply(dropped, .plain, workspace[weight], .transposed, into: product)
+      workspace.multiply(workspace.operand(Operand(dropped), weight.precision), transposed: weight, into: product)
       subtract(product, from: y)
       update.forward(dropped, into: product, rows, workspace)
       scales.addScaled(product, to: y)
@@ -91,7 +91,7 @@ final class DecomposedUpdate: ProjectionBranch {
     let difference = arena.matrix(dy.rows, dy.columns)
     difference.copy(from: dProduct)
     subtract(dy, from: difference)
-    multiply(difference, .plain, workspace[weight], .plain, into: dDropped)
+    workspace.multiply(workspace.operand(Operand(difference), weight.precision), weight, into: dDropped)
     update.backward(dProduct, dropped, dx: dDropped, rows, workspace)
     addMasked(mask, dDropped, to: dx)
   }

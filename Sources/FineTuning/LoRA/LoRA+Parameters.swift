@@ -81,8 +81,8 @@ extension LoRA {
       guard entry.specification.name.hasSuffix(suffix) else { continue }
       let name = String(entry.specification.name.dropLast(suffix.count))
       let rows = UpdatedRows(
-        weight: store[name + ".weight"], a: store[name + ".lora_A.weight"], b: store[name + ".lora_B.weight"],
-        scale: variant == .dora ? Float(scale(of: name)) : 1)
+        parameters: store, weight: store.table[name + ".weight"], a: store[name + ".lora_A.weight"],
+        b: store[name + ".lora_B.weight"], scale: variant == .dora ? Float(scale(of: name)) : 1)
       rows.norms(into: store[entry.parameter].base)
     }
   }

@@ -71,7 +71,8 @@ final class LowRankUpdate: ProjectionBranch {
 
   /// The rows of `W + s B A`, with the update's own s or another.
   func rows(of weight: Parameter, scale: Float? = nil, _ workspace: Workspace) -> UpdatedRows {
-    UpdatedRows(weight: workspace[weight], a: workspace[a], b: workspace[b], scale: scale ?? self.scale)
+    UpdatedRows(
+      parameters: workspace.parameters, weight: weight, a: workspace[a], b: workspace[b], scale: scale ?? self.scale)
   }
 
   /// Adds the gradients of A and B from that of some rows of the product `B A`.

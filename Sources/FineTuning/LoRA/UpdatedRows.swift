@@ -3,7 +3,8 @@ internal import Tensors
 
 /// The rows of `V = W + s B A`, a few at a time: DoRA needs their lengths, never all of V at once.
 struct UpdatedRows {
-  let weight: Matrix  // [out, in]
+  let parameters: ParameterStore
+  let weight: Parameter  // [out, in]
   let a: Matrix  // [r, in]
   let b: Matrix  // [out, r]
   let scale: Float
@@ -34,7 +35,7 @@ struct UpdatedRows {
     while start < weight.rows {
       let range = start..<min(start + UpdatedRows.rowsAtOnce, weight.rows)
       let block = Matrix(memory, rows: range.count, columns: weight.columns)
-      block.copy(from: weight.rows(range))
+      parameters.copyRows(range, of: weight, into: block)
       multiply(b.rows(range), .plain, a, .plain, into: block, alpha: scale, beta: 1)
       body(range, block)
       start = range.upperBound
