@@ -37,8 +37,10 @@ package struct BERTConfiguration: Sendable, Equatable {
   package var padTokenID = 0
   /// How many classes; the number of `id2label` entries.
   package var labelCount = 2
-  /// Which head reads the last layer.
+  /// Which head reads the last layer, in classification.
   package var head = HeadDesign.pooled
+  /// What the model is trained for.
+  package var task = ModelTask.classification
   /// In which precision the encoder's weights and the token embeddings are kept for products and look-ups.
   package var precision = Precision.fp32
 
@@ -116,6 +118,17 @@ package struct BERTConfiguration: Sendable, Equatable {
 
   /// Dropout on the pooled output.
   package var pooledDropout: Float { classifierDropout ?? hiddenDropout }
+}
+
+/// What a model is trained for: which head it has, and what the head reads.
+package enum ModelTask: Sendable, Equatable {
+  /// A class for each review.
+  case classification
+  /// The tokens that were hidden; with `nextSentence`, whether a text's second segment follows its first one, too.
+  case maskedLanguage(nextSentence: Bool)
+
+  /// Whether the decoder of the head is the table of token embeddings, so that a step touches all of its rows.
+  package var decodesByEmbeddings: Bool { self != .classification }
 }
 
 /// A whole number; `JSONDecoder` says of a file with a fraction in the place of an `Int` that it is not JSON.

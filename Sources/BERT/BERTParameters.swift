@@ -1,7 +1,7 @@
 package import Tensors
 
 extension BERTConfiguration {
-  /// Every parameter of the classifier under its published name, in the order of the blocks.
+  /// Every parameter of the model under its published name, in the order of the blocks.
   ///
   /// A layer's query, key and value lie one after another, weights and biases each, so that the three are one product.
   /// The encoder's matrices and the token embeddings have the configuration's precision.
@@ -10,10 +10,11 @@ extension BERTConfiguration {
   package func parameters(isTrainable: (String) -> Bool) -> [ParameterSpecification] {
     var list: [ParameterSpecification] = []
     func add(
-      _ name: String, _ shape: [Int], _ initializer: Initializer, isLookedUp: Bool = false, isRounded: Bool = false
+      _ name: String, _ shape: [Int], _ initializer: Initializer, isLookedUp: Bool = false, isRounded: Bool = false,
+      isUsed: Bool = true
     ) {
       var specification = ParameterSpecification(
-        name, shape, initializer, isTrainable: isTrainable(name), isLookedUp: isLookedUp)
+        name, shape, initializer, isTrainable: isUsed && isTrainable(name), isLookedUp: isLookedUp)
       // A table that is trained is read in its floats, which are there anyway.
       if isRounded, !(isLookedUp && specification.isTrainable) { specification.precision = precision }
       list.append(specification)
@@ -31,7 +32,9 @@ extension BERTConfiguration {
     let embeddings = "bert.embeddings"
     add(
       "\(embeddings).word_embeddings.weight", [vocabularySize, h],
-      .normal(deviation: initializerRange, zeroRow: padTokenID), isLookedUp: true, isRounded: true)
+      .normal(deviation: initializerRange, zeroRow: padTokenID), isLookedUp: !task.decodesByEmbeddings,
+      // A decoder reads all of its numbers as they are.
+      isRounded: !task.decodesByEmbeddings)
     add("\(embeddings).position_embeddings.weight", [positionCount, h], weights)
     add("\(embeddings).token_type_embeddings.weight", [typeCount, h], weights)
     addNorm(embeddings)
@@ -46,9 +49,25 @@ extension BERTConfiguration {
       addLinear("\(prefix).output.dense", h, intermediateSize)
       addNorm("\(prefix).output")
     }
-    // One row a review: nothing to gain.
-    addLinear(head.dense, h, h, isRounded: false)
-    addLinear(head.classifier, labelCount, h, isRounded: false)
+    // One row a review, or a hidden token: nothing to gain from rounding.
+    switch task {
+    case .classification:
+      addLinear(head.dense, h, h, isRounded: false)
+      addLinear(head.classifier, labelCount, h, isRounded: false)
+    case .maskedLanguage(let nextSentence):
+      let (pooler, transform) = (HeadDesign.nextSentence.dense, MaskedLanguageHead.transform)
+      if nextSentence {
+        addLinear(pooler, h, h, isRounded: false)
+        addLinear(HeadDesign.nextSentence.classifier, 2, h, isRounded: false)
+      } else {
+        // Nothing reads it, but every base has one: it leaves `[CLS]` as it is.
+        add(pooler + ".weight", [h, h], .diagonal(1, elsewhere: 0), isUsed: false)
+        add(pooler + ".bias", [h], .constant(0), isUsed: false)
+      }
+      addLinear(transform + ".dense", h, h, isRounded: false)
+      addNorm(transform)
+      add(MaskedLanguageHead.bias, [vocabularySize], .constant(0))
+    }
     return list
   }
 }

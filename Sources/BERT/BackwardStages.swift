@@ -24,7 +24,7 @@ package struct BackwardStages: Sendable {
       var stage = layers + 1
       if let layer = BackwardStages.layer(in: name), layer < layers {
         stage = BackwardStages.layer(layer, of: layers)
-      } else if name.hasPrefix(configuration.head.dense) || name.hasPrefix(configuration.head.classifier) {
+      } else if [configuration.head.dense, configuration.head.classifier, "cls."].contains(where: name.hasPrefix) {
         stage = BackwardStages.head
       }
       let range = entry.parameter.offset..<entry.parameter.offset + entry.parameter.count

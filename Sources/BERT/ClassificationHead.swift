@@ -16,13 +16,24 @@ package struct HeadDesign: Sendable, Equatable {
   package static let pooled = HeadDesign(
     name: nil, dense: "bert.pooler.dense", classifier: "classifier", dropsInput: false)
 
+  /// BERT's head that says whether a second segment follows the first one: the pooler, and two classes.
+  package static let nextSentence = HeadDesign(
+    name: nil, dense: "bert.pooler.dense", classifier: "cls.seq_relationship", dropsInput: false)
+
   /// AdapterHub's flexible head of a name: two maps of its own on the raw first token.
   package static func flexible(_ name: String) -> HeadDesign {
     HeadDesign(name: name, dense: "heads.\(name).1", classifier: "heads.\(name).4", dropsInput: true)
   }
 
-  /// Whether a parameter belongs to a head and not to the base.
+  /// Whether a parameter belongs to a head and not to the base. The decoder of masked-language modelling, which is the
+  /// table of token embeddings with a bias, is the base's.
   package static func owns(_ name: String) -> Bool {
+    classifies(name) || name.hasPrefix(MaskedLanguageHead.transform + ".")
+      || name.hasPrefix(HeadDesign.nextSentence.classifier + ".")
+  }
+
+  /// Whether a parameter belongs to a head for classification.
+  package static func classifies(_ name: String) -> Bool {
     name.hasPrefix("classifier.") || name.hasPrefix("heads.")
   }
 }

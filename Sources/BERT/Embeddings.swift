@@ -13,6 +13,13 @@ package protocol EmbeddingBranch: AnyObject {
   func forward(_ x: Matrix, _ rows: Rows, _ workspace: Workspace)
   /// Adds the branch's gradients and turns `dx` in place from the gradient of its output into that of its input.
   func backward(_ dx: Matrix, _ rows: Rows, _ workspace: Workspace)
+  /// The branch that undoes this one, over the same parameters; nil for what cannot be undone.
+  func inverted() -> (any EmbeddingBranch)?
+}
+
+extension EmbeddingBranch {
+  /// Nothing that can be undone, unless a branch says more.
+  package func inverted() -> (any EmbeddingBranch)? { nil }
 }
 
 /// What a fine-tuning method adds to the sum of a token's embeddings, before their normalisation.

@@ -2,7 +2,7 @@ internal import Kernels
 package import Tensors
 
 /// BERT with its classification head: one worker's instance, over parameters that all workers share.
-package final class SequenceClassifier {
+package final class SequenceClassifier: TaskModel {
   /// The model's shape.
   package let configuration: BERTConfiguration
   /// The encoder.
@@ -31,12 +31,19 @@ package final class SequenceClassifier {
     head.forward(encoder.forward(batch, workspace), batch.reads, workspace)
   }
 
-  /// One pass forward and backward: adds the gradient of the *sum* of the reviews' losses to the workspace's gradients.
-  /// - Parameters:
-  ///   - batch: The reviews.
-  ///   - labels: `[reviews]`.
-  ///   - losses: `[reviews]`, receives each review's cross-entropy.
-  ///   - workspace: Parameters, where gradients go, memory, dropout.
+  /// The logits of a review.
+  package var outputCount: Int { configuration.labelCount }
+
+  /// Writes the logits; labels are not asked for.
+  package func evaluate(
+    _ batch: BatchViews, labels: UnsafePointer<Int32>, into output: (Int) -> UnsafeMutablePointer<Float>,
+    _ workspace: Workspace
+  ) {
+    let logits = logits(batch, workspace)
+    for review in 0..<logits.rows { output(review).update(from: logits.row(review), count: logits.columns) }
+  }
+
+  /// One pass forward and backward over reviews with a label each.
   package func addGradients(
     _ batch: BatchViews, labels: UnsafePointer<Int32>, losses: UnsafeMutablePointer<Double>,
     _ workspace: Workspace
@@ -54,35 +61,5 @@ package final class SequenceClassifier {
     head.backward(logits, dh: dh, batch.reads, workspace)
     workspace.completed?(BackwardStages.head)
     encoder.backward(dh, batch, workspace)
-  }
-
-  /// How many bytes of arena a training pass over `tokens` tokens takes at least, whatever its reviews: what the trained
-  /// layers but the last keep for backward, and every layer's output.
-  package func leastArenaBytes(tokens: Int) -> Int {
-    let c = configuration
-    let kept = encoder.layers.indices.dropLast().filter { $0 >= encoder.lowestTrainable }
-      .reduce(0) { total, index in
-        let keepsActivated = encoder.layers[index].outputDense.isTrainable
-        return total + 7 * c.hiddenSize + (keepsActivated ? 2 : 1) * c.intermediateSize
-      }
-    return 4 * tokens * (kept + c.layerCount * c.hiddenSize)
-  }
-
-  /// How many bytes of arena a pass over `tokens` tokens of `reviews` reviews takes at most, for reservation.
-  package func arenaBytes(tokens: Int, reviews: Int, longest: Int) -> Int {
-    let c = configuration
-    let perToken = 24 * c.hiddenSize + 5 * c.intermediateSize
-    let masks = (3 * (c.hiddenSize + 128) + 16 * c.hiddenSize) / 4
-    let prefix = encoder.layers.map { $0.attentionPrefix?.length ?? 0 }.max() ?? 0
-    let attention = c.attentionHeadCount * (longest + prefix + 128) * 5 / 4 + 2 * 128
-    let backward = 10 * c.hiddenSize + 2 * c.intermediateSize + longest
-    let ends = encoder.layers.flatMap(\.blockOutputs)
-    let branches =
-      ends.reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) { $0 + ($1.branch?.floatsPerRow ?? 0) }
-      + projections.reduce(0) { $0 + ($1.branch?.floatsPerRow ?? 0) }
-    let floats = (tokens + 64) * ((perToken + masks + attention) * (c.layerCount + 2) + backward + branches)
-    // A review has at least a token, and its prefix is copied for it in each layer and once more in backward.
-    let prefixes = prefix * c.hiddenSize * (2 * min(reviews, tokens) + 16) * (c.layerCount + 2)
-    return 4 * (floats + prefixes) + reviews * (c.hiddenSize * 64) + (1 << 22)
   }
 }

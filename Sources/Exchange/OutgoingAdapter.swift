@@ -43,9 +43,9 @@ package struct OutgoingAdapter {
     { entry, values in _ = values.update(fromContentsOf: store.elements(name(entry.name))) }
   }
 
-  /// The tensors of the head, under their names here.
+  /// The tensors of the head, under their names here; none of pre-training's, which is the base's.
   var headEntries: [TensorEntry] {
-    store.table.entries.filter { HeadDesign.owns($0.specification.name) }.map {
+    store.table.entries.filter { HeadDesign.classifies($0.specification.name) }.map {
       TensorEntry(name: $0.specification.name, shape: $0.specification.shape)
     }
   }

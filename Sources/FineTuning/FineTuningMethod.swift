@@ -18,7 +18,7 @@ package protocol FineTuningMethod: Sendable {
   /// - Throws: `Failure` when its options do not fit the base.
   func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification]
   /// Puts its branches at the sites of a model whose table has the added parameters.
-  func attach(to model: SequenceClassifier, _ table: ParameterTable)
+  func attach(to model: any TaskModel, _ table: ParameterTable)
   /// Gives values to added parameters whose start depends on the base's numbers.
   /// - Parameters:
   ///   - names: The parameters that no file brought; they have what their initialisers say.
@@ -65,7 +65,7 @@ extension FineTuningMethod {
   /// Nothing is added unless a method says so.
   package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] { [] }
   /// Nothing is attached unless a method says so.
-  package func attach(to model: SequenceClassifier, _ table: ParameterTable) {}
+  package func attach(to model: any TaskModel, _ table: ParameterTable) {}
   /// Nothing is folded in unless a method says so.
   package func fold(into base: BaseWeight, _ added: ParameterStore) {}
   /// Initialisers say it all unless a method says more.
@@ -88,9 +88,21 @@ extension FineTuningMethod {
       base.filter { !isHead($0) } + (try addedParameters(configuration)) + base.filter(isHead))
   }
 
-  /// A model with the method's branches in place.
+  /// A classifier with the method's branches in place.
   package func model(_ configuration: BERTConfiguration, _ table: ParameterTable) -> SequenceClassifier {
-    let model = SequenceClassifier(configuration, table)
+    attached(to: SequenceClassifier(configuration, table), table)
+  }
+
+  /// The model of the configuration's task with the method's branches in place.
+  package func taskModel(_ configuration: BERTConfiguration, _ table: ParameterTable) -> any TaskModel {
+    switch configuration.task {
+    case .classification: model(configuration, table)
+    case .maskedLanguage: attached(to: MaskedLanguageModel(configuration, table), table)
+    }
+  }
+
+  /// A model when the method's branches are in place.
+  package func attached<Model: TaskModel>(to model: Model, _ table: ParameterTable) -> Model {
     attach(to: model, table)
     model.branchesWereAttached()
     return model

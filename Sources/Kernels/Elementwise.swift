@@ -17,6 +17,14 @@ package func add(_ y: Matrix, to x: Matrix) {
   }
 }
 
+/// Adds `factor · vector` to every row.
+package func addToRows(_ x: Matrix, _ vector: UnsafePointer<Float>, times factor: Float) {
+  for r in 0..<x.rows {
+    let row = x.row(r)
+    for i in 0..<x.columns { row[i] += factor * vector[i] }
+  }
+}
+
 /// Sets every row to the same vector: a product accumulated onto it has its bias already.
 package func fillRows(_ x: Matrix, with vector: UnsafePointer<Float>) {
   for r in 0..<x.rows { x.row(r).update(from: vector, count: x.columns) }

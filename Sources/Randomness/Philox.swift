@@ -16,6 +16,8 @@ package enum Purpose: UInt32, Sendable {
   case demo = 7
   /// Numbers made up by tests and benchmarks.
   case test = 8
+  /// Which sentences are paired for next-sentence prediction.
+  case sentencePairs = 9
 }
 
 /// The counter-based generator Philox4x32-10: a pure function from (key, counter) to four 32-bit words.

@@ -50,12 +50,12 @@ struct AdapterSource: ParameterSource {
     for tensor in found.names {
       if let ours = AdapterNames.renamed(tensor, from: own, to: name) {
         map[ours] = tensor
-      } else if HeadDesign.owns(tensor) {
+      } else if HeadDesign.classifies(tensor) {
         map[tensor] = tensor
       }
     }
     names = map
-    hasHead = map.keys.contains(where: HeadDesign.owns)
+    hasHead = map.keys.contains(where: HeadDesign.classifies)
     headFits = found.source.shape("classifier.weight") == [classCount, base.configuration.hiddenSize]
   }
 
@@ -96,7 +96,7 @@ struct AdapterSource: ParameterSource {
 
   /// The identity of its numbers, whatever it is called.
   func contentSHA256() throws -> String {
-    try file.contentDigest(of: names.values.filter { !HeadDesign.owns($0) })
+    try file.contentDigest(of: names.values.filter { !HeadDesign.classifies($0) })
   }
 
   func shape(_ name: String) -> [Int]? { inFile(name).flatMap(file.shape) }
@@ -107,6 +107,6 @@ struct AdapterSource: ParameterSource {
   }
 
   private func inFile(_ name: String) -> String? {
-    HeadDesign.owns(name) && !offersHead ? nil : names[name]
+    HeadDesign.classifies(name) && !offersHead ? nil : names[name]
   }
 }

@@ -81,9 +81,9 @@ package final class Base: ParameterSource {
   /// A base that is made up: no tensors, every parameter starts at random.
   package init(
     random configuration: BERTConfiguration, json: Data, vocabulary: [UInt8],
-    tokenizerSettings: TokenizerSettings
+    tokenizerSettings: TokenizerSettings, name: String = "the embedded demo"
   ) {
-    path = "the embedded demo"
+    path = name
     self.configuration = configuration
     configurationJSON = json
     self.vocabulary = vocabulary
@@ -126,18 +126,9 @@ package final class Base: ParameterSource {
   /// - Throws: `Failure` when a tensor cannot be read or the file not be written.
   @discardableResult
   package func write(to path: String, producer: String, progress: (Int) -> Void = { _ in }) throws -> Int {
-    let bytes = shapes.values.reduce(0) { $0 + 4 * $1.reduce(1, *) }
-    let writer = try TensorFileWriter(
-      to: path, .base, producer: producer, expectedByteCount: bytes + vocabulary.count)
-    try writer.setJSON("configuration", configurationJSON)
-    try writer.setJSON("tokenizer", Data(jsonText(tokenizerSettings).utf8))
-    try writer.setText("content_sha256", contentSHA256)
-    try writer.writeFile("vocab.txt", vocabulary)
-    for (index, name) in tensorNames.enumerated() {
-      try withTensor(name) { try writer.write(name, shape: $0, UnsafeBufferPointer($1)) }
-      progress(index + 1)
-    }
-    return try writer.publish().byteCount
+    try BaseFile(
+      configurationJSON: configurationJSON, vocabulary: vocabulary, tokenizerSettings: tokenizerSettings
+    ).write(self, tensorNames, contentSHA256: contentSHA256, to: path, producer: producer, progress: progress)
   }
 }
 

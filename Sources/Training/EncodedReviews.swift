@@ -10,8 +10,19 @@ package struct EncodedReviews: Sendable {
   package let offsets: [Int]
   /// `[count]`: where the second text's tokens begin; the review's length when there is none.
   package let secondSegmentStarts: [Int32]
-  /// `[count]`: classes; empty when the data set has none.
+  /// `[count]`: classes; for pairs of sentences 0 where the second follows the first, 1 where it does not; empty when
+  /// there are none.
   package let labels: [Int32]
+  /// What hides tokens, whose names are then what is to be learnt; nil in classification.
+  package var masking: TokenMasking?
+  /// What the loss of a sentence pair counts beside that of a hidden token.
+  package var sentenceWeight: Float = 1
+
+  /// How many losses some reviews have: hidden tokens, or classes.
+  package func targetCount(_ reviews: some Collection<Int>) -> Int {
+    guard let masking else { return reviews.count }
+    return reviews.reduce(0) { $0 + masking.count(ids[offsets[$1]..<offsets[$1 + 1]], text: $1) }
+  }
 
   /// How many reviews there are.
   package var count: Int { offsets.count - 1 }
@@ -20,13 +31,19 @@ package struct EncodedReviews: Sendable {
   /// How many tokens there are in all.
   package var tokenCount: Int { ids.count }
 
+  /// Lets all sentence pairs of some reviews count as much as all their hidden tokens, where there are both.
+  package mutating func weighSentences(of reviews: some Collection<Int>) {
+    guard masking != nil, !labels.isEmpty else { return }
+    sentenceWeight = Float(targetCount(reviews)) / Float(max(1, reviews.count))
+  }
+
   /// Reviews whose ids are known already.
-  package init(reviews: [[Int32]], labels: [Int32]) {
+  package init(reviews: [[Int32]], secondSegmentStarts: [Int32]? = nil, labels: [Int32]) {
     ids = reviews.flatMap { $0 }
     var offsets = [0]
     for review in reviews { offsets.append(offsets[offsets.count - 1] + review.count) }
     self.offsets = offsets
-    secondSegmentStarts = reviews.map { Int32($0.count) }
+    self.secondSegmentStarts = secondSegmentStarts ?? reviews.map { Int32($0.count) }
     self.labels = labels
   }
 

@@ -5,16 +5,21 @@ package import Metrics
 
 /// What an evaluation found, on rank 0.
 package struct Evaluation {
-  /// The metrics.
-  package let summary: EvaluationSummary
+  /// The figures.
+  package let figures: EvaluationFigures
   /// The metrics over the reviews whose text does not occur in training; nil when that is all of them or unknown.
   package let unseen: EvaluationSummary?
-  /// `[reviews]`: the predicted classes.
+  /// `[reviews]`: the predicted classes; none when the model is not for classes.
   package let predictions: [Int32]
   /// `[reviews]`: the probabilities of the predicted classes.
   package let probabilities: [Float]
   /// How long it took.
   package let seconds: Double
+
+  /// The metrics of classes; nil when the model is not for classes.
+  package var summary: EvaluationSummary? {
+    if case .classification(let summary) = figures { summary } else { nil }
+  }
 }
 
 /// Evaluates a replica: all ranks compute, rank 0 judges.
@@ -32,6 +37,42 @@ package struct Evaluator {
     self.screen = screen
   }
 
+  /// What the model says of every review, with a progress bar; collective.
+  private func output(
+    _ data: EncodedReviews, name: String, _ isCancelled: () -> Bool
+  ) throws -> [Float]? {
+    let bar = screen.progress("evaluating \(name)", total: data.count)
+    defer { bar.finish() }
+    // Rank 0 sees its own share; the others' are as large.
+    return try replica.evaluate(data, communicator, isCancelled: isCancelled) { done, total in
+      bar.update(total > 0 ? data.count * done / total : data.count)
+    }
+  }
+
+  /// How well hidden tokens, and pairs of sentences, are told.
+  /// - Parameters:
+  ///   - data: The texts, with what hides tokens.
+  ///   - name: What they are called on the screen.
+  ///   - isCancelled: Asked between passes whether to leave it.
+  /// - Returns: The result on rank 0; nil elsewhere.
+  /// - Throws: `Failure` when ranks cannot talk, or any of them has left it.
+  package func evaluateMasked(
+    _ data: EncodedReviews, name: String, isCancelled: () -> Bool = { false }
+  ) throws -> Evaluation? {
+    let start = monotonicSeconds()
+    guard let sums = try output(data, name: name, isCancelled) else { return nil }
+    func total(_ place: Int) -> Double {
+      (0..<data.count).reduce(0) { $0 + Double(sums[6 * $1 + place]) }
+    }
+    func part(_ first: Int) -> MaskedLanguageSummary.Sums {
+      MaskedLanguageSummary.Sums(
+        loss: total(first), right: Int(total(first + 1)), count: Int(total(first + 2)))
+    }
+    return Evaluation(
+      figures: .maskedLanguage(MaskedLanguageSummary(tokens: part(0), pairs: part(3))), unseen: nil, predictions: [],
+      probabilities: [], seconds: monotonicSeconds() - start)
+  }
+
   /// The metrics of labelled reviews.
   /// - Parameters:
   ///   - data: The reviews.
@@ -44,13 +85,7 @@ package struct Evaluator {
     _ data: EncodedReviews, name: String, isInTraining: [Bool] = [], isCancelled: () -> Bool = { false }
   ) throws -> Evaluation? {
     let start = monotonicSeconds()
-    let bar = screen.progress("evaluating \(name)", total: data.count)
-    defer { bar.finish() }
-    // Rank 0 sees its own share; the others' are as large.
-    let logits = try replica.logits(data, communicator, isCancelled: isCancelled) { done, total in
-      bar.update(total > 0 ? data.count * done / total : data.count)
-    }
-    guard let logits else { return nil }
+    guard let logits = try output(data, name: name, isCancelled) else { return nil }
     var predictions = [Int32](repeating: 0, count: data.count)
     var probabilities = [Float](repeating: 0, count: data.count)
     var losses = [Double](repeating: 0, count: data.count)
@@ -73,7 +108,7 @@ package struct Evaluator {
         labels: data.labels, predictions: predictions, losses: losses, classCount: classes,
         including: isInTraining.map { !$0 }) : nil
     return Evaluation(
-      summary: summary, unseen: unseen, predictions: predictions, probabilities: probabilities,
+      figures: .classification(summary), unseen: unseen, predictions: predictions, probabilities: probabilities,
       seconds: monotonicSeconds() - start)
   }
 }

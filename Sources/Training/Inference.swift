@@ -60,22 +60,31 @@ package final class Inference {
     try trained.model.free()
   }
 
-  /// The metrics of labelled reviews.
+  /// Whether the model was pre-trained and names hidden tokens, not classes.
+  package var isPretrained: Bool { configuration.pretraining != nil }
+
+  /// The metrics of labelled reviews; of a model that was pre-trained, how well it names hidden tokens of texts.
   /// - Returns: The result on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk.
   package func evaluate(_ dataset: Dataset, name: String) throws -> Evaluation? {
-    try Evaluator(replica, classes: configuration.labelCount, communicator, screen)
-      .evaluate(try encode(dataset), name: name)
+    let evaluator = Evaluator(replica, classes: configuration.labelCount, communicator, screen)
+    guard isPretrained else { return try evaluator.evaluate(try encode(dataset), name: name) }
+    let tokens = try TokenMasking.Tokens(trained.shared.tokenizer)
+    return try evaluator.evaluateMasked(
+      MaskedLanguageObjective.heldOut(try encode(dataset), tokens), name: name)
   }
 
   /// The class of each text, its probability and the logits.
   /// - Returns: The predictions on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk.
   package func predict(_ dataset: Dataset) throws -> [Prediction]? {
+    guard !isPretrained else {
+      throw Failure(.usage, "this model was pre-trained and knows no classes; fine-tune it with train first.")
+    }
     let data = try encode(dataset)
     let bar = screen.progress("predicting", total: data.count, unit: "texts")
     defer { bar.finish() }
-    let logits = try replica.logits(
+    let logits = try replica.evaluate(
       data, communicator, progress: { done, total in bar.update(total > 0 ? data.count * done / total : data.count) })
     guard let logits else { return nil }
     let classes = configuration.labelCount

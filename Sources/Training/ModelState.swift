@@ -46,7 +46,7 @@ package final class ModelState {
     self.configuration = configuration
     let table = try method.table(for: configuration)
     // Before memory is asked for: what is wrong with the sizes of a base may be absurdly wrong.
-    let activationBytes = method.model(configuration, table).leastArenaBytes(tokens: tokensPerPass)
+    let activationBytes = method.taskModel(configuration, table).leastArenaBytes(tokens: tokensPerPass)
     let origin = base.map {
       Origin(sources: sources, base: $0, needsAll: needsAll, threads: threads, activationBytes: activationBytes)
     }

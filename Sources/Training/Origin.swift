@@ -32,7 +32,7 @@ struct Origin {
       let isAdded = !own.contains(name)
       if !mayStartAtRandom(name, shape, isAdded: isAdded) {
         try base.require(name, shape: shape)
-      } else if needsAll || (isAdded && !entry.parameter.isTrainable) {
+      } else if needsAll && !isIdle(name, table) || (isAdded && !entry.parameter.isTrainable) {
         throw missing(name, shape)
       }
     }
@@ -48,7 +48,18 @@ struct Origin {
     }
   }
 
+  /// Whether nothing reads a parameter: the pooler of a model that names hidden tokens and tells no pairs.
+  private func isIdle(_ name: String, _ table: ParameterTable) -> Bool {
+    name.hasPrefix(HeadDesign.nextSentence.dense + ".") && table.entry(MaskedLanguageHead.bias) != nil
+      && table.entry(HeadDesign.nextSentence.classifier + ".weight") == nil
+  }
+
   private func missing(_ name: String, _ shape: [Int]) -> Failure {
+    if name.hasPrefix("cls.") {
+      return Failure(
+        .badContent,
+        "\(base.path) has no head that names hidden tokens (\(name)): it came without one; pre-train it first.")
+    }
     if HeadDesign.owns(name) {
       return Failure(
         .badContent,
@@ -141,8 +152,16 @@ struct Origin {
 
   private func source(of name: String) -> (any ParameterSource)? { sources.first { $0.shape(name) != nil } }
 
-  /// The names that a base of this shape has, whatever a method adds.
-  private var ownNames: Set<String> { Set(base.configuration.parameters { _ in false }.map(\.name)) }
+  /// The names that a base of this shape can have, whatever a method adds.
+  private var ownNames: Set<String> {
+    var names: Set<String> = []
+    for task in [ModelTask.classification, .maskedLanguage(nextSentence: true)] {
+      var shape = base.configuration
+      shape.task = task
+      names.formUnion(shape.parameters { _ in false }.map(\.name))
+    }
+    return names
+  }
 
   /// Whether a parameter starts at random when no file brings it: a head, what a method adds, everything in a base that
   /// is made up. A base without one of its encoder's tensors is damaged.

@@ -24,7 +24,6 @@ package final class Replica {
   /// When backward completes which gradients.
   package let stages: BackwardStages
 
-  private let configuration: BERTConfiguration
   private var share: ShareOut
   private let sums: WorkerSums
 
@@ -46,15 +45,20 @@ package final class Replica {
     self.store = store
     self.pool = pool
     self.tokensPerPass = tokensPerPass
-    self.configuration = configuration
     workers = (0..<pool.count).map { _ in
       Worker(method, configuration, store, seed: seed, tokensPerPass: tokensPerPass, trains: trains)
     }
-    reviewCost = ReviewCost(
-      hiddenSize: configuration.hiddenSize, intermediateSize: configuration.intermediateSize)
+    reviewCost = Replica.cost(configuration)
     share = ShareOut(cost: reviewCost)
     stages = BackwardStages(configuration, store.table)
     sums = WorkerSums(workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range)
+  }
+
+  /// What a review costs; a decoder is as much as so many more weights in each layer, for each hidden token.
+  private static func cost(_ shape: BERTConfiguration) -> ReviewCost {
+    let layers = ReviewCost(hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize)
+    guard shape.task.decodesByEmbeddings else { return layers }
+    return ReviewCost(linearCost: layers.linearCost + shape.vocabularySize * 15 / 100 / (2 * shape.layerCount))
   }
 
   /// The most tokens of a pass, unless a review alone has more.
@@ -105,10 +109,11 @@ package final class Replica {
       total.loss += tally.loss
       total.reviews += tally.reviews
       total.tokens += tally.tokens
+      total.targets += tally.targets
     }
   }
 
-  /// The logits of every review.
+  /// What the model says of every review: logits in classification.
   ///
   /// Reviews are cut into passes that depend on the data alone, and ranks take whole passes, so the numbers are the
   /// same, bit for bit, at any number of ranks.
@@ -117,17 +122,17 @@ package final class Replica {
   ///   - communicator: The ranks that share the passes.
   ///   - isCancelled: Asked between passes whether to leave it.
   ///   - progress: Told how many of this rank's tokens are done, and how many it has.
-  /// - Returns: `[count, C]` on rank 0; nil elsewhere.
+  /// - Returns: `[count, outputCount]` on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk; of kind `stopped` on all ranks when any of them has left it.
-  package func logits(
+  package func evaluate(
     _ data: EncodedReviews, _ communicator: Communicator, isCancelled: () -> Bool = { false },
     progress: (Int, Int) -> Void = { _, _ in }
   ) throws -> [Float]? {
-    let classes = configuration.labelCount
+    let columns = workers[0].model.outputCount
     let passes = Replica.passes(data, tokensPerPass: tokensPerPass)
     let own = passes.indices.filter { $0 % communicator.size == communicator.rank }
-    var logits = [Float](repeating: 0, count: data.count * classes)
-    logits.withUnsafeMutableBufferPointer { buffer in
+    var output = [Float](repeating: 0, count: data.count * columns)
+    output.withUnsafeMutableBufferPointer { buffer in
       guard let start = buffer.baseAddress else { return }
       nonisolated(unsafe) let target = start
       nonisolated(unsafe) let workers = workers
@@ -137,7 +142,7 @@ package final class Replica {
       for first in stride(from: 0, to: own.count, by: workers.count) where !isCancelled() {
         pool.run { worker in
           guard first + worker < own.count else { return }
-          workers[worker].predict(passes[own[first + worker]], of: data, into: target)
+          workers[worker].evaluate(passes[own[first + worker]], of: data, into: target)
         }
         for index in first..<min(first + workers.count, own.count) { done += tokens[index] }
         progress(done, total)
@@ -148,16 +153,16 @@ package final class Replica {
       throw Failure(.stopped, "the evaluation was stopped; start it again.")
     }
     let reviews = own.flatMap { passes[$0] }
-    let ownLogits = reviews.flatMap { logits[$0 * classes..<($0 + 1) * classes] }
-    let gathered = try communicator.gather(ownLogits)
+    let ownOutput = reviews.flatMap { output[$0 * columns..<($0 + 1) * columns] }
+    let gathered = try communicator.gather(ownOutput)
     guard communicator.isFirst else { return nil }
     for (rank, values) in gathered.enumerated() {
       let reviews = passes.indices.filter { $0 % communicator.size == rank }.flatMap { passes[$0] }
       for (row, review) in reviews.enumerated() {
-        for c in 0..<classes { logits[review * classes + c] = values[row * classes + c] }
+        for c in 0..<columns { output[review * columns + c] = values[row * columns + c] }
       }
     }
-    return logits
+    return output
   }
 
   /// The reviews by falling length, cut into passes of at most `tokensPerPass` tokens.

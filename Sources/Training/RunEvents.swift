@@ -86,13 +86,17 @@ package struct EvaluationEvent: Encodable {
   let epoch: Int
   let seconds: Double
   /// The figures.
-  package let summary: EvaluationSummary
+  package let figures: EvaluationFigures
+  /// The metrics of classes; nil when the model is not for classes.
+  package var summary: EvaluationSummary? {
+    if case .classification(let summary) = figures { summary } else { nil }
+  }
 
   private enum CodingKeys: String, CodingKey { case event, split, step, epoch, seconds }
 
   /// The figures beside the event's own fields.
   package func encode(to encoder: any Encoder) throws {
-    try summary.encode(to: encoder)
+    try figures.encode(to: encoder)
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode("evaluation", forKey: .event)
     try container.encode(split, forKey: .split)

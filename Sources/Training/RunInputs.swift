@@ -14,6 +14,8 @@ package struct RunInputs {
   package let base: Base?
   /// The shape, with the run's number of classes and dropout.
   package let configuration: BERTConfiguration
+  /// The base's `config.json`.
+  let configurationJSON: Data
   /// The names of the base's tensors.
   package let tensorNames: Set<String>
   /// The identity of the base.
@@ -41,7 +43,7 @@ package struct RunInputs {
   ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks when anything is missing or wrong on any of them.
   init(_ run: inout TrainingConfiguration, _ communicator: Communicator) throws {
-    let shared = try SharedBase(run.base, communicator)
+    let shared = try SharedBase(run, communicator)
     let sources = try AdapterSources(&run, shared, communicator)
     (adapters, notices) = (sources.parameters, sources.notices)
     let positions = shared.configuration.positionCount
@@ -52,9 +54,8 @@ package struct RunInputs {
     tensorNames = shared.tensorNames
     baseSHA256 = shared.sha256
     tokenizer = shared.tokenizer
-    configuration = try shared.configuration(
-      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head,
-      precision: run.precision)
+    configurationJSON = shared.configurationJSON
+    configuration = try shared.configuration(run)
     (training, validation, test) = try communicator.collectively { try RunInputs.datasets(run) }
     let training = training
     dataSHA256 = Digest.hex { training.hashContent($0) }
@@ -79,6 +80,7 @@ package struct RunInputs {
     of run: TrainingConfiguration
   ) throws -> (training: Dataset, validation: Dataset?, test: Dataset?) {
     guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
+    if let pretraining = run.pretraining { return try pretraining.datasets(run, trainFile) }
     let read = { (path: String) in
       try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
     }
@@ -107,16 +109,31 @@ package struct SharedBase {
   ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks.
   package init(_ path: String?, _ communicator: Communicator) throws {
-    base = try communicator.collectively(where: communicator.localRank == 0) {
+    try self.init(named: path ?? "the embedded demo", communicator) {
       try path.map { try Base(opening: $0) } ?? EmbeddedDemo.base()
     }
+  }
+
+  /// The base of a run: a file, the demo's, or one that starts at random.
+  /// - Throws: The same `Failure` on all ranks.
+  init(_ run: TrainingConfiguration, _ communicator: Communicator) throws {
+    guard let options = run.pretraining, let shape = options.shape, let vocabulary = run.vocabulary else {
+      try self.init(run.base, communicator)
+      return
+    }
+    try self.init(named: vocabulary, communicator) {
+      try Base(shape, vocabulary: vocabulary, lowercase: options.lowercase)
+    }
+  }
+
+  private init(named name: String, _ communicator: Communicator, _ open: () throws -> Base) throws {
+    base = try communicator.collectively(where: communicator.localRank == 0) { try open() }
     let base = base
     func share(_ bytes: @autoclosure () throws -> [UInt8]) throws -> [UInt8] {
       try communicator.shared(from: 0, bytes)
     }
     configurationJSON = Data(try share(Array(base?.configurationJSON ?? Data())))
-    let source = path.map { $0 + ", configuration" } ?? "the embedded demo"
-    configuration = try BERTConfiguration(json: configurationJSON, source: source)
+    configuration = try BERTConfiguration(json: configurationJSON, source: name + ", configuration")
     let vocabulary = try share(base?.vocabulary ?? [])
     let settings = try share(Array(jsonText(base?.tokenizerSettings ?? TokenizerSettings()).utf8))
     let names = try share(Array((base?.tensorNames ?? []).joined(separator: "\n").utf8))
@@ -124,15 +141,25 @@ package struct SharedBase {
     sha256 = String(decoding: try share(Array((base?.contentSHA256 ?? "").utf8)), as: UTF8.self)
     tokenizer = try communicator.collectively {
       try WordPieceTokenizer(
-        Vocabulary(vocabulary, file: "\(path ?? "the embedded demo"), vocab.txt"),
+        Vocabulary(vocabulary, file: name + ", vocab.txt"),
         JSONDecoder().decode(TokenizerSettings.self, from: Data(settings)))
     }
     guard tokenizer.vocabulary.count <= configuration.vocabularySize else {
       throw Failure(
         .badContent,
-        "\(path ?? "the demo"): the vocabulary has \(tokenizer.vocabulary.count) tokens, but vocab_size is \(configuration.vocabularySize); they do not belong together."
+        "\(name): the vocabulary has \(tokenizer.vocabulary.count) tokens, but vocab_size is \(configuration.vocabularySize); they do not belong together."
       )
     }
+  }
+
+  /// The shape with a run's own choices.
+  /// - Throws: `Failure` when reviews may be longer than the base has positions.
+  func configuration(_ run: TrainingConfiguration) throws -> BERTConfiguration {
+    var own = try configuration(
+      labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head,
+      precision: run.precision)
+    if let options = run.pretraining { own.task = options.task }
+    return own
   }
 
   /// The shape with a run's own choices.

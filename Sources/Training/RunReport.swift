@@ -61,7 +61,7 @@ struct RunReport {
 
   private func options(_ run: TrainingConfiguration, _ inputs: RunInputs, _ totalSteps: Int) {
     var table = Table(["option", "value"])
-    table.add("base", run.base ?? "embedded demo (a tiny BERT that starts at random)")
+    table.add("base", run.base ?? RunReport.base(of: run))
     table.add("method", run.method)
     if let method = try? run.fineTuningMethod() {
       for (name, value) in method.settings.sorted(by: { $0.key < $1.key }) { table.add(name, value) }
@@ -94,10 +94,20 @@ struct RunReport {
     screen.table(table)
   }
 
+  /// The base of a run that names no file.
+  private static func base(of run: TrainingConfiguration) -> String {
+    guard let shape = run.pretraining?.shape else { return EmbeddedDemo.baseDescription }
+    return
+      "\(shape.layers) layers of \(shape.hidden), \(shape.heads) heads, feed-forward \(shape.intermediate), \(shape.positions) positions; starts at random"
+  }
+
   private func data(_ report: DatasetReport, _ inputs: RunInputs, _ training: EncodedReviews) {
     func describe(_ name: String, _ part: DatasetReport.Part) {
       var text =
-        "\(name): \(Format.count(part.rows)) reviews, classes \(part.classCounts.map(Format.count).joined(separator: " / "))"
+        "\(name): \(Format.count(part.rows)) reviews"
+      if !part.classCounts.isEmpty {
+        text += ", classes \(part.classCounts.map(Format.count).joined(separator: " / "))"
+      }
       if part.emptyTexts > 0 { text += ", \(Format.count(part.emptyTexts)) empty" }
       if part.duplicates > 0 {
         text +=
@@ -119,22 +129,31 @@ struct RunReport {
   func epoch(_ event: EpochEvent, of epochs: Int, _ evaluation: EvaluationEvent?) {
     var line =
       "epoch \(event.epoch)/\(epochs)  \(Format.duration(event.trainSeconds))  loss \(Format.figure(event.loss, digits: 4))  \(Format.rate(event.reviewsPerSecond)) reviews/s"
-    if let summary = evaluation?.summary {
+    switch evaluation?.figures {
+    case .classification(let summary):
       line += "  accuracy \(Format.figure(summary.accuracy))  F1 \(Format.figure(summary.f1))"
+    case .maskedLanguage(let summary):
+      line += "  held-out loss \(Format.figure(summary.loss, digits: 4))  accuracy \(Format.figure(summary.accuracy))"
+    case nil: break
     }
     screen.line(line)
   }
 
   /// The closing table.
   func closing(_ run: TrainingConfiguration, _ results: RunResults) {
-    if let evaluation = results.evaluation {
+    if case .maskedLanguage(let summary) = results.evaluation?.figures {
+      screen.line()
+      screen.result(summary.table, heading: "held-out texts")
+    } else if let evaluation = results.evaluation, let summary = evaluation.summary {
       var table = Table([
         "method", "trained", "accuracy", "95 %", "precision", "recall", "F1", "loss", "time/epoch",
       ])
-      for single in results.singles { add("adapter \(single.name)", single.results, to: &table) }
+      for single in results.singles {
+        add(single.isAdapter ? "adapter \(single.name)" : single.name, single.results, to: &table)
+      }
       add(run.method, results, to: &table)
       screen.line()
-      screen.result(table, heading: "\(evaluation.split): \(Format.count(evaluation.summary.reviews)) reviews")
+      screen.result(table, heading: "\(evaluation.split): \(Format.count(summary.reviews)) reviews")
     }
     screen.line("steps done \(Format.count(results.run.steps)) of \(Format.count(results.run.stepsAsked))")
     screen.result("results in \(run.output)")

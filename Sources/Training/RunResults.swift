@@ -7,7 +7,7 @@ package struct RunResults: Encodable {
   package let evaluation: EvaluationEvent?
   /// The figures beside them.
   package let run: Figures
-  /// The adapters that were trained for the run's fusion, each alone.
+  /// The adapters that were trained for the run's fusion, each alone; or runs that this one is compared with.
   let singles: [SingleAdapterResults]
 
   /// The figures beside an evaluation's.
@@ -71,10 +71,10 @@ package struct RunResults: Encodable {
     try run.encode(to: encoder)
     guard !singles.isEmpty else { return }
     var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(singles, forKey: .singles)
+    try container.encode(singles, forKey: singles.allSatisfy(\.isAdapter) ? .singles : .compared)
   }
 
-  private enum CodingKeys: String, CodingKey { case singles = "single_adapters" }
+  private enum CodingKeys: String, CodingKey { case singles = "single_adapters", compared }
 }
 
 /// `config.json`: every resolved option, and what the run read and ran on.

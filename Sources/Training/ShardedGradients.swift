@@ -19,6 +19,8 @@ package final class ShardedGradients {
     package var reviews = 0
     /// How many tokens.
     package var tokens = 0
+    /// Over how many losses a mean is taken.
+    package var targets = 0
   }
 
   private let replica: Replica
@@ -71,6 +73,7 @@ package final class ShardedGradients {
         tally.losses[shard] = done.loss
         tally.reviews += done.reviews
         tally.tokens += done.tokens
+        tally.targets += done.targets
         add(buffers[worker], of: shard)
       }
     }

@@ -12,6 +12,8 @@ package final class StepPasses {
     package var reviews: Int
     /// How many tokens.
     package var tokens: Int
+    /// Over how many losses a mean is taken; at least 1.
+    package var targets: Int
     /// The global norm of the mean gradient.
     package var norm: Double
     /// Whether any rank has something that all must attend to before the next step.
@@ -29,9 +31,9 @@ package final class StepPasses {
   private let isDense: Bool
   /// Under `--deterministic`.
   private let sharded: ShardedGradients?
-  /// Where the gradients of the step under way can be other than zero, and of how many reviews they are.
+  /// Where the gradients of the step under way can be other than zero, and of how many losses they are.
   private var touched = Stretches()
-  private var reviewCount = 0
+  private var targetCount = 0
 
   /// - Parameters:
   ///   - replica: The model.
@@ -71,7 +73,8 @@ package final class StepPasses {
     communicator.watch.enter(.computing, step: step + 1)
     clock.enter(.compute)
     touched = isDense ? Stretches(all: replica.gradients.count) : lookedUp.stretches(of: reviews, in: data)
-    reviewCount = reviews.count
+    // Until it is known over how many losses the mean is: a term of its own is for reviews.
+    targetCount = reviews.count
     let own = try compute(reviews, of: data, step: step)
     communicator.watch.enter(.summing, step: step + 1)
     // The sums of a few numbers come first: they take as long as the last rank needs to get there, which tells waiting
@@ -79,15 +82,16 @@ package final class StepPasses {
     clock.enter(.waiting)
     // Each shard's loss comes from one rank and zeros from the others, so its sum is exact; the shards are then added
     // in one order.
-    var sums = own.losses + [Double(own.reviews), Double(own.tokens), attention() ? 1 : 0]
+    var sums = own.losses + [Double(own.reviews), Double(own.tokens), Double(own.targets), attention() ? 1 : 0]
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
+    let count = own.losses.count
+    targetCount = max(1, Int(sums[count + 2]))
     clock.enter(.communication)
     let norm = try sumGradients(step)
-    let count = own.losses.count
     precondition(Int(sums[count]) == reviews.count, "every review of a step is computed exactly once")
     return Sums(
-      loss: sums[..<count].reduce(0, +), reviews: Int(sums[count]), tokens: Int(sums[count + 1]), norm: norm,
-      needsAttention: sums[count + 2] > 0)
+      loss: sums[..<count].reduce(0, +), reviews: Int(sums[count]), tokens: Int(sums[count + 1]),
+      targets: targetCount, norm: norm, needsAttention: sums[count + 3] > 0)
   }
 
   /// This rank's passes; gradients that are complete are on their way already.
@@ -112,6 +116,7 @@ package final class StepPasses {
       tally.losses[0] += pass.loss
       tally.reviews += pass.reviews
       tally.tokens += pass.tokens
+      tally.targets += pass.targets
     }
     if let failure { throw failure }
     return tally
@@ -119,7 +124,7 @@ package final class StepPasses {
 
   private func addRegularization(_ step: Int) {
     guard let gradients = replica.gradients.baseAddress else { return }
-    method.addRegularizationGradient(to: gradients, of: replica.store, reviewCount: reviewCount, step: step)
+    method.addRegularizationGradient(to: gradients, of: replica.store, reviewCount: targetCount, step: step)
   }
 
   /// - Returns: The global norm.
@@ -130,14 +135,14 @@ package final class StepPasses {
       addRegularization(step)
     } else {
       try exchange.finish()
-      if let norm = try exchange.norm(count: reviewCount) {
+      if let norm = try exchange.norm(count: targetCount) {
         clock.enter(.optimizer)
         return norm
       }
       clock.enter(.optimizer)
     }
     guard let gradients = replica.gradients.baseAddress else { return 0 }
-    return optimizer.norm(of: gradients, count: reviewCount, touched: touched, pool: replica.pool)
+    return optimizer.norm(of: gradients, count: targetCount, touched: touched, pool: replica.pool)
   }
 
   /// Steps along the gradients that `run` computed, and has all ranks get the same parameters.
@@ -148,7 +153,7 @@ package final class StepPasses {
   package func update(norm: Double, learningRate: Double) throws {
     guard let gradients = replica.gradients.baseAddress else { return }
     optimizer.step(
-      gradients, count: reviewCount, norm: norm, learningRate: learningRate, touched: touched, pool: replica.pool)
+      gradients, count: targetCount, norm: norm, learningRate: learningRate, touched: touched, pool: replica.pool)
     guard exchange.isSharded else { return }
     clock.enter(.communication)
     try exchange.share(replica.store.trainable)

@@ -20,7 +20,7 @@ struct TrainedModel {
 
   /// Loads a trained file; collective.
   /// - Parameters:
-  ///   - checkpoint: A checkpoint or `model.h5`.
+  ///   - checkpoint: A checkpoint, `model.h5`, or a base.
   ///   - base: The base it belongs to; where it was trained from when nil.
   ///   - merged: Whether what a method added is folded into the weights, where the method can do that.
   ///   - maxLength: The longest review; as in training when nil.
@@ -31,8 +31,9 @@ struct TrainedModel {
     checkpoint: String, base: String?, merged: Bool, maxLength: Int? = nil, precision: Precision? = .fp32,
     _ communicator: Communicator
   ) throws {
-    let trained = try communicator.collectively { try TrainedFile(checkpoint) }
-    var configuration = trained.configuration
+    let isBase = try communicator.collectively { try Base.isBase(checkpoint) }
+    let trained = try communicator.collectively { isBase ? nil : try TrainedFile(checkpoint) }
+    var configuration = trained?.configuration ?? TrainedModel.base(checkpoint)
     configuration.maxLength = maxLength ?? configuration.maxLength
     configuration.precision = precision ?? configuration.precision
     let computed = configuration.precision
@@ -40,19 +41,19 @@ struct TrainedModel {
     guard configuration.maxLength >= 3 else {
       throw Failure(.usage, "--max-length is \(configuration.maxLength), expected 3 or more.")
     }
-    let base = base ?? configuration.base
-    shared = try SharedBase(base, communicator)
-    guard shared.sha256 == trained.baseSHA256 else {
+    configuration.base = base ?? configuration.base
+    let base = configuration.base
+    shared = try SharedBase(configuration, communicator)
+    if isBase { configuration.maxLength = min(configuration.maxLength, shared.configuration.positionCount) }
+    if let trained, shared.sha256 != trained.baseSHA256 {
       throw Failure(
         .badContent,
         "\(checkpoint) was trained on the base \(trained.baseSHA256.prefix(12))…, but \(base ?? "the demo") is \(shared.sha256.prefix(12))…; pass the base it belongs to with --base."
       )
     }
-    shape = try shared.configuration(
-      labelCount: configuration.labelCount, dropout: configuration.dropout, maxLength: configuration.maxLength,
-      head: configuration.head, precision: configuration.precision)
+    shape = try shared.configuration(configuration)
     let method = try configuration.fineTuningMethod()
-    let isReader = shared.base != nil
+    let isReader = shared.base != nil && !isBase
     let file = try communicator.collectively(where: isReader) {
       try OpenTensorFile(checkpoint, as: [.checkpoint, .model])
     }
@@ -60,7 +61,14 @@ struct TrainedModel {
       base: shared.base, names: shared.tensorNames, shape, merged && method.canMerge ? Merged(method) : method,
       seed: configuration.seed, sources: file.map { [$0] } ?? [], needsAll: true, communicator)
     self.configuration = configuration
-    fileNames = trained.tensorNames
+    fileNames = trained?.tensorNames ?? []
+  }
+
+  /// What a base alone is: a model that names hidden tokens.
+  private static func base(_ path: String) -> TrainingConfiguration {
+    var configuration = TrainingConfiguration()
+    (configuration.base, configuration.pretraining) = (path, PretrainingOptions())
+    return configuration
   }
 
   /// The names of the classes, by their number; as Transformers calls them where nobody named them.

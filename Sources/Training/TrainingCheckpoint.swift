@@ -9,14 +9,16 @@ struct RunState: Codable, Equatable {
   var step = 0
   /// The epochs that are done.
   var epochs: [EpochEvent] = []
-  /// The sum of losses, of reviews, tokens and training seconds within the epoch under way.
+  /// The sum of losses, and over how many their mean is, of reviews, tokens and training seconds within the epoch under
+  /// way.
   var epochLoss = 0.0
+  var epochTargets = 0
   var epochReviews = 0
   var epochTokens = 0
   var epochSeconds = 0.0
   /// The same since the last `step` event, so that the curve goes on where it was.
   var windowLoss = 0.0
-  var windowReviews = 0
+  var windowTargets = 0
   /// The best validation, and the one that was before it.
   var best: BestStep?
   var bestBefore: BestStep?

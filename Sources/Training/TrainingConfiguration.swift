@@ -104,6 +104,10 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var stallTimeout = 600
   /// Minutes from the start of the program after which the run has stopped, its checkpoint written.
   package var maxMinutes: Double?
+  /// What pre-training has to be told; nil for fine-tuning.
+  package var pretraining: PretrainingOptions?
+  /// The vocabulary of a model that starts at random.
+  package var vocabulary: String?
   /// Whether each rank writes a trace of its last steps.
   package var trace = false
   /// Whether each rank writes a log of its own.
@@ -132,6 +136,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
     case adapterSHA256 = "adapter_sha256", precision, validationFraction = "validation_fraction"
     case evaluateEvery = "evaluate_every", earlyStoppingPatience = "early_stopping_patience", tensorboard
+    case pretraining, vocabulary
   }
 
   /// The names of the data files' columns.
@@ -195,6 +200,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     try require(weightDecay >= 0 && weightDecay.isFinite, "weight-decay", weightDecay, "0 or more")
     try require(maxGradNorm >= 0, "max-grad-norm", maxGradNorm, "0 or more; 0 for no limit")
     try validateValidation()
+    if let pretraining { return try pretraining.validate(self) }
     guard needsFiles else { return }
     if trainFile != nil, base == nil {
       throw Failure(.usage, "--train-file needs --base: pass an HDF5 base or a Hugging Face directory.")
@@ -246,7 +252,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// The fields that a resumed run may change: where it runs, how long, and what it says of itself.
   private static let changeable: Set<String> = [
     "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "epochs", "max_steps",
-    "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse",
+    "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse", "vocabulary",
     "skip_nonfinite", "stall_timeout", "max_minutes", "shard_optimizer", "tensorboard",
   ]
 

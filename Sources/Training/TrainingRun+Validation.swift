@@ -56,13 +56,13 @@ extension TrainingRun {
     }
     guard state.validatedStep != state.step else { return }
     let evaluation = try evaluate(validation, "validation")
-    let found = try communicator.shared { [evaluation?.summary.accuracy ?? 0, evaluation?.summary.loss ?? .nan] }
+    let found = try communicator.shared { [evaluation?.figures.accuracy ?? 0, evaluation?.figures.loss ?? .nan] }
     state.note(
       validation: BestStep(step: state.step, accuracy: found[0], loss: found[1]), patience: run.earlyStoppingPatience)
     let isBest = state.best?.step == state.step
-    if let summary = evaluation?.summary {
+    if let figures = evaluation?.figures {
       screen.line(
-        "step \(state.step): validation loss \(Format.figure(summary.loss, digits: 4)), accuracy \(Format.figure(summary.accuracy))\(isBest ? ", the best so far" : "")"
+        "step \(state.step): validation loss \(Format.figure(figures.loss, digits: 4)), accuracy \(Format.figure(figures.accuracy))\(isBest ? ", the best so far" : "")"
       )
     }
     if state.hasStoppedEarly, let best = state.best {

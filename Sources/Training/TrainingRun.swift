@@ -23,7 +23,10 @@ package final class TrainingRun {
 
   private let pool: WorkerPool
   let inputs: RunInputs
-  private let training: EncodedReviews
+  let objective: any Objective
+  private let training: TrainingExamples
+  /// The examples of the epoch under way.
+  private var examples: EncodedReviews
   let validation: EncodedReviews?
   let test: EncodedReviews?
   private let isInTraining: [Bool]
@@ -91,14 +94,16 @@ package final class TrainingRun {
     run.learningRate = run.learningRate ?? method.defaultLearningRate
     let resolved = run
     pool = WorkerPool(count: run.threads)
-    let encode = { [inputs, pool] (dataset: Dataset) in
-      try EncodedReviews(dataset, inputs.tokenizer, maxLength: resolved.maxLength, communicator, pool)
-    }
-    training = try encode(inputs.training)
-    validation = try inputs.validation.map(encode)
-    test = try inputs.test.map(encode)
+    let encoder = TextEncoder(
+      tokenizer: inputs.tokenizer, maxLength: resolved.maxLength, communicator: communicator, pool: pool)
     (report, isInTraining) = DatasetReport.examine(
       training: inputs.training, test: inputs.test, classCount: run.labelCount)
+    let objective = try resolved.objective(inputs.tokenizer, isInTraining: isInTraining)
+    self.objective = objective
+    training = try objective.examples(inputs.training, encoder)
+    examples = training.first
+    validation = try inputs.validation.map { try objective.heldOut($0, encoder) }
+    test = try inputs.test.map { try objective.heldOut($0, encoder) }
     order = SampleOrder(count: training.count, seed: run.seed)
     let steps = run.epochs * order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     totalSteps = min(steps, run.maxSteps ?? steps)
@@ -116,7 +121,7 @@ package final class TrainingRun {
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
       sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
-      tokensPerPass: TrainingRun.tokensPerPass(run, training, communicator), communicator)
+      tokensPerPass: TrainingRun.tokensPerPass(run, training.first, communicator), communicator)
     replica = Replica(
       method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength)
     var settings = Optimizer.Settings()
@@ -172,7 +177,7 @@ package final class TrainingRun {
       pool.close()
       recorder.finish(screen)
     }
-    RunReport(screen).opening(run, inputs, report, model, training, totalSteps, communicator)
+    RunReport(screen).opening(run, inputs, report, model, training.first, totalSteps, communicator)
     try communicator.collectively(where: communicator.isFirst) {
       directory?.use()
       try files.write(json: StoredConfiguration(run, inputs, communicator), to: "config.json")
@@ -188,7 +193,7 @@ package final class TrainingRun {
     communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
       try writer.finish()
-      if run.writesCheckpoints { try checkpoint.writeModel(to: run.output + "/model.h5", model) }
+      if run.writesCheckpoints { try objective.writeResult(model, checkpoint, inputs) }
     }
     let results = try finish(singles)
     try recorder.writeTimes(files)
@@ -199,6 +204,7 @@ package final class TrainingRun {
   private func trainEpoch() throws {
     let perEpoch = order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     let epoch = state.step / perEpoch
+    examples = training.epoch(epoch)
     let end = min((epoch + 1) * perEpoch, totalSteps)
     let bar = screen.progress(
       "epoch \(epoch + 1)/\(run.epochs)", total: training.count, from: state.epochReviews)
@@ -207,7 +213,7 @@ package final class TrainingRun {
     let began = clock.times
     while state.step < end, !state.hasStoppedEarly {
       let sums = try step()
-      bar.update(state.epochReviews, loss: sums.loss / Double(sums.reviews))
+      bar.update(state.epochReviews, loss: sums.loss / Double(sums.targets))
       window.add(sums)
       if state.step % run.logEvery == 0 || state.step == end { try log(&window) }
       if state.step == end { break }
@@ -225,6 +231,7 @@ package final class TrainingRun {
     var loss: Double
     var reviews: Int
     var tokens: Int
+    var targets: Int
     var norm: Double
     var rate: Double
     var seconds: Double
@@ -236,7 +243,8 @@ package final class TrainingRun {
     recorder.stepBegins(state.step + 1)
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
-    let sums = try passes.run(reviews, of: training, step: state.step) { wantsAttention() }
+    examples.weighSentences(of: reviews)
+    let sums = try passes.run(reviews, of: examples, step: state.step) { wantsAttention() }
     let rate = schedule.rate(at: state.step)
     let isFinite = sums.loss.isFinite && sums.norm.isFinite
     if isFinite {
@@ -253,6 +261,7 @@ package final class TrainingRun {
     stepsHere += 1
     if stepsHere == 3 { memory.sample() }
     state.epochReviews += reviews.count
+    state.epochTargets += sums.targets
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
     recorder.stepEnds(reviews: reviews.count, tokens: sums.tokens)
@@ -260,9 +269,10 @@ package final class TrainingRun {
     let loss = isFinite ? sums.loss : 0
     state.epochLoss += loss
     state.windowLoss += loss
-    state.windowReviews += isFinite ? reviews.count : 0
+    state.windowTargets += isFinite ? sums.targets : 0
     return StepSums(
-      loss: loss, reviews: reviews.count, tokens: sums.tokens, norm: isFinite ? sums.norm : 0, rate: rate,
+      loss: loss, reviews: reviews.count, tokens: sums.tokens, targets: sums.targets,
+      norm: isFinite ? sums.norm : 0, rate: rate,
       seconds: seconds, needsAttention: sums.needsAttention)
   }
 
@@ -290,14 +300,14 @@ package final class TrainingRun {
     let perEpoch = Double(order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep))
     let event = StepEvent(
       step: state.step, epoch: Double(state.step) / perEpoch,
-      loss: state.windowLoss / Double(max(1, state.windowReviews)),
+      loss: state.windowLoss / Double(max(1, state.windowTargets)),
       learningRate: window.rate, gradientNorm: window.norm,
       reviewsPerSecond: Double(window.reviews) / max(window.seconds, 1e-9),
       tokensPerSecond: Double(window.tokens) / max(window.seconds, 1e-9),
       phases: clock.times - window.began)
     recorder.logs(event)
     try record(.step(event))
-    (state.windowLoss, state.windowReviews) = (0, 0)
+    (state.windowLoss, state.windowTargets) = (0, 0)
     window = Window(began: clock.times)
   }
 
@@ -310,12 +320,13 @@ package final class TrainingRun {
 
   private func endEpoch(_ epoch: Int, _ began: PhaseTimes) throws {
     let event = EpochEvent(
-      epoch: epoch + 1, step: state.step, loss: state.epochLoss / Double(max(1, state.epochReviews)),
+      epoch: epoch + 1, step: state.step, loss: state.epochLoss / Double(max(1, state.epochTargets)),
       trainSeconds: state.epochSeconds, reviewsPerSecond: Double(state.epochReviews) / state.epochSeconds,
       tokensPerSecond: Double(state.epochTokens) / state.epochSeconds, phases: clock.times - began)
     try record(.epoch(event))
     state.epochs.append(event)
-    (state.epochLoss, state.epochReviews, state.epochTokens, state.epochSeconds) = (0, 0, 0, 0)
+    (state.epochLoss, state.epochTargets, state.epochSeconds) = (0, 0, 0)
+    (state.epochReviews, state.epochTokens) = (0, 0)
     try validateIfDue()
     try save()
     memory.sample()
@@ -336,8 +347,8 @@ package final class TrainingRun {
     }
     let evaluation: Evaluation?
     do {
-      evaluation = try Evaluator(replica, classes: run.labelCount, communicator, screen).evaluate(
-        data, name: split, isInTraining: split == "test" ? isInTraining : [], isCancelled: wantsAttention)
+      let evaluator = Evaluator(replica, classes: run.labelCount, communicator, screen)
+      evaluation = try objective.evaluate(data, split: split, evaluator, isCancelled: wantsAttention)
     } catch let failure as Failure where failure.kind == .stopped {
       // Everybody left it.
       try attend()
@@ -347,10 +358,10 @@ package final class TrainingRun {
     guard let evaluation else { return nil }
     let event = EvaluationEvent(
       split: split, step: resultStep ?? state.step, epoch: state.epochs.count, seconds: evaluation.seconds,
-      summary: evaluation.summary)
+      figures: evaluation.figures)
     try record(.evaluation(event))
     lastEvaluation = event
-    if split == "test" { lastTest = evaluation }
+    if split == "test", evaluation.summary != nil { lastTest = evaluation }
     return evaluation
   }
 

@@ -34,6 +34,30 @@ package enum TrainingStages {
     return try TrainingRun(run, communicator, screen).train(beside: singles)
   }
 
+  /// Trains one run after another and shows the results of all in the last one's table; collective.
+  /// - Parameters:
+  ///   - configurations: Every option of each run.
+  ///   - communicator: All ranks.
+  ///   - screen: What rank 0 shows; silent on others.
+  /// - Returns: The results of the last run on rank 0, with those of the others beside them.
+  /// - Throws: The same `Failure` on all ranks.
+  package static func train(
+    _ configurations: [TrainingConfiguration], _ communicator: Communicator, _ screen: Screen
+  ) throws -> RunResults? {
+    guard let last = configurations.last else { return nil }
+    guard configurations.count > 1 else { return try train(last, communicator, screen) }
+    var others: [SingleAdapterResults] = []
+    for (number, run) in configurations.dropLast().enumerated() {
+      screen.line("run \(number + 1) of \(configurations.count): \(run.method)")
+      if let results = try TrainingRun(run, communicator, screen).train() {
+        others.append(SingleAdapterResults(name: run.method, isAdapter: false, results: results))
+      }
+      screen.line()
+    }
+    screen.line("run \(configurations.count) of \(configurations.count): \(last.method)")
+    return try TrainingRun(last, communicator, screen).train(beside: others)
+  }
+
   /// The run of one adapter: the same options, but for those of the fusion.
   private static func single(_ run: TrainingConfiguration, _ name: String) -> TrainingConfiguration {
     var adapter = run
@@ -57,10 +81,13 @@ package enum TrainingStages {
   }
 }
 
-/// The figures of an adapter alone, which stand beside those of the fusion it went into.
+/// The figures of an adapter alone, which stand beside those of the fusion it went into, or of another run that the last
+/// one is compared with.
 struct SingleAdapterResults: Encodable {
-  /// What the fusion calls it.
+  /// What the fusion calls it, or the other run's method.
   let name: String
+  /// Whether it is an adapter that went into the run.
+  var isAdapter = true
   let results: RunResults
 
   private enum CodingKeys: String, CodingKey { case name }

@@ -1,5 +1,5 @@
 package import BERT
-internal import Failures
+internal import Datasets
 internal import FineTuning
 internal import Glibc
 internal import Kernels
@@ -7,15 +7,20 @@ internal import Tensors
 
 /// One thread's replica: a model over the shared parameters, gradients and memory of its own.
 package final class Worker {
-  package let model: SequenceClassifier
+  package let model: any TaskModel
   package let workspace: Workspace
   /// The sum of the gradients of this worker's reviews, in the layout of the trainable block.
   package let gradients: UnsafeMutableBufferPointer<Float>
   /// The sum of losses and the number of reviews and tokens since the last `takeTally`.
   private var tally = Tally()
   private let batch = TokenBatch()
+  /// The reviews in the batch: those that have something to read.
+  private var batched: [Int] = []
+  /// `[reads]`.
   private var labels: [Int32] = []
   private var losses: [Double] = []
+  private var masked: [Int32] = []
+  private var positions: [Int32] = []
 
   /// What passes have added up.
   package struct Tally: Sendable {
@@ -25,13 +30,15 @@ package final class Worker {
     package var reviews = 0
     /// How many tokens.
     package var tokens = 0
+    /// Over how many losses a mean is taken: one for each review, or for each hidden token.
+    package var targets = 0
   }
 
   init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore, seed: UInt32,
     tokensPerPass: Int, trains: Bool
   ) {
-    model = method.model(configuration, store.table)
+    model = method.taskModel(configuration, store.table)
     gradients = zeroedFloats(trains ? store.table.trainableCount : 0)
     let arena = ActivationArena(
       capacity: model.arenaBytes(tokens: tokensPerPass, reviews: tokensPerPass, longest: tokensPerPass))
@@ -50,13 +57,17 @@ package final class Worker {
   ) {
     workspace.completed = completed
     defer { workspace.completed = nil }
-    fill(reviews, data)
-    labels.removeAll(keepingCapacity: true)
-    for review in reviews { labels.append(data.labels[review]) }
+    tally.targets += fill(reviews, data)
+    for review in reviews {
+      tally.reviews += 1
+      tally.tokens += data.tokenCount(review)
+    }
+    guard !batched.isEmpty else { return }
     while losses.count < labels.count { losses.append(0) }
     workspace.step = UInt32(truncatingIfNeeded: step)
     workspace.isTraining = true
     workspace.arena.reset()
+    (model as? MaskedLanguageModel)?.sentenceWeight = data.sentenceWeight
     labels.withUnsafeBufferPointer { labels in
       losses.withUnsafeMutableBufferPointer { losses in
         guard let labels = labels.baseAddress, let losses = losses.baseAddress else { return }
@@ -64,21 +75,21 @@ package final class Worker {
       }
     }
     for index in 0..<labels.count { tally.loss += losses[index] }
-    tally.reviews += labels.count
-    tally.tokens += batch.tokenCount
   }
 
-  /// A pass forward over some reviews: writes the logits of review `r` at `logits + r · C`.
-  func predict<Reviews: Collection<Int>>(
-    _ reviews: Reviews, of data: EncodedReviews, into logits: UnsafeMutablePointer<Float>
+  /// A pass forward over some reviews: writes what the model says of review `r` at `output + r · outputCount`.
+  func evaluate<Reviews: Collection<Int>>(
+    _ reviews: Reviews, of data: EncodedReviews, into output: UnsafeMutablePointer<Float>
   ) {
-    fill(reviews, data)
+    _ = fill(reviews, data)
+    let columns = model.outputCount
+    guard !batched.isEmpty else { return }
     workspace.isTraining = false
     workspace.arena.reset()
-    batch.withViews { views in
-      let output = model.logits(views, workspace)
-      for (row, review) in reviews.enumerated() {
-        (logits + review * output.columns).update(from: output.row(row), count: output.columns)
+    labels.withUnsafeBufferPointer { labels in
+      guard let labels = labels.baseAddress else { return }
+      batch.withViews { views in
+        model.evaluate(views, labels: labels, into: { output + batched[$0] * columns }, workspace)
       }
     }
   }
@@ -88,15 +99,55 @@ package final class Worker {
     return tally
   }
 
-  private func fill<Reviews: Collection<Int>>(_ reviews: Reviews, _ data: EncodedReviews) {
+  /// Puts reviews into the batch, tokens hidden where that is what the data are for; a review of which nothing is read
+  /// is left out.
+  /// - Returns: Over how many losses a mean is taken.
+  private func fill<Reviews: Collection<Int>>(_ reviews: Reviews, _ data: EncodedReviews) -> Int {
     batch.removeAll()
-    data.ids.withUnsafeBufferPointer { ids in
+    batched.removeAll(keepingCapacity: true)
+    labels.removeAll(keepingCapacity: true)
+    return data.ids.withUnsafeBufferPointer { ids in
+      var targets = 0
       for review in reviews {
-        batch.append(
-          tokens: UnsafeBufferPointer(rebasing: ids[data.offsets[review]..<data.offsets[review + 1]]),
-          secondSegmentStart: Int(data.secondSegmentStarts[review]),
-          review: UInt32(truncatingIfNeeded: review))
+        let tokens = UnsafeBufferPointer(rebasing: ids[data.offsets[review]..<data.offsets[review + 1]])
+        let second = Int(data.secondSegmentStarts[review])
+        let number = UInt32(truncatingIfNeeded: review)
+        if let masking = data.masking {
+          targets += hide(tokens, review, data, masking)
+          guard !positions.isEmpty else { continue }
+          masked.withUnsafeBufferPointer { tokens in
+            positions.withUnsafeBufferPointer { reads in
+              batch.append(tokens: tokens, secondSegmentStart: second, review: number, reads: reads)
+            }
+          }
+        } else {
+          batch.append(tokens: tokens, secondSegmentStart: second, review: number)
+          labels.append(data.labels.isEmpty ? 0 : data.labels[review])
+          targets += 1
+        }
+        batched.append(review)
       }
+      return targets
     }
+  }
+
+  /// Fills `masked` and `positions`, and appends a label for each position.
+  private func hide(
+    _ tokens: UnsafeBufferPointer<Int32>, _ review: Int, _ data: EncodedReviews, _ masking: TokenMasking
+  ) -> Int {
+    masked.removeAll(keepingCapacity: true)
+    masked.append(contentsOf: tokens)
+    positions.removeAll(keepingCapacity: true)
+    if !data.labels.isEmpty {
+      positions.append(0)
+      labels.append(data.labels[review])
+    }
+    var hidden = 0
+    masking.hide(&masked, text: review) { position, id in
+      positions.append(Int32(position))
+      labels.append(id)
+      hidden += 1
+    }
+    return hidden
   }
 }

@@ -130,7 +130,7 @@ struct Throughput {
     for _ in 0..<3 {
       try communicator.barrier()
       let start = monotonicSeconds()
-      _ = try replica.logits(part, communicator)
+      _ = try replica.evaluate(part, communicator)
       seconds.append(monotonicSeconds() - start)
     }
     // The first one finds cold memory.

@@ -20,8 +20,8 @@ struct BertDDP: ParsableCommand {
       """,
     version: producer,
     subcommands: [
-      Train.self, Import.self, Evaluate.self, Predict.self, Inspect.self, Export.self, Methods.self, Prove.self,
-      Compare.self, Scaling.self, Plan.self, DoctorCommand.self,
+      Train.self, Pretrain.self, VocabularyCommand.self, DemoCommand.self, Import.self, Evaluate.self, Predict.self,
+      Inspect.self, Export.self, Methods.self, Prove.self, Compare.self, Scaling.self, Plan.self, DoctorCommand.self,
     ],
     defaultSubcommand: Train.self)
 

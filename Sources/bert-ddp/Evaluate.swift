@@ -9,7 +9,7 @@ import Training
 
 /// The options that name a trained file.
 struct TrainedOptions: ParsableArguments {
-  @Option(help: "A checkpoint or model.h5.")
+  @Option(help: "A checkpoint, model.h5, or (evaluate) a base.")
   var checkpoint: String
   @Option(help: "The base it belongs to (default: where it was trained from).")
   var base: String?
@@ -34,28 +34,31 @@ struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Metrics of a checkpoint on labelled reviews.",
     discussion: """
+      A base, or a language adapter, is judged by how well it names hidden tokens:
+      in text r, counted from 0, position i is hidden when (i + r) mod 7 is 3.
       Example:
         mpirun -np 4 bert-ddp evaluate --checkpoint runs/lora/model.h5 \\
           --test-file test.tsv
       """)
 
   @OptionGroup var trained: TrainedOptions
-  @Option(help: "Labelled reviews: TSV with a header, or JSONL.")
+  @Option(help: "Labelled reviews: TSV with a header, or JSONL; for a base also plain texts, one a line.")
   var testFile: String
+  @Option(help: "Look at the first N rows only.")
+  var testLimit: Int?
   @OptionGroup var screen: ScreenOptions
 
   func run() throws {
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       let model = try trained.load(communicator, screen)
-      let dataset = try communicator.collectively {
-        try Dataset.labelled(
-          path: testFile, columns: model.configuration.columns, classCount: model.configuration.labelCount)
-      }
-      let evaluation = try model.evaluate(dataset, name: testFile)
+      let evaluation = try model.evaluate(try communicator.collectively { try read(model) }, name: testFile)
       try model.close()
-      guard let evaluation else { return }
-      let s = evaluation.summary
+      if case .maskedLanguage(let summary) = evaluation?.figures {
+        screen.result(summary.table, heading: "\(testFile): hidden tokens")
+        if self.screen.json { screen.json(try jsonText(summary)) }
+      }
+      guard let s = evaluation?.summary else { return }
       var table = Table(["accuracy", "95 %", "precision", "recall", "F1", "loss", "tp", "fp", "tn", "fn"])
       table.add(
         Format.figure(s.accuracy, digits: 4),
@@ -66,6 +69,18 @@ struct Evaluate: ParsableCommand {
       screen.result(table, heading: "\(testFile): \(Format.count(s.reviews)) reviews")
       if self.screen.json { screen.json(try jsonText(s)) }
     }
+  }
+
+  private func read(_ model: Inference) throws -> Dataset {
+    if let testLimit, testLimit < 1 {
+      throw Failure(.usage, "--test-limit is \(testLimit), expected a whole number from 1 on.")
+    }
+    let columns = model.configuration.columns
+    let all =
+      try model.isPretrained
+      ? Dataset.unlabelled(path: testFile, columns: columns)
+      : Dataset.labelled(path: testFile, columns: columns, classCount: model.configuration.labelCount)
+    return testLimit.map { all.selecting(Array(0..<min($0, all.count))) } ?? all
   }
 
   private func count(_ value: Int?) -> String { value.map(Format.count) ?? "–" }

@@ -9,7 +9,8 @@ struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a checkpoint as a directory that other libraries load.",
     discussion: """
-      hf: a plain model for Transformers, with what the method added folded in.
+      hf: a plain model for Transformers, with what the method added folded in; a
+      base as it is.
       peft: LoRA and its head, for PEFT.
       adapterhub: an adapter, several with their fusion, LoRA, (IA)³ or a prefix,
       and the head, for AdapterHub's library adapters.
@@ -20,7 +21,7 @@ struct Export: ParsableCommand {
           --format peft --output lora-nsmc
       """)
 
-  @Option(help: "A checkpoint or model.h5.")
+  @Option(help: "A checkpoint, model.h5 or a base.")
   var checkpoint: String
   @Option(help: "The base it belongs to (default: where it was trained from).")
   var base: String?
@@ -45,9 +46,11 @@ struct Export: ParsableCommand {
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
       let summary = try ModelExport(communicator)
         .write(checkpoint: checkpoint, base: base, format: format.rawValue, to: output)
-      screen.result(
-        "\(output): \(summary.tensorCount) tensors; read back, logits of \(summary.probeCount) reviews differ by at most \(summary.largestDifference)"
-      )
+      let proof =
+        summary.probeCount == 0
+        ? "every number is the same"
+        : "logits of \(summary.probeCount) reviews differ by at most \(summary.largestDifference)"
+      screen.result("\(output): \(summary.tensorCount) tensors; read back, \(proof)")
       if self.screen.json {
         screen.json(
           try jsonText(

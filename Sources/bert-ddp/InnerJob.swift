@@ -2,6 +2,7 @@ import Collectives
 import Failures
 import FoundationEssentials
 import Glibc
+import Training
 
 /// A training job of this program under a launcher of its own, for commands that start several and compare them.
 struct InnerJob {
@@ -42,11 +43,9 @@ struct InnerJob {
   /// - Throws: `Failure` when there is no such launcher.
   init(_ launch: Launch, _ arguments: [String], log: String) throws {
     self.log = log
-    var program = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
-    guard readlink("/proc/self/exe", &program, program.count - 1) > 0 else {
+    guard let path = ProgramFile.path else {
       throw Failure(.other, "/proc/self/exe cannot be read, so this program does not know where it is.")
     }
-    let path = String(decoding: program.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }

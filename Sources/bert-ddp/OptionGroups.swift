@@ -2,6 +2,8 @@ import ArgumentParser
 import BERT
 import Failures
 import FineTuning
+import FoundationEssentials
+import Glibc
 import Tensors
 import Training
 
@@ -36,24 +38,24 @@ struct DataOptions: ParsableArguments {
 
 /// How it is trained.
 struct OptimizerOptions: ParsableArguments {
-  @Option(help: "How often every review is seen (default: 4; the demo: \(EmbeddedDemo.epochs)).")
+  @Option(help: "How often every review is seen (default: 4; the demo: 3 or 12; pretrain: 1).")
   var epochs: Int?
-  @Option(help: "AdamW's epsilon.")
-  var adamEpsilon = 1e-8
+  @Option(help: "AdamW's epsilon (default: 1e-8; pretrain: 1e-6).")
+  var adamEpsilon: Double?
   @Option(help: "AdamW's decay of the first moment.")
   var adamBeta1 = 0.9
-  @Option(help: "AdamW's decay of the second moment.")
-  var adamBeta2 = 0.999
-  @Option(help: "Decoupled weight decay on matrices.")
-  var weightDecay = 0.0
+  @Option(help: "AdamW's decay of the second moment (default: 0.999; pretrain: 0.98).")
+  var adamBeta2: Double?
+  @Option(help: "Decoupled weight decay on matrices (default: 0; pretrain: 0.01).")
+  var weightDecay: Double?
   @Option(help: "Largest global gradient norm; 0 for no limit.")
   var maxGradNorm = 1.0
   @Option(help: "What the rate does after warm-up.")
   var lrSchedule = LearningRateSchedule.Shape.linear
   @Option(help: "Share of the steps over which the rate rises.")
   var warmupRatio = 0.06
-  @Option(help: "Reviews of a pass, over all ranks.")
-  var globalBatchSize = 32
+  @Option(help: "Reviews of a pass, over all ranks (default: 32; pretrain: 256).")
+  var globalBatchSize: Int?
   @Option(help: "Passes to an optimiser step.")
   var accumulationSteps = 1
   @Option(help: "End after so many steps.")
@@ -66,7 +68,7 @@ struct OptimizerOptions: ParsableArguments {
 struct SingleRunOptions: ParsableArguments {
   @Option(help: "Train on the first N of a seeded shuffle.")
   var trainLimit: Int?
-  @Option(help: "Learning rate at its highest (default: the method's own).")
+  @Option(help: "Learning rate at its highest (default: the method's own; pretrain: 1e-3, from a base 1e-4).")
   var learningRate: Double?
   @Option(help: "What every random number depends on.")
   var seed: UInt32 = 1
@@ -83,8 +85,11 @@ struct SingleRunOptions: ParsableArguments {
 
 /// The fine-tuning method.
 struct MethodChoice: ParsableArguments {
-  @Option(help: "Fine-tuning method: \(FineTuningMethods.names.joined(separator: ", ")).")
-  var method = "full"
+  @Option(
+    help:
+      "Fine-tuning method: \(FineTuningMethods.names.joined(separator: ", ")). (default: full; the demo compares \(EmbeddedDemo.methods.joined(separator: " and ")))"
+  )
+  var method: String?
 }
 
 /// The options of the fine-tuning methods.
@@ -229,6 +234,26 @@ struct RunOptions: ParsableArguments {
   var trace = false
   @Flag(help: "What each rank does, in a file of its own in the run directory: log-RANK.txt.")
   var logRanks = false
+
+  /// The run directory that was asked for, or a new one.
+  func directory(_ prefix: String) -> String { output ?? RunOptions.newDirectory(prefix) }
+
+  /// A directory that no other run has: a name and the time, to the second, in UTC.
+  static func newDirectory(_ prefix: String) -> String {
+    var seconds = time(nil)
+    var parts = tm()
+    gmtime_r(&seconds, &parts)
+    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    let day = "\(parts.tm_year + 1900)\(two(parts.tm_mon + 1))\(two(parts.tm_mday))"
+    let name = "runs/\(prefix)-\(day)-\(two(parts.tm_hour))\(two(parts.tm_min))\(two(parts.tm_sec))"
+    var candidate = name
+    var number = 2
+    while FileManager.default.fileExists(atPath: candidate) {
+      candidate = "\(name)-\(number)"
+      number += 1
+    }
+    return candidate
+  }
 }
 
 /// What is said.

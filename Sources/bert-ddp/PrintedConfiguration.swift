@@ -1,4 +1,8 @@
 import ArgumentParser
+import Collectives
+import Console
+import FineTuning
+import Training
 
 /// `--print-config`: the options of a command as YAML that `--config` reads.
 ///
@@ -21,6 +25,24 @@ struct PrintedConfiguration {
       }
     }
     yaml = lines.map { $0 + "\n" }.joined()
+  }
+
+  /// Shows a training command's options; every rank has the same, so the first one does.
+  /// - Throws: `Failure` when the method's options make no sense.
+  static func show(
+    _ command: some ParsableArguments, _ name: String, _ configuration: TrainingConfiguration
+  ) throws {
+    guard (Launcher.current?.rank ?? 0) == 0 else { return }
+    let rate = try configuration.learningRate ?? configuration.fineTuningMethod().defaultLearningRate
+    let resolved = [
+      "epochs": "\(configuration.epochs)", "learning-rate": "\(rate)", "method": configuration.method,
+      "adam-epsilon": "\(configuration.adamEpsilon)", "adam-beta2": "\(configuration.adamBeta2)",
+      "weight-decay": "\(configuration.weightDecay)", "global-batch-size": "\(configuration.globalBatchSize)",
+    ]
+    let printed = PrintedConfiguration(
+      command, heading: "bert-ddp \(name) --config FILE; an option on the command line wins", resolved: resolved,
+      hidden: ["config", "print-config", "untimed-steps", "no-checkpoints", "quiet", "json"])
+    Screen().result(String(printed.yaml.dropLast()))
   }
 
   /// Names and values in the order of the help; nil for an option that was left out.

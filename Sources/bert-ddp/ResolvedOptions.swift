@@ -9,13 +9,26 @@ extension TrainingConfiguration {
     (base, trainFile, validationFile, testFile) = (data.base, data.trainFile, data.validationFile, data.testFile)
     (textColumn, textPairColumn, labelColumn) = (data.textColumn, data.textPairColumn, data.labelColumn)
     (labelCount, validationFraction) = (data.numLabels, data.validationFraction)
-    adamEpsilon = optimizer.adamEpsilon
-    (adamBeta1, adamBeta2, weightDecay) = (optimizer.adamBeta1, optimizer.adamBeta2, optimizer.weightDecay)
+    take(optimizer)
+    take(place)
+    maxLength = data.maxLength ?? maxLength
+    asksForMaxLength = data.maxLength != nil
+  }
+
+  /// What was asked of the optimiser; what was not stays.
+  mutating func take(_ optimizer: OptimizerOptions) {
+    adamEpsilon = optimizer.adamEpsilon ?? adamEpsilon
+    (adamBeta1, adamBeta2) = (optimizer.adamBeta1, optimizer.adamBeta2 ?? adamBeta2)
+    weightDecay = optimizer.weightDecay ?? weightDecay
     (maxGradNorm, lrSchedule, warmupRatio) = (optimizer.maxGradNorm, optimizer.lrSchedule, optimizer.warmupRatio)
-    (globalBatchSize, accumulationSteps, maxSteps) = (
-      optimizer.globalBatchSize, optimizer.accumulationSteps, optimizer.maxSteps
-    )
+    globalBatchSize = optimizer.globalBatchSize ?? globalBatchSize
+    (accumulationSteps, maxSteps) = (optimizer.accumulationSteps, optimizer.maxSteps)
     dropout = optimizer.dropout
+    epochs = optimizer.epochs ?? epochs
+  }
+
+  /// How a run goes on and what it says.
+  mutating func take(_ place: RunOptions) {
     (checkpointEvery, keepCheckpoints) = (place.checkpointEvery, place.keepCheckpoints)
     (evaluateEvery, earlyStoppingPatience) = (place.evaluateEvery, place.earlyStoppingPatience)
     tensorboard = place.tensorboard
@@ -24,9 +37,13 @@ extension TrainingConfiguration {
     shardOptimizer = place.shardOptimizer
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)
     (trace, logRanks) = (place.trace, place.logRanks)
-    maxLength = data.maxLength ?? maxLength
-    asksForMaxLength = data.maxLength != nil
-    epochs = optimizer.epochs ?? epochs
+  }
+
+  /// What a single run has one of.
+  mutating func take(_ single: SingleRunOptions) {
+    learningRate = single.learningRate ?? learningRate
+    (trainLimit, seed, resume) = (single.trainLimit, single.seed, single.resume)
+    (untimedSteps, writesCheckpoints) = (single.untimedSteps, !single.noCheckpoints)
   }
 
   /// The method's own options.

@@ -2,9 +2,6 @@ import ArgumentParser
 import Collectives
 import Console
 import Failures
-import FineTuning
-import FoundationEssentials
-import Glibc
 import Training
 
 /// `bert-ddp train`, and `bert-ddp` alone.
@@ -13,7 +10,8 @@ struct Train: ParsableCommand {
     abstract: "Fine-tune a base on labelled reviews and evaluate it (the default).",
     discussion: """
       Each rank holds a replica; only the trainable gradients are all-reduced.
-      With neither --base nor --train-file an embedded demo runs.
+      With neither --base nor --train-file an embedded demo runs; asked for nothing
+      else, it compares full fine-tuning and LoRA.
       Example:
         mpirun -np 4 bert-ddp train --base korean-mini --method lora \\
           --train-file train.tsv --test-file test.tsv --output runs/lora
@@ -28,17 +26,28 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
-    let configuration = resolved()
-    try configuration.validate()
-    if single.printConfig { return try printConfiguration(configuration) }
+    let names: [String?] = isComparison ? EmbeddedDemo.methods : [choice.method]
+    let configurations = names.map(resolved)
+    for configuration in configurations { try configuration.validate() }
+    if single.printConfig { return try PrintedConfiguration.show(self, "train", configurations[0]) }
     try MPISession.run { communicator in
       let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
-      var configuration = configuration
-      let output = try communicator.shared { Array((place.output ?? Train.newDirectory(choice.method)).utf8) }
-      configuration.output = String(decoding: output, as: UTF8.self)
-      let results = try TrainingStages.train(configuration, communicator, screen)
+      var configurations = configurations
+      let prefix = isComparison ? "demo" : configurations[0].method
+      let output = String(
+        decoding: try communicator.shared { Array(place.directory(prefix).utf8) }, as: UTF8.self)
+      for index in configurations.indices {
+        configurations[index].output = output + (isComparison ? "/" + configurations[index].method : "")
+      }
+      let results = try TrainingStages.train(configurations, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }
     }
+  }
+
+  /// Whether the demo is asked for and nothing else: it then compares two methods.
+  private var isComparison: Bool {
+    data.base == nil && data.trainFile == nil && choice.method == nil && method.languageAdapter == nil
+      && method.fuse == nil && place.output == nil && single.resume == "never"
   }
 
   /// The options of train that another command was given, judged by train's own rules; for its `validate`.
@@ -55,12 +64,12 @@ struct Train: ParsableCommand {
     }
   }
 
-  /// The options, with the demo's where no others are given.
-  func resolved() -> TrainingConfiguration {
+  /// - Parameter name: Another method than the one that was asked for.
+  /// - Returns: The options, with the demo's where no others are given.
+  func resolved(_ name: String? = nil) -> TrainingConfiguration {
     var c = TrainingConfiguration(data, optimizer, place)
-    (c.method, c.learningRate) = (choice.method, single.learningRate)
-    (c.trainLimit, c.seed, c.resume) = (single.trainLimit, single.seed, single.resume)
-    (c.untimedSteps, c.writesCheckpoints) = (single.untimedSteps, !single.noCheckpoints)
+    c.method = name ?? choice.method ?? c.method
+    c.take(single)
     c.take(method)
     if single.noCheckpoints {
       // A study times steps and nothing else.
@@ -68,35 +77,7 @@ struct Train: ParsableCommand {
       (c.evaluateEvery, c.earlyStoppingPatience) = (nil, nil)
     }
     if c.base == nil, c.trainFile == nil { c.becomeDemo(data, optimizer) }
+    if isComparison { EmbeddedDemo.adjustComparison(&c) }
     return c
-  }
-
-  /// Every rank says the same, so the first one does.
-  private func printConfiguration(_ configuration: TrainingConfiguration) throws {
-    guard (Launcher.current?.rank ?? 0) == 0 else { return }
-    var resolved = ["epochs": "\(configuration.epochs)"]
-    let rate = try configuration.learningRate ?? configuration.fineTuningMethod().defaultLearningRate
-    resolved["learning-rate"] = "\(rate)"
-    let printed = PrintedConfiguration(
-      self, heading: "bert-ddp train --config FILE; an option on the command line wins", resolved: resolved,
-      hidden: ["config", "print-config", "untimed-steps", "no-checkpoints", "quiet", "json"])
-    Screen().result(String(printed.yaml.dropLast()))
-  }
-
-  /// A directory that no other run has: the method and the time, to the second, in UTC.
-  static func newDirectory(_ method: String) -> String {
-    var seconds = time(nil)
-    var parts = tm()
-    gmtime_r(&seconds, &parts)
-    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-    let day = "\(parts.tm_year + 1900)\(two(parts.tm_mon + 1))\(two(parts.tm_mday))"
-    let name = "runs/\(method)-\(day)-\(two(parts.tm_hour))\(two(parts.tm_min))\(two(parts.tm_sec))"
-    var candidate = name
-    var number = 2
-    while FileManager.default.fileExists(atPath: candidate) {
-      candidate = "\(name)-\(number)"
-      number += 1
-    }
-    return candidate
   }
 }

@@ -16,7 +16,7 @@ import Testing
     func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] {
       try method.addedParameters(configuration)
     }
-    func attach(to model: SequenceClassifier, _ table: ParameterTable) { method.attach(to: model, table) }
+    func attach(to model: any TaskModel, _ table: ParameterTable) { method.attach(to: model, table) }
   }
 
   /// A tiny model in memory of its own.

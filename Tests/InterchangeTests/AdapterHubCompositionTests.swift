@@ -231,7 +231,7 @@ import Testing
     try withTemporaryDirectory { directory in
       let path = directory.path("m")
       try CheckpointDirectory.write(
-        configuration: base, labels: ["부정", "긍정"], tensors: tensors,
+        configuration: base, as: .classifier(labels: ["부정", "긍정"]), tensors: tensors,
         sideFiles: [.vocabulary: Array("[PAD]\n".utf8), .tokenizerConfiguration: Array("{}".utf8)], to: path,
         source: sampleSource)
       let read = try CheckpointDirectory(opening: path)
@@ -248,7 +248,7 @@ import Testing
       )
       expectFailure(.badContent, "3 rows") {
         try CheckpointDirectory.write(
-          configuration: base, labels: ["a", "b", "c"], tensors: tensors, sideFiles: [.vocabulary: []],
+          configuration: base, as: .classifier(labels: ["a", "b", "c"]), tensors: tensors, sideFiles: [.vocabulary: []],
           to: directory.path("n"), source: sampleSource)
       }
     }

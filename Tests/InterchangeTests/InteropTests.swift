@@ -141,7 +141,8 @@ struct InteropTests {
   private func writeModel(to path: String) throws {
     let base = try CheckpointDirectory(opening: Fixtures.path("fixtures/ckpt/seqcls"))
     try CheckpointDirectory.write(
-      configuration: base.configuration, labels: ["negative", "positive"], tensors: base.weights.entries,
+      configuration: base.configuration, as: .classifier(labels: ["negative", "positive"]),
+      tensors: base.weights.entries,
       sideFiles: [.vocabulary: Array("[PAD]\n".utf8)], to: path, source: source(base.weights))
   }
 }

@@ -1,4 +1,4 @@
-internal import Tensors
+package import Tensors
 package import Testing
 
 /// Expects the gradients of trained parameters to be those of the sum of the reviews' losses, dropout included: masks
@@ -22,15 +22,30 @@ package func expectCentralDifferences(
 ) {
   model.clearGradients()
   model.addGradients(reviews)
-  let h: Float = 0.02
-  for name in names ?? model.table.trainableEntries.map(\.specification.name) {
-    let gradient = model.gradient(name)
-    let checks = directions(gradient, seed: name.utf8.count)
-    for (place, direction) in checks {
-      let difference = slope(model, reviews, name, direction, h)
-      let expected = zip(gradient, direction).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+  expectCentralDifferences(
+    model.store, gradient: model.gradient, names: names, sourceLocation: sourceLocation
+  ) { model.loss(reviews) }
+}
+
+/// Expects gradients to be those of a loss that is a function of the parameters, with the same error model.
+/// - Parameters:
+///   - store: The parameters.
+///   - gradient: The gradient of a trained parameter.
+///   - names: Which trained parameters; all of them when left out.
+///   - lossCount: How many losses are added up, each by its weight: what their rounding grows with.
+///   - sourceLocation: Where the expectation stands.
+///   - loss: The sum of the losses, from a pass forward alone.
+package func expectCentralDifferences(
+  _ store: ParameterStore, gradient: (String) -> [Float], names: [String]? = nil, lossCount: Double = 3,
+  sourceLocation: SourceLocation = #_sourceLocation, loss: () -> Double
+) {
+  for name in names ?? store.table.trainableEntries.map(\.specification.name) {
+    let found = gradient(name)
+    for (place, direction) in directions(found, seed: name.utf8.count) {
+      let difference = slope(store, name, direction, 0.02, loss)
+      let expected = zip(found, direction).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
       expectClose(
-        expected, difference, relative: 1e-3, absolute: 1e-4, "\(name), \(place)",
+        expected, difference, relative: 1e-3, absolute: 1e-4 * lossCount / 3, "\(name), \(place)",
         sourceLocation: sourceLocation)
     }
   }
@@ -61,15 +76,15 @@ private func unit(_ x: [Float]) -> [Float] {
 
 /// The slope of the loss along a direction in one tensor, which is as before afterwards.
 private func slope(
-  _ model: TinyModel, _ reviews: [TinyReview], _ name: String, _ direction: [Float], _ h: Float
+  _ store: ParameterStore, _ name: String, _ direction: [Float], _ h: Float, _ loss: () -> Double
 ) -> Double {
-  let values = model.store.elements(name)
+  let values = store.elements(name)
   let before = Array(values)
-  func loss(_ distance: Float) -> Double {
+  func moved(_ distance: Float) -> Double {
     for i in values.indices { values[i] = before[i] + distance * direction[i] }
-    return model.loss(reviews)
+    return loss()
   }
-  let difference = 8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))
+  let difference = 8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))
   for i in values.indices { values[i] = before[i] }
   return difference / (12 * Double(h))
 }

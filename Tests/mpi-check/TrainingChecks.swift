@@ -279,6 +279,6 @@ private struct TrialRun {
   }
 
   func logits(threads: Int, _ world: Communicator) throws -> [Float]? {
-    try withReplica(threads: threads, trains: false) { replica, _ in try replica.logits(data, world) }
+    try withReplica(threads: threads, trains: false) { replica, _ in try replica.evaluate(data, world) }
   }
 }

@@ -54,7 +54,12 @@ package struct AdapterHubFormat: AdapterFormat {
   private func model(_ adapter: OutgoingAdapter) -> AdapterHubModel {
     AdapterHubModel(
       name: adapter.baseName, hiddenSize: adapter.configuration.hiddenSize,
-      className: adapter.configuration.head.name == nil ? "BertForSequenceClassification" : "BertAdapterModel")
+      className: className(adapter.configuration))
+  }
+
+  private func className(_ shape: BERTConfiguration) -> String {
+    guard shape.task == .classification else { return "BertForMaskedLM" }
+    return shape.head.name == nil ? "BertForSequenceClassification" : "BertAdapterModel"
   }
 
   private func writeOne(
@@ -68,7 +73,8 @@ package struct AdapterHubFormat: AdapterFormat {
     return try configuration.tensors(named: name, shape: shape).count
   }
 
-  private func head(_ adapter: OutgoingAdapter) -> AdapterHubHeadDraft {
+  private func head(_ adapter: OutgoingAdapter) -> AdapterHubHeadDraft? {
+    guard adapter.configuration.task == .classification else { return nil }
     guard let name = adapter.configuration.head.name else {
       return AdapterHubHeadDraft(.classifier(labels: adapter.labels), source: adapter.source())
     }

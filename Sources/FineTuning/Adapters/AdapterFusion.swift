@@ -55,7 +55,7 @@ package struct AdapterFusion: FineTuningMethod {
     try setup.parameters(configuration, trained: trained, trainsFusion: true)
   }
   /// The fusion at the ends of blocks.
-  package func attach(to model: SequenceClassifier, _ table: ParameterTable) {
+  package func attach(to model: any TaskModel, _ table: ParameterTable) {
     setup.attach(to: model, table)
   }
   /// A non-linearity cannot be folded into a weight.

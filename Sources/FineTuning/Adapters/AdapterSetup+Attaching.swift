@@ -3,7 +3,7 @@ package import Tensors
 
 extension AdapterSetup {
   /// Puts the adapters at the sites of a model whose table has their parameters.
-  package func attach(to model: SequenceClassifier, _ table: ParameterTable) {
+  package func attach(to model: any TaskModel, _ table: ParameterTable) {
     if let name = invertible {
       func map(_ half: String) -> HalfMap {
         let prefix = "\(AdapterNames.invertible(name)).\(half)"

@@ -41,7 +41,7 @@ package struct BottleneckAdapters: FineTuningMethod {
     try setup.parameters(configuration, trained: trained, trainsFusion: false)
   }
   /// The adapters at the ends of blocks.
-  package func attach(to model: SequenceClassifier, _ table: ParameterTable) {
+  package func attach(to model: any TaskModel, _ table: ParameterTable) {
     setup.attach(to: model, table)
   }
   /// A non-linearity cannot be folded into a weight.

@@ -33,7 +33,7 @@ package struct IA3: FineTuningMethod {
   }
 
   /// A scaling at every target.
-  package func attach(to model: SequenceClassifier, _ table: ParameterTable) {
+  package func attach(to model: any TaskModel, _ table: ParameterTable) {
     for projection in model.projections where targets(projection.name) {
       projection.branch = OutputScaling(table[projection.name + ".ia3_l"])
     }

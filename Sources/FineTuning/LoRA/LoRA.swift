@@ -157,7 +157,7 @@ package struct LoRA: FineTuningMethod {
   }
 
   /// A low-rank update at every target.
-  package func attach(to model: SequenceClassifier, _ table: ParameterTable) {
+  package func attach(to model: any TaskModel, _ table: ParameterTable) {
     for projection in model.projections where targets(projection.name) {
       projection.branch = branch(of: projection, table)
     }

@@ -57,7 +57,7 @@ package struct PrefixTuning: FineTuningMethod {
   }
 
   /// A prefix at every layer.
-  package func attach(to model: SequenceClassifier, _ table: ParameterTable) {
+  package func attach(to model: any TaskModel, _ table: ParameterTable) {
     let name = PrefixTuning.prefix
     for (index, layer) in model.encoder.layers.enumerated() {
       layer.attentionPrefix = LayerPrefix(

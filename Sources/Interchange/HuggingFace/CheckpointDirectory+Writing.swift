@@ -1,27 +1,33 @@
 internal import Failures
 
 extension CheckpointDirectory {
-  /// Writes a directory that Transformers' `from_pretrained` loads as a `BertForSequenceClassification`.
+  /// What a written directory is loaded as.
+  package enum Content: Sendable {
+    /// `BertForSequenceClassification` with classes of these names, by their number.
+    case classifier(labels: [String])
+    /// A model without classes, under the name of its class.
+    case plain(architecture: String)
+  }
+
+  /// Writes a directory that Transformers' `from_pretrained` loads.
   /// - Parameters:
-  ///   - configuration: The base's `config.json`; what it says is kept but for classes, labels and element type.
-  ///   - labels: The names of the classes, by their number.
-  ///   - tensors: The weights under their canonical names, `bert.*` and `classifier.*`.
+  ///   - configuration: The base's `config.json`; what it says is kept but for architecture, classes, labels and element
+  ///     type.
+  ///   - content: What it is loaded as.
+  ///   - tensors: The weights under their canonical names: `bert.*`, and `classifier.*` or `cls.*`.
   ///   - sideFiles: The tokenizer's files; `vocab.txt` has to be among them.
   ///   - path: A new or empty directory.
   ///   - source: Gives the numbers of one tensor at a time.
   /// - Throws: `Failure(.badContent)` when the configuration is no JSON object or the classifier does not have a row
   ///   per label; `Failure(.cannotWrite)` when writing fails or the directory holds something.
   package static func write(
-    configuration: [UInt8], labels: [String], tensors: [TensorEntry], sideFiles: [SideFile: [UInt8]],
+    configuration: [UInt8], as content: Content, tensors: [TensorEntry], sideFiles: [SideFile: [UInt8]],
     to path: String, source: TensorSource
   ) throws {
     guard case .object(let members) = try JSONValue(configuration, source: "the base's config.json") else {
       throw Failure(.badContent, "the base's config.json is not a JSON object")
     }
-    guard let head = tensors.first(where: { $0.name == "classifier.weight" }),
-      head.shape.first == labels.count
-    else { throw Failure(.badContent, "the model to write has no classifier with \(labels.count) rows") }
-    try Folder.checkLabels(labels)
+    let described = try headMembers(content, tensors)
     precondition(sideFiles[.vocabulary] != nil, "a model is useless without its vocabulary")
     // `torch_dtype` is what versions before 4.56 call `dtype`; without either, float32 is meant.
     let replaced = [
@@ -29,12 +35,7 @@ extension CheckpointDirectory {
     ]
     let types = Set(tensors.map(\.element))
     let type = types == [.float16] ? "float16" : types == [.bfloat16] ? "bfloat16" : "float32"
-    let added: KeyValuePairs<String, JSONValue> = [
-      "architectures": .array([.string("BertForSequenceClassification")]),
-      "id2label": .object(labels.enumerated().map { .init(key: String($0), value: .string($1)) }),
-      "label2id": .object(labels.enumerated().map { .init(key: $1, value: .integer($0)) }),
-      "dtype": .string(type),
-    ]
+    let added = described + [.init(key: "dtype", value: .string(type))]
     let kept = members.filter { !replaced.contains($0.key) }
     try Folder.create(path)
     try SafeTensors.write(tensors, to: path + "/model.safetensors", source: source)
@@ -42,6 +43,27 @@ extension CheckpointDirectory {
       try Folder.write(bytes, to: path + "/" + file.rawValue)
     }
     try Folder.write(
-      .object(kept + added.map { .init(key: $0.key, value: $0.value) }), to: path + "/config.json")
+      .object(kept + added), to: path + "/config.json")
+  }
+
+  /// What `config.json` says of the head.
+  private static func headMembers(_ content: Content, _ tensors: [TensorEntry]) throws -> [JSONValue.Member] {
+    switch content {
+    case .plain(let architecture):
+      return [.init(key: "architectures", value: .array([.string(architecture)]))]
+    case .classifier(let labels):
+      guard let head = tensors.first(where: { $0.name == "classifier.weight" }), head.shape.first == labels.count
+      else { throw Failure(.badContent, "the model to write has no classifier with \(labels.count) rows") }
+      try Folder.checkLabels(labels)
+      return [
+        .init(key: "architectures", value: .array([.string("BertForSequenceClassification")])),
+        .init(
+          key: "id2label",
+          value: .object(labels.enumerated().map { .init(key: String($0), value: .string($1)) })),
+        .init(
+          key: "label2id",
+          value: .object(labels.enumerated().map { .init(key: $1, value: .integer($0)) })),
+      ]
+    }
   }
 }

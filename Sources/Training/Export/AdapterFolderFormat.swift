@@ -1,4 +1,5 @@
 internal import BERT
+internal import Checkpoints
 internal import Collectives
 internal import Exchange
 internal import Failures
@@ -45,9 +46,16 @@ struct AdapterFolderFormat: ExportFormat {
       try adapter.check(against: shared.configuration)
       return (adapter, try FineTuningMethods.method(named: adapter.method, adapter.options))
     }
+    var shape = adapter.configuration(on: shared.configuration)
+    shape.task = source.trained.shape.task
+    // The head of pre-training is no part of the folder.
+    let head = try communicator.collectively(where: shared.base != nil && shape.task != .classification) {
+      try OpenTensorFile(source.checkpoint, as: [.checkpoint, .model])
+    }
+    let own = head.map { OnlyHead(file: $0) }
     return try ModelState(
-      base: shared.base, names: shared.tensorNames, adapter.configuration(on: shared.configuration), method, seed: 1,
-      sources: shared.base == nil ? [] : [adapter], needsAll: true, communicator)
+      base: shared.base, names: shared.tensorNames, shape, method, seed: 1,
+      sources: shared.base == nil ? [] : [adapter] + (own.map { [$0] } ?? []), needsAll: true, communicator)
   }
 
   private func outgoing(_ trained: TrainedModel, baseName: String?) throws -> OutgoingAdapter {
@@ -59,5 +67,16 @@ struct AdapterFolderFormat: ExportFormat {
     }
     return OutgoingAdapter(
       method, trained.shape, labels: trained.labels, baseName: baseName, replaced: replaced, trained.model.store)
+  }
+}
+
+/// Of a trained file what is not the adapter's: the head of pre-training, and what the base lacks.
+private struct OnlyHead: ParameterSource {
+  let file: OpenTensorFile
+
+  func shape(_ name: String) -> [Int]? { name.contains("adapters.") ? nil : file.shape(name) }
+
+  func read(_ name: String, shape: [Int], into values: UnsafeMutableBufferPointer<Float>) throws {
+    try file.read(name, shape: shape, into: values)
   }
 }

@@ -31,7 +31,7 @@ struct HuggingFaceFormat: ExportFormat {
   ) throws -> ModelState {
     let shared = try SharedBase(output, communicator)
     var shape = shared.configuration
-    shape.labelCount = source.trained.shape.labelCount
+    (shape.labelCount, shape.task) = (source.trained.shape.labelCount, source.trained.shape.task)
     return try ModelState(
       base: shared.base, names: shared.tensorNames, shape, Merged(FullFineTuning()), seed: 1, needsAll: true,
       communicator)
@@ -48,18 +48,32 @@ struct HuggingFaceFormat: ExportFormat {
         name: HuggingFaceFormat.publishedName($0.specification.name, merged.shape.head),
         shape: $0.specification.shape)
     }
-    let settings = merged.shared.tokenizer.settings
-    let tokenizer = TokenizerConfigurationFile(settings, maxLength: merged.shape.positionCount)
     try CheckpointDirectory.write(
-      configuration: Array(merged.shared.configurationJSON), labels: merged.labels, tensors: entries,
-      sideFiles: [
-        .vocabulary: merged.shared.tokenizer.vocabulary.bytes,
-        .tokenizerConfiguration: Array(try jsonText(tokenizer).utf8),
-      ], to: output
+      configuration: Array(merged.shared.configurationJSON), as: HuggingFaceFormat.content(merged), tensors: entries,
+      sideFiles: HuggingFaceFormat.sideFiles(
+        merged.shared.tokenizer.vocabulary.bytes, merged.shared.tokenizer.settings, merged.shape), to: output
     ) { entry, values in
       _ = values.update(fromContentsOf: store.elements(names[entry.name] ?? entry.name))
     }
     return entries.count
+  }
+
+  /// What Transformers loads the model as.
+  private static func content(_ trained: TrainedModel) -> CheckpointDirectory.Content {
+    switch trained.shape.task {
+    case .classification: .classifier(labels: trained.labels)
+    case .maskedLanguage(nextSentence: false): .plain(architecture: Architecture.tokens.rawValue)
+    case .maskedLanguage(nextSentence: true): .plain(architecture: Architecture.pairs.rawValue)
+    }
+  }
+
+  /// The tokenizer's files.
+  /// - Throws: What encoding throws.
+  static func sideFiles(
+    _ vocabulary: [UInt8], _ settings: TokenizerSettings, _ shape: BERTConfiguration
+  ) throws -> [CheckpointDirectory.SideFile: [UInt8]] {
+    let tokenizer = TokenizerConfigurationFile(settings, maxLength: shape.positionCount)
+    return [.vocabulary: vocabulary, .tokenizerConfiguration: Array(try jsonText(tokenizer).utf8)]
   }
 
   /// A flexible head computes what BERT's pooler and classifier do, with maps of its own.

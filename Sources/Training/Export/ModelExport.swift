@@ -31,6 +31,9 @@ package struct ModelExport {
     checkpoint: String, base: String?, format: String, to output: String
   ) throws -> Summary {
     let format = try ExportFormats.named(format)
+    if try communicator.collectively({ try Base.isBase(checkpoint) }) {
+      return try writeBase(checkpoint, format, to: output)
+    }
     let trained = try TrainedModel(checkpoint: checkpoint, base: base, merged: false, communicator)
     defer { try? trained.model.free() }
     try ExportFormats.check(format, trained)
@@ -52,6 +55,24 @@ package struct ModelExport {
       )
     }
     return Summary(tensorCount: count, largestDifference: difference, probeCount: Probe.count)
+  }
+
+  /// A base leaves as it is: read back, it has to be the same to the last bit.
+  private func writeBase(_ path: String, _ format: any ExportFormat, to output: String) throws -> Summary {
+    guard format is HuggingFaceFormat else {
+      throw Failure(.usage, "\(path) is a base, and --format \(format.name) holds adapters; choose --format hf.")
+    }
+    let count = try communicator.shared {
+      let base = try Base(opening: path)
+      try base.export(to: output)
+      let written = try Base(opening: output)
+      guard written.contentSHA256 == base.contentSHA256, written.vocabulary == base.vocabulary else {
+        try? FileManager.default.removeItem(atPath: output)
+        throw Failure(.other, "read back, the directory is not the same base; \(output) was removed.")
+      }
+      return [Int64(base.tensorNames.count)]
+    }
+    return Summary(tensorCount: count.first.map { Int($0) } ?? 0, largestDifference: 0, probeCount: 0)
   }
 
   private func compare(_ expected: [Float]?, _ model: ModelState) throws -> Float {

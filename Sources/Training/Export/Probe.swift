@@ -1,5 +1,6 @@
 internal import BERT
 internal import Collectives
+internal import Datasets
 internal import Randomness
 
 /// Made-up reviews of many lengths, the same everywhere: two models are the same when their logits on these are.
@@ -15,10 +16,15 @@ enum Probe {
         Int32(generator.index(below: shape.vocabularySize, UInt32(review), UInt32($0 + 1)))
       }
     }
-    return EncodedReviews(reviews: reviews, labels: [])
+    var data = EncodedReviews(reviews: reviews, labels: [])
+    if shape.task != .classification {
+      let tokens = TokenMasking.Tokens(count: shape.vocabularySize, mask: 0, special: []) { _ in false }
+      data.masking = TokenMasking(tokens, .heldOut, seed: 0)
+    }
+    return data
   }
 
-  /// The logits of a model, `[reviews, classes]`; collective.
+  /// The logits of a model, `[reviews, classes]`, or the losses of hidden tokens where it has no classes; collective.
   /// - Returns: The logits on rank 0; nil elsewhere.
   /// - Throws: `Failure` when ranks cannot talk.
   static func logits(of model: ModelState, _ communicator: Communicator) throws -> [Float]? {
@@ -27,6 +33,6 @@ enum Probe {
     defer { pool.close() }
     let replica = Replica(
       model.method, shape, model.store, pool, seed: 1, maxLength: shape.positionCount, trains: false)
-    return try replica.logits(reviews(shape), communicator)
+    return try replica.evaluate(reviews(shape), communicator)
   }
 }

@@ -41,7 +41,7 @@ struct Scaling: ParsableCommand {
         .usage, "scaling starts its own \(study.program.rawValue); call it without a launcher.")
     }
     try MPISession.run { communicator in
-      let place = study.output ?? Train.newDirectory("scaling")
+      let place = study.output ?? RunOptions.newDirectory("scaling")
       let screen = Screen(quiet: screen.quiet, json: screen.json)
       // A signal ends the inner job and leaves what was measured.
       communicator.watch.stallTimeout = 0
