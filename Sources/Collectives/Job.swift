@@ -30,7 +30,7 @@ package struct Job: Sendable {
   /// rank 0 says it and ends them before they repeat it.
   /// - Parameter failure: Its exit status becomes that of mpirun.
   package func end(_ failure: Failure) -> Never {
-    let patience = rank == 0 ? 0 : (hasOtherHosts ? 3 : 0.3) + 0.05 * Double(min(rank, 14))
+    let patience = rank == 0 ? 0 : (hasOtherHosts ? 3 : 1.5) + 0.05 * Double(min(rank, 14))
     stop(failure, sentence: rank > 0 ? "rank \(rank): \(failure.message)" : failure.message, after: patience)
   }
 
