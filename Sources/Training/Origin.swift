@@ -58,7 +58,8 @@ struct Origin {
     if name.hasPrefix("cls.") {
       return Failure(
         .badContent,
-        "\(base.path) has no head that names hidden tokens (\(name)): it came without one; pre-train it first.")
+        "\(base.path) is a base, not a checkpoint, and has no head that names hidden tokens (\(name)) to be judged by; pass what train wrote, or pre-train it first."
+      )
     }
     if HeadDesign.owns(name) {
       return Failure(
