@@ -14,8 +14,8 @@ struct Pretrain: ParsableCommand {
       epoch, and the model learns to name them. The result is the run directory's
       base.h5, which train --base takes; with --method adapter it is model.h5,
       which train --language-adapter and --fuse take.
-      Examples:
-        bert-ddp vocabulary --input texts.txt --size 16000 --output vocab.txt
+      The vocabulary is what bert-ddp vocabulary writes.
+      Example:
         mpirun -np 4 bert-ddp pretrain --shape 4,256,4,1024 \\
           --vocabulary vocab.txt --train-file texts.txt --output runs/base
         mpirun -np 4 bert-ddp pretrain --base runs/base/base.h5 \\
