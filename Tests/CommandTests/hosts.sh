@@ -42,6 +42,18 @@ remove_hosts() {
   done
 }
 link() { ip -n "sw$mark" link set dev "$1" "$2"; }
+# Connects a host again and waits until host a gets answers from it: a switch forwards some time after a link is up.
+join() { # LETTER NUMBER
+  local answer
+  link "$1" up
+  for _ in $(seq 100); do
+    # Nothing listens at port 9; a host that is there says so.
+    answer=$(timeout 1 ip netns exec "$(host a)" bash -c "exec 3<>/dev/tcp/10.77.0.$2/9" 2>&1 || true)
+    [[ $answer != *refused* ]] || return 0
+    sleep 0.1
+  done
+  complain "host $1 does not answer after its link is up"
+}
 if ! make_hosts 2>/tmp/hosts.$mark.err; then
   remove_hosts
   why=$(tail -n 1 /tmp/hosts.$mark.err) && rm -f /tmp/hosts.$mark.err
@@ -93,8 +105,9 @@ await_checkpoint() { # DIRECTORY
     sleep 0.05
   done
 }
-# Waits for the end of the job, which must come within so many seconds and leave nothing on any host.
-await_end() { # SECONDS
+# Waits for the end of the job, which must come within so many seconds and leave nothing on any host. Ranks of a host that
+# mpirun cannot reach end by their own watchdogs, within so many seconds more.
+await_end() { # SECONDS [SECONDS]
   local end=$((SECONDS + $1))
   while kill -0 "$job" 2>/dev/null; do
     if ((SECONDS >= end)); then
@@ -105,6 +118,8 @@ await_end() { # SECONDS
   done
   status=0
   wait "$job" 2>/dev/null || status=$?
+  end=$((SECONDS + ${2:-0}))
+  while [ -n "$(processes)" ] && ((SECONDS < end)); do sleep 0.2; done
   none_left
 }
 
@@ -167,7 +182,7 @@ begin_on_hosts three "${long[@]}" --output cut
 await_checkpoint cut
 link b down
 await_end 80
-link b up
+join b 2
 holds "status $status" [ "$status" -eq 75 ]
 holds "no sentence: $(cat "$err")" grep -q 'a host was lost; start again with the hosts that are left and --resume auto' "$err"
 holds "it was over before" [ ! -e cut/model.h5 ]
@@ -182,8 +197,8 @@ conclude "the host that is left goes on from the checkpoint to the same bits"
 job=$!
 await_checkpoint silent
 link b down
-await_end 120
-link b up
+await_end 120 40
+join b 2
 holds "status $status" [ "$status" -ne 0 ]
 holds "no sentence: $(cat "$err")" grep -q 'no progress for .* for a rank of another host; start again with --resume auto' "$err"
 conclude "with a plain mpirun it is --stall-timeout that ends all of it, mpirun too"
