@@ -85,7 +85,7 @@ private enum Deadline {
   /// From now on, in place of the one before.
   static func set() {
     var timer = second
-    setitimer(ITIMER_PROF, &timer, nil)
+    setitimer(CInt(ITIMER_PROF.rawValue), &timer, nil)
   }
 }
 
