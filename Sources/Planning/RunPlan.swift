@@ -151,7 +151,7 @@ package struct RunPlan: Sendable {
     model.methods[run.method] = StepModel.Method(
       fixedSeconds: passes * calibration.secondsPerStep + optimizer,
       secondsPerToken: passes * calibration.secondsPerToken,
-      companySecondsPerToken: 0, fixedBytes: Double(bytes), bytesPerToken: 0)
+      fixedBytes: Double(bytes), bytesPerToken: 0)
     model.within = RunPlan.withinNode
     let setting = Setting(
       method: run.method, ranks: request.ranks, threads: run.threads, nodes: request.nodes,
