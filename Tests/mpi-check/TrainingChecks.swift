@@ -261,7 +261,7 @@ private struct TrialRun {
         init(_ numbers: [Float]) { self.numbers = numbers }
       }
       let sharded = ShardedGradients(replica)
-      var sums = PartialSums<Values>(SumTree(partCount: ShardedGradients.shardCount))
+      var sums = PartialSums<Values>(SumTree(partCount: ShardedGradients.shardCount(of: data.count)))
       var reviews = 0
       for rank in 0..<ranks {
         let tally = sharded.addGradients(
