@@ -216,9 +216,9 @@ package final class PieceExchange {
   private func addUp(_ slot: Int, _ job: Job) {
     let (place, own) = (places[job.piece.owner], values(slot, job))
     let room = slots[slot].room
-    addInOrder(room, place.neighbours.count, before: place.neighboursBefore, to: own, job.piece.count)
-    let nodes = room + place.neighbours.count * longest
-    addInOrder(nodes, place.gatherers.count, before: place.gatherersBefore, to: own, job.piece.count)
+    addInOrder(room, place.neighbourCount, before: place.neighboursBefore, to: own, job.piece.count)
+    let nodes = room + place.neighbourCount * longest
+    addInOrder(nodes, place.gathererCount, before: place.gatherersBefore, to: own, job.piece.count)
   }
 
   /// Adds lists that lie `longest` apart to the own one, which comes after some of them; where it is the second summand

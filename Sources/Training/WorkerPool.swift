@@ -35,6 +35,15 @@ package final class WorkerPool: @unchecked Sendable {
     }
   }
 
+  /// Some values, and what is done with them for each part of a range. Not a tuple: taking a closure out of one of any
+  /// type makes an object.
+  private struct RangeWork<Values> {
+    let pool: WorkerPool
+    let total: Int
+    let values: Values
+    let body: (Values, Range<Int>) -> Void
+  }
+
   /// Starts the threads.
   package init(count: Int) {
     precondition(count >= 1, "a pool has at least one worker")
@@ -89,10 +98,9 @@ package final class WorkerPool: @unchecked Sendable {
 
   /// The same with some values; as `run(with:_:)`, it allocates nothing.
   package func runRanges<Values>(_ total: Int, with values: Values, _ work: @escaping (Values, Range<Int>) -> Void) {
-    run(with: (self, total, values, work)) { given, worker in
-      let (pool, total, values, work) = given
-      let range = pool.part(worker, of: total)
-      if !range.isEmpty { work(values, range) }
+    run(with: RangeWork(pool: self, total: total, values: values, body: work)) { work, worker in
+      let range = work.pool.part(worker, of: work.total)
+      if !range.isEmpty { work.body(work.values, range) }
     }
   }
 

@@ -2,68 +2,6 @@ import Collectives
 import FineTuning
 import Training
 
-// This program's own allocator: the C library's, and a count of what is asked of it.
-
-/// Counted while it is set; what two threads ask for at once may count once, which is as good where nothing is to be.
-nonisolated(unsafe) private var isCounting = false
-nonisolated(unsafe) private var count = 0
-
-@_silgen_name("__libc_malloc")
-private func allocate(_ size: Int) -> UnsafeMutableRawPointer?
-@_silgen_name("__libc_calloc")
-private func allocateZeros(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer?
-@_silgen_name("__libc_realloc")
-private func reallocate(_ memory: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer?
-@_silgen_name("__libc_memalign")
-private func allocateAligned(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer?
-
-/// `malloc`, which everything in this process calls, libraries too.
-@_cdecl("malloc")
-public func countedAllocate(_ size: Int) -> UnsafeMutableRawPointer? {
-  if isCounting { count += 1 }
-  return allocate(size)
-}
-
-/// `calloc`.
-@_cdecl("calloc")
-public func countedAllocateZeros(_ number: Int, _ size: Int) -> UnsafeMutableRawPointer? {
-  if isCounting { count += 1 }
-  return allocateZeros(number, size)
-}
-
-/// `realloc`.
-@_cdecl("realloc")
-public func countedReallocate(_ memory: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
-  if isCounting { count += 1 }
-  return reallocate(memory, size)
-}
-
-/// `posix_memalign`.
-@_cdecl("posix_memalign")
-public func countedAllocateAligned(
-  _ memory: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ size: Int
-) -> CInt {
-  if isCounting { count += 1 }
-  memory.pointee = allocateAligned(alignment, size)
-  // ENOMEM.
-  return memory.pointee == nil ? 12 : 0
-}
-
-/// Counts what steps ask the allocator for.
-enum Allocations {
-  /// Begins to count, or goes on.
-  static func begin() { isCounting = true }
-
-  /// Stops counting.
-  static func end() { isCounting = false }
-
-  /// What was counted since the last time.
-  static func take() -> Int {
-    defer { count = 0 }
-    return count
-  }
-}
-
 /// That a step does not allocate.
 let allocationChecks: [Check] =
   [
