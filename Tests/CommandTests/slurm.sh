@@ -145,6 +145,15 @@ finished preempted
 holds "the urgent job has not run: $(scontrol show job "$urgent")" [ -s "$slurm/urgent" ]
 conclude "preempted by a more urgent job, it makes way and goes on afterwards"
 
+echo "-- A study"
+id=$(sbatch --parsable --ntasks-per-node=2 --output="$work/study.log" --wrap="'$program' scaling --methods lora --ranks 1,2 \
+  --repetitions 2 --warmup-steps 1 --max-steps 3 --base base --train-file train.tsv --max-length 32 --output study" 2>"$err") ||
+  complain "not submitted: $(cat "$err")"
+await "completed" 240 is_state COMPLETED
+holds "not all runs: $(cat study/scaling.csv)" [ "$(grep -c '^lora,' study/scaling.csv)" -eq 8 ]
+holds "not by srun: $(cat study/study.md)" grep -q srun study/study.md
+conclude "inside an allocation scaling starts its runs with srun"
+
 echo "-- Refused"
 for case in "no --output:--base base" "no program:--output new --base base"; do
   program_given=$program
