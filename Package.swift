@@ -165,8 +165,10 @@ let package = Package(
 
 // Its main program is libFuzzer's, which only a build with -sanitize=fuzzer has.
 if Context.environment["BERT_DDP_FUZZ"] != nil {
+  let metered = ["malloc", "calloc", "realloc", "free", "memalign", "aligned_alloc", "posix_memalign"]
   package.targets.append(
     .executableTarget(
       name: "fuzz", dependencies: ["ParserTargets", "TestSupport", "Failures"], path: "Tests/fuzz",
-      swiftSettings: settings))
+      swiftSettings: settings,
+      linkerSettings: [.unsafeFlags(metered.flatMap { ["-Xlinker", "--defsym=\($0)=metered_\($0)"] })]))
 }

@@ -2,6 +2,7 @@ package import BERT
 package import FineTuning
 internal import Glibc
 internal import Kernels
+internal import ScalingModel
 internal import Tensors
 package import Training
 
@@ -16,8 +17,8 @@ package struct Calibration: Sendable {
   package let secondsPerStep: Double
   /// Seconds of the optimiser's step of a rank with one thread.
   package let optimizerSeconds: Double
-  /// The most bytes of activations that a thread held.
-  package let arenaBytes: Int
+  /// Bytes of activations that a thread holds for each token of a pass.
+  package let arenaBytesPerToken: Double
   /// Billions of floating-point operations a second of one thread in these steps, in products alone.
   package let gigaflops: Double
   /// The same of a large square product, the most that BLAS gives.
@@ -64,7 +65,8 @@ package struct Calibration: Sendable {
       }
       step += 1
     } while step < 3 || (step < 12 && monotonicSeconds() - start < 4)
-    arenaBytes = replica.workers.map(\.workspace.arena.peak).max() ?? 0
+    let largest = TokenLoads(lengths, cost: reviews.cost).largest(batch: count, workers: threads, steps: 0..<4)
+    arenaBytesPerToken = Double(replica.workers.map(\.workspace.arena.peak).max() ?? 0) / Double(max(1, largest))
     let whole = best[count] ?? (steps[0].seconds, steps[0].tokens, 0)
     let half = best[max(threads, count / 2)] ?? whole
     let slope = (whole.seconds - half.seconds) / Double(max(1, whole.tokens - half.tokens)) * Double(threads)

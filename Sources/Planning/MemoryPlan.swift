@@ -104,7 +104,8 @@ extension MemoryPlan {
         name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
       Part(
         name: "reviews", bytes: setting.reviews.textBytes + 5 * tokens + 40 * setting.reviews.reviewCount, owner: .rank),
-      Part(name: "program, libraries, BLAS and MPI", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
+      Part(name: "program and libraries", bytes: MemoryPlan.commonBytes(setting), owner: .node),
+      Part(name: "buffers of BLAS and MPI, vocabulary", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
       Part(name: "the copy that a checkpoint is written from", bytes: 12 * trained, owner: .first),
     ]
   }
@@ -140,11 +141,17 @@ extension MemoryPlan {
     return max(8, 2 * ranks) * ranks * 4 * tile
   }
 
-  /// Measured on Linux with Open MPI 4.1, OpenBLAS 0.3.21 and HDF5 1.10: the program and its libraries, the vocabulary,
-  /// BLAS's buffers for each thread, MPI's buffers for each pair of ranks of a node.
+  // Measured on Linux with Open MPI 4.1, OpenBLAS 0.3.21 and HDF5 1.10, on 1 to 4 ranks, a small and a large vocabulary.
+
+  /// Pages of the program and its libraries that all ranks of a node read, the vocabulary's text among them.
+  private static func commonBytes(_ setting: Setting) -> Int {
+    (14 << 20) + 130 * setting.configuration.vocabularySize
+  }
+
+  /// What a rank has of its own whatever it trains: the table of the vocabulary, BLAS's buffers for each thread, MPI's
+  /// buffers for each of the node's other ranks.
   private static func fixedBytes(_ setting: Setting) -> Int {
-    let vocabulary = 160 * setting.configuration.vocabularySize
-    let messages = setting.ranks > 1 ? (6 << 20) + (setting.ranksPerNode - 1) * (4 << 20) : 0
-    return (14 << 20) + vocabulary + setting.threads * (4 << 20) + messages
+    (15 << 20) + 60 * setting.configuration.vocabularySize + setting.threads * (4 << 20)
+      + (setting.ranksPerNode - 1) << 19
   }
 }

@@ -87,11 +87,15 @@ package struct RunPlan: Sendable {
     let loads = TokenLoads(reviews.tokens, cost: reviews.cost)
     let load = loads.load(
       batch: run.globalBatchSize, workers: workers, steps: 0..<max(1, min(64, 4096 / run.globalBatchSize)))
+    // What the largest step of an epoch has, as far as one pass goes.
+    let steps = min(1000, max(1, reviews.reviewCount / run.globalBatchSize))
+    let tokensPerPass = min(
+      max(1024, reviews.maxLength), loads.largest(batch: run.globalBatchSize, workers: workers, steps: 0..<steps))
     let setting = { (arena: Int?) in
       MemoryPlan.Setting(
         method, request.configuration, ranks: request.ranks, ranksPerNode: request.ranksPerNode, threads: run.threads,
-        tokensPerPass: min(max(1024, reviews.maxLength), Int(load.busiest)), reviews: reviews,
-        decays: run.weightDecay != 0, shardsOptimizer: run.shardOptimizer, arenaBytes: arena)
+        tokensPerPass: tokensPerPass, reviews: reviews, decays: run.weightDecay != 0,
+        shardsOptimizer: run.shardOptimizer, arenaBytes: arena)
     }
     // Before anything is measured, and so allocated.
     let estimate = try MemoryPlan(setting(nil))
@@ -109,7 +113,7 @@ package struct RunPlan: Sendable {
     let calibration = try Calibration(
       method, request.configuration, threads: max(1, busy),
       reviewsPerThread: min(64, max(1, run.globalBatchSize / workers)), reviews: reviews)
-    memory = try MemoryPlan(setting(calibration.arenaBytes))
+    memory = try MemoryPlan(setting(Int(calibration.arenaBytesPerToken * Double(tokensPerPass))))
     try RunPlan.refuse(memory, request, trainableCount)
     time = RunPlan.time(request, calibration, load, bytes: bytesPerStep)
   }
@@ -151,7 +155,7 @@ package struct RunPlan: Sendable {
     model.methods[run.method] = StepModel.Method(
       fixedSeconds: passes * calibration.secondsPerStep + optimizer,
       secondsPerToken: passes * calibration.secondsPerToken,
-      companySecondsPerToken: 0, fixedBytes: Double(bytes), bytesPerToken: 0)
+      fixedBytes: Double(bytes), bytesPerToken: 0)
     model.within = RunPlan.withinNode
     let setting = Setting(
       method: run.method, ranks: request.ranks, threads: run.threads, nodes: request.nodes,

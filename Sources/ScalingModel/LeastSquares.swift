@@ -28,6 +28,27 @@ package enum LeastSquares {
     return zip(activeSet(normal, right), scales).map { $0 * $1 }
   }
 
+  /// Where a function of one number with a single valley is least, to twelve digits of the range (golden-section search;
+  /// Kiefer, *Sequential minimax search for a maximum*, 1953). At the lower end where it is flat.
+  static func minimum(in range: ClosedRange<Double>, of function: (Double) -> Double) -> Double {
+    let ratio = (5.0.squareRoot() - 1) / 2
+    var (low, high) = (range.lowerBound, range.upperBound)
+    var (left, right) = (high - ratio * (high - low), low + ratio * (high - low))
+    var (atLeft, atRight) = (function(left), function(right))
+    for _ in 0..<60 {
+      if atLeft <= atRight {
+        (high, right, atRight) = (right, left, atLeft)
+        left = high - ratio * (high - low)
+        atLeft = function(left)
+      } else {
+        (low, left, atLeft) = (left, right, atRight)
+        right = low + ratio * (high - low)
+        atRight = function(right)
+      }
+    }
+    return function(range.lowerBound) <= min(atLeft, atRight) ? range.lowerBound : (low + high) / 2
+  }
+
   private static func activeSet(_ normal: [[Double]], _ right: [Double]) -> [Double] {
     let count = right.count
     var x = [Double](repeating: 0, count: count)

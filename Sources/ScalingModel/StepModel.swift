@@ -1,34 +1,27 @@
 internal import Glibc
 
 /// What a step takes, as a sum of what is fitted to small runs: computing (a fixed part and a part per token of the
-/// busiest worker), the sum of gradients by the α–β model, and waiting for the slowest of `p` ranks.
+/// busiest worker, both longer where the other cores of the node work too), the sum of gradients by the α–β model, and
+/// waiting for the slowest of `p` ranks.
 package struct StepModel: Sendable, Equatable {
   /// What is fitted for each method.
   package struct Method: Sendable, Equatable {
-    /// Seconds of a step whatever its reviews: the optimiser, the smallest products.
+    /// Seconds of a step whatever its reviews, on a node that is otherwise idle: the optimiser, the smallest products.
     package var fixedSeconds: Double
     /// Seconds a token, on a node that is otherwise idle.
     package var secondsPerToken: Double
-    /// Seconds a token more where all other cores of the node are at work too.
-    package var companySecondsPerToken: Double
     /// Bytes to reduce whatever the reviews.
     package var fixedBytes: Double
     /// Bytes to reduce for each token of a step: rows of trained embeddings.
     package var bytesPerToken: Double
 
     /// What was fitted, or is assumed.
-    package init(
-      fixedSeconds: Double, secondsPerToken: Double, companySecondsPerToken: Double, fixedBytes: Double,
-      bytesPerToken: Double
-    ) {
+    package init(fixedSeconds: Double, secondsPerToken: Double, fixedBytes: Double, bytesPerToken: Double) {
       (self.fixedSeconds, self.secondsPerToken) = (fixedSeconds, secondsPerToken)
-      self.companySecondsPerToken = companySecondsPerToken
       (self.fixedBytes, self.bytesPerToken) = (fixedBytes, bytesPerToken)
     }
 
-    func seconds(tokens: Double, company: Double) -> Double {
-      fixedSeconds + tokens * (secondsPerToken + company * companySecondsPerToken)
-    }
+    func seconds(tokens: Double) -> Double { fixedSeconds + tokens * secondsPerToken }
   }
 
   /// A step in parts, in seconds.
@@ -51,6 +44,9 @@ package struct StepModel: Sendable, Equatable {
 
   /// By method.
   package var methods: [String: Method] = [:]
+  /// How much longer computing takes where all other cores of the node are at work too, as a share: they share its memory
+  /// and its power. It is the node's, whatever the method.
+  package var company: Double = 0
   /// Between two ranks of a node; nothing was fitted when no point had two ranks.
   package var within: Link?
   /// How much the time of one rank's computing varies from step to step, as a share of it.
@@ -67,10 +63,10 @@ package struct StepModel: Sendable, Equatable {
   /// - Returns: nil when the model knows nothing of the method, or of a link that is needed.
   package func step(_ setting: Setting, load: TokenLoads.Load, between: Link? = nil) -> Step? {
     guard let method = methods[setting.method] else { return nil }
-    let (company, crowding) = (setting.company, setting.crowding)
-    let mean = method.seconds(tokens: load.mean, company: company)
+    let (company, crowding) = (1 + company * setting.company, setting.crowding)
+    let mean = company * method.seconds(tokens: load.mean)
     // On a crowded node the cores are shared out by the system: what counts is the sum, unless one rank has more.
-    let compute = max(method.seconds(tokens: load.busiest, company: company), crowding * mean)
+    let compute = max(company * method.seconds(tokens: load.busiest), crowding * mean)
     guard setting.ranks > 1 else { return Step(compute: compute, communication: 0, waiting: 0) }
     guard let within, setting.nodes == 1 || between != nil else { return nil }
     let tokens = load.mean * Double(setting.ranks * setting.threads)
@@ -93,9 +89,11 @@ extension StepModel {
   ///
   /// Points on crowded cores are left out wherever others of the kind are there.
   package init(fitting points: [MeasuredPoint]) {
-    for (name, own) in Dictionary(grouping: points, by: \.setting.method) {
-      methods[name] = StepModel.method(StepModel.uncrowded(own))
+    let own = Dictionary(grouping: points, by: \.setting.method).mapValues(StepModel.uncrowded)
+    company = LeastSquares.minimum(in: 0...2) { company in
+      own.values.reduce(0) { $0 + StepModel.method($1, company: company).misfit }
     }
+    methods = own.mapValues { StepModel.method($0, company: company).method }
     let several = StepModel.uncrowded(points.filter { $0.setting.ranks > 1 && $0.communication > 0 })
     within = StepModel.link(several)
     jitter = jitter(several)
@@ -108,17 +106,21 @@ extension StepModel {
 
   private static func weights(_ targets: [Double]) -> [Double] { targets.map { $0 > 0 ? 1 / ($0 * $0) : 0 } }
 
-  private static func method(_ points: [MeasuredPoint]) -> Method {
+  /// A method's costs if company costs so much, and the sum of squares of the relative errors that are left.
+  private static func method(_ points: [MeasuredPoint], company: Double) -> (method: Method, misfit: Double) {
     let rows = points.map { point in
-      [1, point.load.mean, point.load.mean * point.setting.company].map { $0 * point.setting.crowding }
+      [1, point.load.mean].map { $0 * point.setting.crowding * (1 + company * point.setting.company) }
     }
     let seconds = points.map(\.compute)
     let times = LeastSquares.nonNegative(rows, seconds, weights: weights(seconds))
+    let errors = zip(rows, seconds).map { row, target in
+      target > 0 ? (row[0] * times[0] + row[1] * times[1]) / target - 1 : 0
+    }
     let tokens = points.map { $0.load.mean * Double($0.setting.ranks * $0.setting.threads) }
     let bytes = LeastSquares.nonNegative(tokens.map { [1, $0] }, points.map(\.bytes))
-    return Method(
-      fixedSeconds: times[0], secondsPerToken: times[1], companySecondsPerToken: times[2], fixedBytes: bytes[0],
-      bytesPerToken: bytes[1])
+    let method = Method(
+      fixedSeconds: times[0], secondsPerToken: times[1], fixedBytes: bytes[0], bytesPerToken: bytes[1])
+    return (method, errors.reduce(0) { $0 + $1 * $1 })
   }
 
   private static func link(_ points: [MeasuredPoint]) -> Link? {
@@ -136,10 +138,9 @@ extension StepModel {
   private func jitter(_ points: [MeasuredPoint]) -> Double {
     let terms = points.compactMap { point -> (row: Double, target: Double)? in
       guard let method = methods[point.setting.method] else { return nil }
-      let company = point.setting.company
       let uneven =
-        method.seconds(tokens: point.load.busiest, company: company)
-        - method.seconds(tokens: point.load.mean, company: company)
+        (1 + company * point.setting.company)
+        * (method.seconds(tokens: point.load.busiest) - method.seconds(tokens: point.load.mean))
       return (point.compute * StepModel.lateness(of: point.setting.ranks), point.waiting - uneven)
     }
     return LeastSquares.nonNegative(terms.map { [$0.row] }, terms.map(\.target)).first ?? 0

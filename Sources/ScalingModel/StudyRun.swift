@@ -103,10 +103,14 @@ package struct StudyPlan: Sendable, Equatable {
   /// Reviews of a step.
   package func batch(_ growth: Forecast.Growth, ranks: Int) -> Int { growth == .strong ? batch : batch * ranks }
 
+  /// Reviews of a step of the runs that are half as large as the first: two sizes on the same ranks tell what a step costs
+  /// from what a review costs.
+  package var halfBatch: Int { max(1, batch(growths.first ?? .strong, ranks: ranks.first ?? 1) / 2) }
+
   /// All runs. Settings are measured in turn, not one to the end and then the next, and every other time in reverse: a
   /// machine that slows down or wakes up meanwhile then does so for all of them.
   package var runs: [Run] {
-    var once: [(String, Int, Int)] = []
+    var once = methods.map { ($0, ranks.first ?? 1, halfBatch) }
     for count in ranks {
       for growth in growths {
         for method in methods where !once.contains(where: { $0 == (method, count, batch(growth, ranks: count)) }) {

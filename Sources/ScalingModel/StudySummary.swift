@@ -21,12 +21,12 @@ package struct StudySummary: Sendable {
 
     /// The median over repetitions of a figure of a run.
     package func median(_ figure: (StudyRun) -> Double) -> Double { Statistics.median(runs.map(figure)) }
-    /// Seconds of a step, the median.
-    package var stepSeconds: Double { median { $0.seconds / Double($0.steps) } }
   }
 
   /// By method, kind and number of ranks.
   package let rows: [Row]
+  /// Half steps on the fewest ranks, by method: for the model, and of no kind of scaling.
+  private let halves: [[StudyRun]]
 
   /// Sums up the runs that are there.
   package init(_ runs: [StudyRun], _ plan: StudyPlan) {
@@ -47,6 +47,12 @@ package struct StudySummary: Sendable {
       }
     }
     self.rows = rows
+    halves = plan.methods.map { method in
+      runs.filter {
+        $0.method == method && $0.ranks == plan.ranks.first && $0.globalBatch == plan.halfBatch
+          && $0.threads == plan.threads
+      }.sorted { $0.repetition < $1.repetition }
+    }.filter { !$0.isEmpty }
   }
 
   private static func row(
@@ -69,15 +75,16 @@ package struct StudySummary: Sendable {
   /// - Returns: A point for each setting.
   package func points(_ load: (Setting, _ steps: Int) -> TokenLoads.Load) -> [MeasuredPoint] {
     var seen: Set<Setting> = []
-    return rows.filter { seen.insert($0.setting).inserted }.map { row in
-      func perStep(_ figure: @escaping (StudyRun) -> Double) -> Double {
-        row.median { figure($0) / Double($0.steps) }
+    return (rows.map(\.runs) + halves).compactMap { runs in
+      guard let first = runs.first, seen.insert(first.setting).inserted else { return nil }
+      func perStep(_ figure: (StudyRun) -> Double) -> Double {
+        Statistics.median(runs.map { figure($0) / Double($0.steps) })
       }
-      let (seconds, waiting) = (row.stepSeconds, perStep(\.waiting))
+      let (seconds, waiting) = (perStep(\.seconds), perStep(\.waiting))
       let communication = perStep(\.communication)
       // What is neither moved nor waited for is computed, on this rank's own.
       return MeasuredPoint(
-        row.setting, load: load(row.setting, row.runs[0].steps), seconds: seconds,
+        first.setting, load: load(first.setting, first.steps), seconds: seconds,
         compute: max(0, seconds - communication - waiting), communication: communication, waiting: waiting,
         bytes: perStep { Double($0.bytesReduced) })
     }
@@ -95,28 +102,29 @@ extension StudySummary {
   ]
 
   /// One line a run under a heading. `speedup` and `efficiency` are the run's own, over the geometric mean of the runs on
-  /// the fewest ranks; the interval and the serial fraction are the setting's.
+  /// the fewest ranks; the interval and the serial fraction are the setting's. Half steps, of kind `half`, have none.
   package var csv: String {
+    var lines = [StudySummary.columns.joined(separator: ",")]
+    for row in rows {
+      let scale = Statistics.ratio(row.runs.map(\.samplesPerSecond), to: [1]).value
+      for run in row.runs { lines.append(StudySummary.line(run, row, own: run.samplesPerSecond / scale)) }
+    }
+    for run in halves.joined() { lines.append(StudySummary.line(run, nil, own: 1)) }
+    return lines.map { $0 + "\n" }.joined()
+  }
+
+  private static func line(_ run: StudyRun, _ row: Row?, own: Double) -> String {
     func text(_ value: Double?) -> String {
       guard let value, value.isFinite else { return "" }
       return "\((value * 1e6).rounded() / 1e6)"
     }
-    var lines = [StudySummary.columns.joined(separator: ",")]
-    for row in rows {
-      let rates = row.runs.map(\.samplesPerSecond)
-      let scale = Statistics.ratio(rates, to: [1]).value
-      for run in row.runs {
-        let own = run.samplesPerSecond / scale
-        var cells = [run.method] + [run.ranks, run.threads, run.nodes, run.globalBatch].map(String.init)
-        cells += [run.sequence, run.repetition, run.samples].map(String.init)
-        cells += [run.seconds, run.samplesPerSecond, run.compute, run.communication, run.waiting].map(text)
-        cells += [text(run.inputOutput), text(row.speedup * own), text(row.efficiency * own)]
-        cells += [text(Double(run.proportionalBytes) / 1e6), "\(run.bytesReduced)", row.growth.rawValue]
-        cells += [text(row.low), text(row.high), text(row.serialFraction)]
-        cells += [row.setting.isOversubscribed ? "1" : "0", "\(run.tokens)", "\(run.steps)"]
-        lines.append(cells.joined(separator: ","))
-      }
-    }
-    return lines.map { $0 + "\n" }.joined()
+    var cells = [run.method] + [run.ranks, run.threads, run.nodes, run.globalBatch].map(String.init)
+    cells += [run.sequence, run.repetition, run.samples].map(String.init)
+    cells += [run.seconds, run.samplesPerSecond, run.compute, run.communication, run.waiting].map(text)
+    cells += [text(run.inputOutput), text(row.map { $0.speedup * own }), text(row.map { $0.efficiency * own })]
+    cells += [text(Double(run.proportionalBytes) / 1e6), "\(run.bytesReduced)", row?.growth.rawValue ?? "half"]
+    cells += [text(row?.low), text(row?.high), text(row?.serialFraction)]
+    cells += [run.setting.isOversubscribed ? "1" : "0", "\(run.tokens)", "\(run.steps)"]
+    return cells.joined(separator: ",")
   }
 }

@@ -26,6 +26,17 @@ package struct TokenLoads: Sendable {
     (self.lengths, self.cost) = (lengths, cost)
   }
 
+  /// The most tokens that any worker has in any of some steps: what its activations need room for.
+  /// - Parameters:
+  ///   - batch: Reviews of a step.
+  ///   - workers: Threads of all ranks.
+  ///   - steps: Which steps.
+  /// - Returns: Tokens.
+  package func largest(batch: Int, workers: Int, steps: Range<Int>) -> Int {
+    var share = ShareOut(cost: cost)
+    return steps.reduce(0) { max($0, parts(of: $1, batch, workers, &share).max() ?? 0) }
+  }
+
   /// The mean load over some steps.
   /// - Parameters:
   ///   - batch: Reviews of a step.
@@ -36,13 +47,18 @@ package struct TokenLoads: Sendable {
     var share = ShareOut(cost: cost)
     var total = Load(busiest: 0, mean: 0)
     for step in steps {
-      share.share(0..<batch, over: workers) { tokens(step * batch + $0) }
-      let parts = (0..<workers).map { part in share.part(part).reduce(0) { $0 + tokens(step * batch + $1) } }
+      let parts = parts(of: step, batch, workers, &share)
       total.busiest += Double(parts.max() ?? 0)
       total.mean += Double(parts.reduce(0, +)) / Double(workers)
     }
     let count = Double(max(1, steps.count))
     return Load(busiest: total.busiest / count, mean: total.mean / count)
+  }
+
+  /// Tokens of each worker in a step.
+  private func parts(of step: Int, _ batch: Int, _ workers: Int, _ share: inout ShareOut) -> [Int] {
+    share.share(0..<batch, over: workers) { tokens(step * batch + $0) }
+    return (0..<workers).map { part in share.part(part).reduce(0) { $0 + tokens(step * batch + $1) } }
   }
 
   private func tokens(_ position: Int) -> Int { lengths[position % lengths.count] }

@@ -4,15 +4,21 @@ internal import Kernels
 
 /// Gradients that have the same bits on any number of ranks and threads (`--deterministic`).
 ///
-/// The reviews of a step are cut into a fixed number of shards. Each shard is computed alone, on one thread, into
+/// The reviews of a step are cut into shards, how many depends on the number of reviews alone. Each shard is computed alone, on one thread, into
 /// gradients of its own; ranks take shards that lie together, and the shards' gradients are added along a tree that does
 /// not depend on who computed them.
 package final class ShardedGradients {
-  /// How many shards a step has: 1, 2, 3, 4, 6 and 12 ranks get equally many.
-  package static let shardCount = 12
+  /// How many shards a step has. Eight reviews or more are worth a matrix product; below, products of few rows cost more
+  /// than they compute. Of 4 shards 1, 2 and 4 ranks get equally many, of a multiple of 12 also 3, 6 and 12; ranks beyond
+  /// the shards have nothing to compute.
+  package static func shardCount(of reviewCount: Int) -> Int {
+    let wanted = reviewCount / 8
+    return wanted >= 12 ? wanted / 12 * 12 : wanted >= 8 ? 8 : 4
+  }
 
   private let replica: Replica
-  private let tree = SumTree(partCount: shardCount)
+  /// Over the shards of the step under way.
+  private var tree = SumTree(partCount: 1)
   private var share: ShareOut
   /// Buffers that are zero and not in use.
   private var free: [UnsafeMutablePointer<Float>] = []
@@ -51,7 +57,12 @@ package final class ShardedGradients {
     _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, rank: Int, size: Int,
     losses: UnsafeMutableBufferPointer<Double>
   ) -> Worker.Tally {
-    share.share(reviews, over: ShardedGradients.shardCount) { data.tokenCount($0) }
+    let count = ShardedGradients.shardCount(of: reviews.count)
+    if tree.partCount != count {
+      tree = SumTree(partCount: count)
+      sums = PartialSums(tree)
+    }
+    share.share(reviews, over: count) { data.tokenCount($0) }
     let own = tree.parts(of: rank, among: size)
     var total = Worker.Tally()
     for first in stride(from: own.lowerBound, to: own.upperBound, by: replica.workers.count) {

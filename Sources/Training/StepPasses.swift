@@ -37,8 +37,7 @@ package final class StepPasses {
   private var targetCount = 0
   /// What is added up over ranks: losses, one for each shard where there are some, then how many reviews, tokens and
   /// targets, and whether anybody wants attention.
-  private let sums: UnsafeMutableBufferPointer<Double>
-  private var lossCount: Int { sums.count - 4 }
+  private var sums: [Double] = []
   /// What went wrong while gradients were sent.
   private var failure: (any Error)?
 
@@ -63,13 +62,10 @@ package final class StepPasses {
     lookedUp = LookedUpRows(replica.store.table)
     touchedRows = lookedUp.noRows
     sharded = isDeterministic ? ShardedGradients(replica) : nil
-    sums = .allocate(capacity: (isDeterministic ? ShardedGradients.shardCount : 1) + 4)
     let watch = communicator.watch
     replica.progress = { watch.beat() }
     replica.completed = { [unowned self] stage in send(stage) }
   }
-
-  deinit { sums.deallocate() }
 
   /// Computes a step's gradients and adds them up over all ranks; `update` or `leaveOut` follows.
   /// - Parameters:
@@ -98,10 +94,12 @@ package final class StepPasses {
     clock.enter(.waiting)
     // Each shard's loss comes from one rank and zeros from the others, so its sum is exact; the shards are then added
     // in one order.
-    let count = lossCount
-    (sums[count], sums[count + 1], sums[count + 2]) = (Double(own.reviews), Double(own.tokens), Double(own.targets))
-    sums[count + 3] = attention() ? 1 : 0
-    try communicator.allReduceSum(sums)
+    let count = sums.count
+    sums.append(Double(own.reviews))
+    sums.append(Double(own.tokens))
+    sums.append(Double(own.targets))
+    sums.append(attention() ? 1 : 0)
+    try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
     targetCount = max(1, Int(sums[count + 2]))
     clock.enter(.communication)
     let norm = try sumGradients(step)
@@ -111,16 +109,21 @@ package final class StepPasses {
       targets: targetCount, norm: norm, needsAttention: sums[count + 3] > 0)
   }
 
-  /// This rank's passes; gradients that are complete are on their way already. Losses are added up in `sums`.
+  /// This rank's passes; gradients that are complete are on their way already. Losses are all that `sums` has then.
   private func compute(_ reviews: [Int], of data: EncodedReviews, step: Int) throws -> Worker.Tally {
     let (rank, size) = (communicator.rank, communicator.size)
-    let losses = UnsafeMutableBufferPointer(rebasing: sums[..<lossCount])
-    losses.update(repeating: 0)
+    sums.removeAll(keepingCapacity: true)
     if let sharded {
-      return sharded.addGradients(reviews[...], of: data, step: step, rank: rank, size: size, losses: losses)
+      for _ in 0..<ShardedGradients.shardCount(of: reviews.count) { sums.append(0) }
+      return sums.withUnsafeMutableBufferPointer {
+        sharded.addGradients(reviews[...], of: data, step: step, rank: rank, size: size, losses: $0)
+      }
     }
     var total = Worker.Tally()
-    guard let gradients = replica.gradients.baseAddress else { return total }
+    guard let gradients = replica.gradients.baseAddress else {
+      sums.append(0)
+      return total
+    }
     // One rank adds it for all.
     if communicator.isFirst { addRegularization(step) }
     exchange.begin(gradients, touched: touched)
@@ -130,7 +133,7 @@ package final class StepPasses {
         reviews[first..<end], of: data, step: step, touched: touched, rank: rank, size: size,
         completes: end == reviews.count)
     }
-    losses[0] = total.loss
+    sums.append(total.loss)
     if let failure {
       self.failure = nil
       throw failure

@@ -37,16 +37,17 @@ conclude "SIGTERM ends the study with 75 and keeps what was measured"
 # As a kill in the middle of a write leaves it.
 printf '{"method":"lora:2","ra' >>study/runs.jsonl
 succeed 1 "${study[@]}"
-holds "it did not go on: $(head -n 3 "$out")" grep -q "^going on: $done_before of 12 runs" "$out"
-holds "runs: $(wc -l <study/runs.jsonl)" [ "$(grep -c '"rep' study/runs.jsonl)" -eq 12 ]
+holds "it did not go on: $(head -n 3 "$out")" grep -q "^going on: $done_before of 16 runs" "$out"
+holds "runs: $(wc -l <study/runs.jsonl)" [ "$(grep -c '"rep' study/runs.jsonl)" -eq 16 ]
 holds "a run was left: $(ls study)" [ -z "$(find study -maxdepth 1 -name 'run-*')" ]
 conclude "the same command does the rest"
 
 echo "-- Its files"
 columns=method,ranks,threads,nodes,global_batch,seq,rep,samples,seconds,samples_per_s,compute_s,comm_s,wait_s,io_s,speedup,efficiency,pss_mb,bytes_reduced
 holds "columns: $(head -n 1 study/scaling.csv)" grep -q "^$columns," study/scaling.csv
-# Two methods: one rank in both kinds, two ranks with each batch, two repetitions.
-holds "lines: $(wc -l <study/scaling.csv)" [ "$(wc -l <study/scaling.csv)" -eq $((1 + 2 * 4 * 2)) ]
+# Two methods: one rank in both kinds, two ranks with each batch, half a batch on one rank, two repetitions.
+holds "lines: $(wc -l <study/scaling.csv)" [ "$(wc -l <study/scaling.csv)" -eq $((1 + 2 * (4 + 1) * 2)) ]
+holds "half batches" [ "$(grep -c '^[^,]*,1,1,1,2,.*,half,' study/scaling.csv)" -eq 4 ]
 awk -F, 'NR == 1 { n = NF } NF != n { bad = 1 } END { exit bad }' study/scaling.csv || complain "lines of different lengths"
 # samples = steps × batch, 32 tokens at most, memory of a process at least.
 awk -F, 'NR > 1 && ($6 != 32 || $8 != 2 * $5 || $9 <= 0 || $10 <= 0 || $17 < 1 || $18 <= 0) { print; bad = 1 } END { exit bad }' \

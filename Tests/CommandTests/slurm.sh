@@ -150,7 +150,7 @@ id=$(sbatch --parsable --ntasks-per-node=2 --output="$work/study.log" --wrap="'$
   --repetitions 2 --warmup-steps 1 --max-steps 3 --base base --train-file train.tsv --max-length 32 --output study" 2>"$err") ||
   complain "not submitted: $(cat "$err")"
 await "completed" 240 is_state COMPLETED
-holds "not all runs: $(cat study/scaling.csv)" [ "$(grep -c '^lora,' study/scaling.csv)" -eq 8 ]
+holds "not all runs: $(cat study/scaling.csv)" [ "$(grep -c '^lora,' study/scaling.csv)" -eq 10 ]
 holds "not by srun: $(cat study/study.md)" grep -q srun study/study.md
 conclude "inside an allocation scaling starts its runs with srun"
 

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Parsers on what a fuzzer has found, on small inputs of ours, and on some thousands of damaged ones: a short form of
-/// `launch/fuzz` that needs no sanitizer.
+/// `launch/fuzz` that needs no build of its own.
 @Suite struct ParserTargetTests {
   /// Runs a parser; it may refuse, and do nothing else.
   private func run(_ target: ParserTarget, _ bytes: [UInt8], _ folder: TemporaryDirectory, _ what: String) {

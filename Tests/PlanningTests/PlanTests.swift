@@ -73,7 +73,7 @@ struct PlanTests {
     let time = try #require(plan.time)
     #expect(time.stepsPerEpoch == 13 && time.steps == 39)
     #expect(time.step.total > 0 && abs(time.seconds - 39 * time.step.total) < 1e-9)
-    #expect(time.calibration.arenaBytes > 0 && time.calibration.gigaflops > 0)
+    #expect(time.calibration.arenaBytesPerToken > 0 && time.calibration.gigaflops > 0)
     let limited = try RunPlan(
       request("full", measures: true) {
         $0.globalBatchSize = 8

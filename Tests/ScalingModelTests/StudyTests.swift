@@ -17,11 +17,12 @@ struct StudyTests {
   @Test("settings take turns, each once a round, and every other round in reverse")
   func order() {
     let runs = plan.runs
-    // One rank is the same for both kinds: 1 + 2 + 2 settings of two methods.
-    #expect(runs.count == 2 * 2 * 5)
+    // Half a step, and one rank is the same for both kinds: 1 + 1 + 2 + 2 settings of two methods.
+    #expect(runs.count == 2 * 2 * 6)
     #expect(Set(runs).count == runs.count)
-    #expect(runs.prefix(10).allSatisfy { $0.repetition == 1 })
-    let (first, second) = (runs.prefix(10).map(\.ranks), runs.suffix(10).map(\.ranks))
+    #expect(runs.prefix(12).allSatisfy { $0.repetition == 1 })
+    #expect(runs.filter { $0.batch == 16 }.allSatisfy { $0.ranks == 1 })
+    let (first, second) = (runs.prefix(12).map(\.ranks), runs.suffix(12).map(\.ranks))
     #expect(first == second.reversed())
     #expect(runs.prefix(2).map(\.method) == ["full", "lora:16"])
     #expect(Set(runs.filter { $0.ranks == 4 }.map(\.batch)) == [32, 128])
@@ -61,6 +62,18 @@ struct StudyTests {
       separator: ",", omittingEmptySubsequences: false)
     #expect(cells[..<8].joined(separator: ",") == "full,2,1,1,32,128,1,320")
     #expect(cells[14] == "1.6" && cells[15] == "0.8" && cells[16] == "200.0" && cells[17] == "10000")
+  }
+
+  @Test("half steps are points of the model, and of no kind of scaling")
+  func halves() throws {
+    let runs = [run("full", 1, 32, 1, rate: 100), run("full", 1, 16, 1, rate: 90), run("full", 1, 16, 2, rate: 110)]
+    let summary = StudySummary(runs, plan)
+    #expect(summary.rows.count == 2 && summary.rows.allSatisfy { $0.setting.batch == 32 })
+    let points = summary.points { _, _ in TokenLoads.Load(busiest: 3, mean: 2) }
+    #expect(points.map(\.setting.batch) == [32, 16])
+    #expect(abs(points[1].seconds - (16.0 / 90 + 16.0 / 110) / 2) < 1e-12)
+    let lines = summary.csv.split(separator: "\n").filter { $0.contains(",half,") }
+    #expect(lines.count == 2 && lines.allSatisfy { $0.hasPrefix("full,1,1,1,16,") })
   }
 
   @Test("points of the model: what is neither moved nor waited for is computed")

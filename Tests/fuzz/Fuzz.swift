@@ -8,23 +8,35 @@ import TestSupport
 // to begin with, and nothing is fuzzed.
 
 /// The parser of this process.
-private struct Session {
-  let target: ParserTarget
-  let folder: TemporaryDirectory
+struct Session {
+  /// What a parser may take whatever its input: buffers, tables of the libraries, the copy of the input that is read.
+  static let constant = 8 << 20
+
+  private let name: String
+  private let seeds: [[UInt8]]
+  private let parse: ([UInt8]) throws -> Void
 
   /// Takes the parser from the environment.
   static func begin() -> Session {
-    guard let name = getenv("FUZZ_TARGET"), let target = ParserTarget(rawValue: String(cString: name)) else {
-      let names = ParserTarget.allCases.map(\.rawValue).joined(separator: " ")
-      say("error: FUZZ_TARGET is one of \(names)")
-      exit(64)
-    }
+    let name = getenv("FUZZ_TARGET").map { String(cString: $0) } ?? ""
     do {
-      let session = Session(target: target, folder: try TemporaryDirectory())
-      if let directory = getenv("FUZZ_SEEDS") {
-        try session.writeSeeds(to: String(cString: directory))
-        exit(0)
+      let session: Session
+      if let target = ParserTarget(rawValue: name) {
+        let folder = try TemporaryDirectory()
+        session = Session(name: name, seeds: try target.seeds()) { try target.run($0, in: folder) }
+        if let directory = getenv("FUZZ_SEEDS") {
+          try session.writeSeeds(of: target, to: String(cString: directory))
+          exit(0)
+        }
+      } else if let planted = Planted(rawValue: name) {
+        session = Session(name: name, seeds: [], parse: planted.run)
+      } else {
+        let names = ParserTarget.allCases.map(\.rawValue) + Planted.allCases.map(\.rawValue)
+        say("error: FUZZ_TARGET is one of \(names.joined(separator: " "))")
+        exit(64)
       }
+      // What the libraries set up once is not counted.
+      for seed in session.seeds { try? session.parse(seed) }
       return session
     } catch {
       say("error: \(error)")
@@ -32,74 +44,49 @@ private struct Session {
     }
   }
 
-  private func writeSeeds(to directory: String) throws {
-    var seeds = try target.seeds()
-    if let shared = Fixtures.shared { seeds += try target.seeds(from: shared + "/fixtures") }
-    for (index, seed) in seeds.enumerated() {
+  private func writeSeeds(of target: ParserTarget, to directory: String) throws {
+    let foreign = try Fixtures.shared.map { try target.seeds(from: $0 + "/fixtures") } ?? []
+    for (index, seed) in (seeds + foreign).enumerated() {
       try Data(seed).write(to: URL(filePath: "\(directory)/seed-\(index)"))
     }
-    try? FileManager.default.removeItem(atPath: folder.path)
   }
 
   /// Reads an input and ends the process, which libFuzzer notices, where the parser is at fault.
   func run(_ bytes: [UInt8]) {
     Meter.begin()
-    let start = processorSeconds()
+    Deadline.set()
     do {
-      try target.run(bytes, in: folder)
+      try parse(bytes)
     } catch is Failure {
       // It was refused.
     } catch {
-      say("error: \(target) threw \(error), which is not a Failure")
-      abort()
-    }
-    let seconds = processorSeconds() - start
-    if seconds > 1 {
-      say("error: \(target) took \(seconds) s for an input of \(bytes.count) bytes")
+      say("error: \(name) threw \(error), which is not a Failure")
       abort()
     }
     let peak = Meter.peakBytes
-    if peak > 2 * bytes.count + Meter.constant {
-      say("error: \(target) took \(peak) bytes for an input of \(bytes.count)")
+    if peak > 2 * bytes.count + Self.constant {
+      say("error: \(name) took \(peak) bytes for an input of \(bytes.count)")
       abort()
     }
   }
 }
 
-/// Bytes that are allocated, as the address sanitizer tells of them.
-private enum Meter {
-  /// What a parser may take whatever its input: buffers, tables of the libraries, the copy of the input that is read.
-  static let constant = 8 << 20
-  nonisolated(unsafe) private static var now = 0
-  nonisolated(unsafe) private static var peak = 0
-
-  static var peakBytes: Int { peak }
+/// Ends the process after a second of computing: on a busy machine the clock says nothing.
+private enum Deadline {
+  private static let second = itimerval(it_interval: timeval(), it_value: timeval(tv_sec: 1, tv_usec: 0))
 
   static func install() {
-    _ = installHooks(
-      { _, size in
-        Meter.now += size
-        if Meter.now > Meter.peak { Meter.peak = Meter.now }
-      },
-      { pointer in if let pointer { Meter.now -= allocatedSize(pointer) } })
+    signal(SIGPROF) { _ in
+      say("error: an input took more than a second")
+      abort()
+    }
   }
 
-  static func begin() { (now, peak) = (0, 0) }
-}
-
-@_silgen_name("__sanitizer_install_malloc_and_free_hooks")
-private func installHooks(
-  _ allocated: @convention(c) (UnsafeRawPointer?, Int) -> Void, _ freed: @convention(c) (UnsafeRawPointer?) -> Void
-) -> CInt
-
-@_silgen_name("__sanitizer_get_allocated_size")
-private func allocatedSize(_ pointer: UnsafeRawPointer) -> Int
-
-/// What this process has computed: on a busy machine the clock says nothing.
-private func processorSeconds() -> Double {
-  var time = timespec()
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  /// From now on, in place of the one before.
+  static func set() {
+    var timer = second
+    setitimer(CInt(ITIMER_PROF.rawValue), &timer, nil)
+  }
 }
 
 /// Says something on standard error.
@@ -114,11 +101,7 @@ nonisolated(unsafe) private var session: Session?
 @_cdecl("LLVMFuzzerInitialize")
 public func fuzzerInitialize(_ count: UnsafeMutablePointer<CInt>?, _ words: UnsafeMutableRawPointer?) -> CInt {
   session = Session.begin()
-  // What the libraries set up once is not counted.
-  if let session {
-    for seed in (try? session.target.seeds()) ?? [] { try? session.target.run(seed, in: session.folder) }
-  }
-  Meter.install()
+  Deadline.install()
   return 0
 }
 

@@ -265,10 +265,10 @@ struct TrialRun {
         init(_ numbers: [Float]) { self.numbers = numbers }
       }
       let sharded = ShardedGradients(replica)
-      var sums = PartialSums<Values>(SumTree(partCount: ShardedGradients.shardCount))
+      var sums = PartialSums<Values>(SumTree(partCount: ShardedGradients.shardCount(of: data.count)))
       var reviews = 0
       for rank in 0..<ranks {
-        var losses = [Double](repeating: 0, count: ShardedGradients.shardCount)
+        var losses = [Double](repeating: 0, count: ShardedGradients.shardCount(of: data.count))
         let tally = losses.withUnsafeMutableBufferPointer {
           sharded.addGradients(Array(0..<data.count)[...], of: data, step: 0, rank: rank, size: ranks, losses: $0)
         }

@@ -101,9 +101,12 @@ struct StudyReport {
     for (name, method) in model.methods.sorted(by: { $0.key < $1.key }) {
       table.add(
         name,
-        "\(StudyReport.milliseconds(method.fixedSeconds)) a step + \(microseconds(method.secondsPerToken)) a token, + \(microseconds(method.companySecondsPerToken)) where the other cores work too; \(Format.bytes(Int(method.fixedBytes))) a step + \(Format.bytes(Int(method.bytesPerToken))) a token"
+        "\(StudyReport.milliseconds(method.fixedSeconds)) a step + \(microseconds(method.secondsPerToken)) a token; \(Format.bytes(Int(method.fixedBytes))) a step + \(Format.bytes(Int(method.bytesPerToken))) a token"
       )
     }
+    table.add(
+      "cores together",
+      "computing takes \(Format.percent(model.company, digits: 1)) longer where the node's other cores work too")
     if let link = model.within {
       table.add(
         "between ranks of a node",
