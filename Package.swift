@@ -111,7 +111,12 @@ let package = Package(
         "Training", "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Collectives",
         "Datasets", "Failures", "TestSupport",
       ],
-      path: "Tests/mpi-check", exclude: ["failures.sh"], swiftSettings: settings),
+      path: "Tests/mpi-check", exclude: ["failures.sh"], swiftSettings: settings,
+      // Everything in this process asks Allocations.swift for memory, which counts.
+      linkerSettings: [
+        .unsafeFlags(
+          ["malloc", "calloc", "realloc", "posix_memalign"].flatMap { ["-Xlinker", "--defsym=\($0)=counted_\($0)"] })
+      ]),
     // Tests/CommandTests holds scripts; this writes the tiny models and data that they need.
     .executableTarget(
       name: "make-fixture",

@@ -29,8 +29,18 @@ package final class TokenBatch {
   private var readReviews: [UInt32] = []
   private var readOffsets: [Int32] = [0]
 
-  /// A batch without reviews.
-  package init() {}
+  /// A batch without reviews, with room for so many tokens.
+  package init(tokens: Int = 0) {
+    ids.reserveCapacity(tokens)
+    types.reserveCapacity(tokens)
+    positions.reserveCapacity(tokens)
+    rowReviews.reserveCapacity(tokens)
+    offsets.reserveCapacity(tokens + 1)
+    readIndices.reserveCapacity(tokens)
+    readPositions.reserveCapacity(tokens)
+    readReviews.reserveCapacity(tokens)
+    readOffsets.reserveCapacity(tokens + 1)
+  }
 
   /// How many reviews it holds.
   package var reviewCount: Int { offsets.count - 1 }

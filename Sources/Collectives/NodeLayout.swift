@@ -22,15 +22,29 @@ package struct NodeLayout: Sendable, Equatable {
   struct Place {
     /// Whom it sends to; nil for the owner.
     var parent: Int?
-    /// The other ranks of its node that it gathers from, and how many of them come before it.
-    var neighbours: [Int] = []
-    var neighboursBefore = 0
-    /// Of an owner: the gatherers of other nodes, and how many of them come before its own node.
-    var gatherers: [Int] = []
-    var gatherersBefore = 0
+    /// All that it receives from, in the order in which they are added up: neighbours, then gatherers.
+    private(set) var children: [Int] = []
+    /// How many other ranks of its node it gathers from, and how many of them come before it.
+    private(set) var neighbourCount = 0
+    private(set) var neighboursBefore = 0
+    /// Of an owner: how many gatherers of other nodes there are, and how many of them come before its own node.
+    var gathererCount: Int { children.count - neighbourCount }
+    private(set) var gatherersBefore = 0
 
-    /// All that it receives from, in the order in which they are added up.
-    var children: [Int] { neighbours + gatherers }
+    /// A rank that gathers from nobody.
+    fileprivate init(parent: Int?) { self.parent = parent }
+
+    /// Receives from other ranks of its node too.
+    fileprivate mutating func gather(neighbours: [Int], before: Int) {
+      children += neighbours
+      (neighbourCount, neighboursBefore) = (neighbours.count, before)
+    }
+
+    /// Then from gatherers of other nodes.
+    fileprivate mutating func gather(gatherers: [Int], before: Int) {
+      children += gatherers
+      gatherersBefore = before
+    }
   }
 
   /// The place of a rank on the way to an owner.
@@ -41,13 +55,9 @@ package struct NodeLayout: Sendable, Equatable {
     let gatherers = nodes.indices.map { $0 == home ? owner : nodes[$0][turn % nodes[$0].count] }
     guard gatherers[own] == rank else { return Place(parent: gatherers[own]) }
     let neighbours = nodes[own].filter { $0 != rank }
-    var place = Place(
-      parent: rank == owner ? nil : owner, neighbours: neighbours,
-      neighboursBefore: neighbours.prefix { $0 < rank }.count)
-    if rank == owner {
-      place.gatherers = gatherers.filter { $0 != owner }
-      place.gatherersBefore = home
-    }
+    var place = Place(parent: rank == owner ? nil : owner)
+    place.gather(neighbours: neighbours, before: neighbours.prefix { $0 < rank }.count)
+    if rank == owner { place.gather(gatherers: gatherers.filter { $0 != owner }, before: home) }
     return place
   }
 }

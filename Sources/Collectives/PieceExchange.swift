@@ -70,8 +70,9 @@ package final class PieceExchange {
   /// - Parameters:
   ///   - communicator: All ranks.
   ///   - longest: The most numbers that a piece has.
+  ///   - mostPieces: Room for so many before `finish`; more are as good, but memory is taken for them.
   ///   - layout: Which ranks sit on which node; as it is unless a test says otherwise.
-  package init(_ communicator: Communicator, longest: Int, layout: NodeLayout? = nil) {
+  package init(_ communicator: Communicator, longest: Int, mostPieces: Int = 0, layout: NodeLayout? = nil) {
     let layout = layout ?? communicator.layout
     self.communicator = communicator
     self.longest = longest
@@ -80,6 +81,10 @@ package final class PieceExchange {
     mostChildren = most
     let count = communicator.size == 1 ? 0 : 16
     slots = (0..<count).map { _ in Slot(room: .allocate(capacity: (most + 1) * longest)) }
+    jobs.reserveCapacity(mostPieces)
+    requests.reserveCapacity(count * max(1, most))
+    slotOfRequest.reserveCapacity(count * max(1, most))
+    completed.reserveCapacity(count * max(1, most))
   }
 
   deinit { for slot in slots { slot.room.deallocate() } }
@@ -92,17 +97,14 @@ package final class PieceExchange {
   ///   - route: Which way they go.
   /// - Throws: `Failure` when ranks cannot talk.
   package func add(
-    _ pieces: some Collection<Piece>, numberedFrom first: Int = 0, of buffer: UnsafeMutablePointer<Float>,
-    _ route: Route
+    _ pieces: ArraySlice<Piece>, numberedFrom first: Int = 0, of buffer: UnsafeMutablePointer<Float>, _ route: Route
   ) throws {
     let bytes = 4 * pieces.reduce(0) { $0 + $1.count }
     try communicator.counted(route == .fromOwner ? .parameters : .allReduceFloats, bytes: bytes) {
+      if communicator.size == 1 { return }
       for (index, piece) in pieces.enumerated() {
         precondition(piece.count <= longest, "a piece is too long for its room")
         jobs.append(Job(piece: piece, number: first + index, buffer: buffer, route: route))
-      }
-      guard communicator.size > 1 else {
-        return jobs.removeAll(keepingCapacity: true)
       }
       try startJobs()
     }
@@ -214,9 +216,9 @@ package final class PieceExchange {
   private func addUp(_ slot: Int, _ job: Job) {
     let (place, own) = (places[job.piece.owner], values(slot, job))
     let room = slots[slot].room
-    addInOrder(room, place.neighbours.count, before: place.neighboursBefore, to: own, job.piece.count)
-    let nodes = room + place.neighbours.count * longest
-    addInOrder(nodes, place.gatherers.count, before: place.gatherersBefore, to: own, job.piece.count)
+    addInOrder(room, place.neighbourCount, before: place.neighboursBefore, to: own, job.piece.count)
+    let nodes = room + place.neighbourCount * longest
+    addInOrder(nodes, place.gathererCount, before: place.gatherersBefore, to: own, job.piece.count)
   }
 
   /// Adds lists that lie `longest` apart to the own one, which comes after some of them; where it is the second summand

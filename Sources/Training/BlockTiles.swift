@@ -13,6 +13,11 @@ package struct BlockTiles: Sendable {
   private let rank: Int
   private let size: Int
   private let count: Int
+  /// Rows of the looked-up table.
+  private let rowCount: Int
+
+  /// The most numbers that a piece of the table's rows has where a step touches so many in all.
+  private func most(ofTotal total: Int) -> Int { max(1024, min(tile, (total + size - 1) / size)) }
 
   /// Tiles of a block for one of so many ranks: small enough for each to have a fair share, at most 256 KiB.
   package init(_ table: ParameterTable, rank: Int, of size: Int) {
@@ -21,7 +26,8 @@ package struct BlockTiles: Sendable {
     tile = max(page, min(1 << 16, share / page * page))
     (self.rank, self.size) = (rank, size)
     count = table.trainableCount
-    self.table = LookedUpRows(table).range
+    let lookedUp = LookedUpRows(table)
+    (self.table, rowCount) = (lookedUp.range, lookedUp.rowCount)
   }
 
   /// The rank that owns a number of the block.
@@ -72,29 +78,60 @@ package struct BlockTiles: Sendable {
     return pieces
   }
 
+  /// No rows of the table yet, with room for all.
+  package var noTablePieces: TablePieces { TablePieces(self) }
+
   /// The pieces of the rows that a step touches; ranks add them up in turn, and all of them get the sums.
-  package func tablePieces(of touched: Stretches) -> [Piece] {
-    let parts = touched.ranges.map { $0.clamped(to: table) }.filter { !$0.isEmpty }
-    let total = parts.reduce(0) { $0 + $1.count }
-    let most = max(1024, min(tile, (total + size - 1) / size))
-    var pieces: [Piece] = []
-    var ranges: [Range<Int>] = []
-    var room = most
-    func flush() {
-      if !ranges.isEmpty { pieces.append(Piece(ranges, owner: pieces.count % size)) }
-      (ranges, room) = ([], most)
+  package struct TablePieces: Sendable {
+    /// The pieces.
+    package private(set) var pieces: [Piece] = []
+    /// How many there can be.
+    let most: Int
+    private let tiles: BlockTiles
+    /// The stretches of all pieces, and where each piece ends among them.
+    private var ranges: [Range<Int>] = []
+    private var ends: [Int] = []
+
+    fileprivate init(_ tiles: BlockTiles) {
+      self.tiles = tiles
+      most = tiles.table.count / tiles.most(ofTotal: 0) + 1
     }
-    for part in parts {
-      var start = part.lowerBound
-      while start < part.upperBound {
-        let end = min(part.upperBound, start + room)
-        ranges.append(start..<end)
-        room -= end - start
+
+    /// Finds the pieces of what a step touches. Allocates nothing after the first time, if nobody keeps earlier pieces.
+    package mutating func find(_ touched: Stretches) {
+      pieces.removeAll(keepingCapacity: true)
+      ranges.removeAll(keepingCapacity: true)
+      ends.removeAll(keepingCapacity: true)
+      if tiles.table.isEmpty { return }
+      pieces.reserveCapacity(most)
+      ends.reserveCapacity(most)
+      // Of the rows at most every other one begins a stretch, and a piece may cut one.
+      ranges.reserveCapacity(most + tiles.rowCount / 2 + 1)
+      split(touched)
+      var start = 0
+      for end in ends {
+        pieces.append(Piece(ranges[start..<end], owner: pieces.count % tiles.size))
         start = end
-        if room == 0 { flush() }
       }
     }
-    flush()
-    return pieces
+
+    private mutating func split(_ touched: Stretches) {
+      let most = tiles.most(ofTotal: touched.ranges.reduce(0) { $0 + $1.clamped(to: tiles.table).count })
+      var room = most
+      for range in touched.ranges {
+        let part = range.clamped(to: tiles.table)
+        var start = part.lowerBound
+        while start < part.upperBound {
+          let end = min(part.upperBound, start + room)
+          ranges.append(start..<end)
+          room -= end - start
+          start = end
+          if room > 0 { continue }
+          ends.append(ranges.count)
+          room = most
+        }
+      }
+      if room < most { ends.append(ranges.count) }
+    }
   }
 }

@@ -21,7 +21,7 @@ package final class GradientExchange {
   private let pieces: [Piece]
   private let stageEnds: [Int]
   /// The pieces of the rows that the step under way touches.
-  private var tablePieces: [Piece] = []
+  private var tablePieces: BlockTiles.TablePieces
   private var sentStages = 0
   /// Of the pieces that this rank owns; zero for others.
   private var squares: [Double] = []
@@ -40,7 +40,7 @@ package final class GradientExchange {
     self.communicator = communicator
     self.isSharded = isSharded && communicator.size > 1
     tiles = BlockTiles(table, rank: communicator.rank, of: communicator.size)
-    exchange = PieceExchange(communicator, longest: tiles.tile)
+    tablePieces = tiles.noTablePieces
     var pieces: [Piece] = []
     var ends: [Int] = []
     for ranges in stages.ranges {
@@ -48,6 +48,9 @@ package final class GradientExchange {
       ends.append(pieces.count)
     }
     (self.pieces, stageEnds) = (pieces, ends)
+    let most = pieces.count + tablePieces.most
+    exchange = PieceExchange(communicator, longest: tiles.tile, mostPieces: most)
+    squares.reserveCapacity(most)
     rankSquares = [Double](repeating: 0, count: communicator.size)
     exchange.summed = { [unowned self] number in addSquares(number) }
   }
@@ -58,9 +61,9 @@ package final class GradientExchange {
   ///   - touched: Where they can be other than zero on any rank, the same on all.
   package func begin(_ gradients: UnsafeMutablePointer<Float>, touched: Stretches) {
     self.gradients = gradients
-    tablePieces = tiles.tablePieces(of: touched)
+    tablePieces.find(touched)
     sentStages = 0
-    let count = pieces.count + tablePieces.count
+    let count = pieces.count + tablePieces.pieces.count
     squares.removeAll(keepingCapacity: true)
     for _ in 0..<count { squares.append(0) }
   }
@@ -85,14 +88,16 @@ package final class GradientExchange {
   package func finish() throws {
     guard let gradients else { return }
     try complete(stageEnds.count - 1)
-    if !tablePieces.isEmpty { try exchange.add(tablePieces, numberedFrom: pieces.count, of: gradients, .toAll) }
+    if !tablePieces.pieces.isEmpty {
+      try exchange.add(tablePieces.pieces[...], numberedFrom: pieces.count, of: gradients, .toAll)
+    }
     try exchange.finish()
     self.gradients = nil
   }
 
   private func addSquares(_ number: Int) {
     guard let gradients else { return }
-    let piece = number < pieces.count ? pieces[number] : tablePieces[number - pieces.count]
+    let piece = number < pieces.count ? pieces[number] : tablePieces.pieces[number - pieces.count]
     for range in piece.ranges { squares[number] += sumOfSquares(gradients + range.lowerBound, range.count) }
   }
 
@@ -113,7 +118,7 @@ package final class GradientExchange {
   /// - Throws: `Failure` when ranks cannot talk.
   package func share(_ parameters: UnsafeMutablePointer<Float>) throws {
     guard isSharded else { return }
-    try exchange.add(pieces, of: parameters, .fromOwner)
+    try exchange.add(pieces[...], of: parameters, .fromOwner)
     try exchange.finish()
   }
 }

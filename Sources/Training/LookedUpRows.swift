@@ -3,26 +3,42 @@ package import Tensors
 /// The trained table of which a step looks up only some rows: the token embeddings. Gradients of all other rows are
 /// zero, so they are neither added up nor sent nor stepped along.
 package struct LookedUpRows: Sendable {
-  private let blockCount: Int
+  /// The whole block.
+  let everything: Stretches
   private let table: Parameter?
 
   /// The looked-up table of a trainable block; a block without one is touched everywhere.
   package init(_ table: ParameterTable) {
-    blockCount = table.trainableCount
+    everything = Stretches(all: table.trainableCount)
     self.table = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter
   }
 
-  /// Where a step's gradients can be other than zero: everywhere but in the rows of tokens that none of its reviews has.
-  package func stretches(of reviews: some Collection<Int>, in data: EncodedReviews) -> Stretches {
-    guard table != nil else { return Stretches(all: blockCount) }
-    var rows: [Int32] = []
-    for review in reviews { rows += data.ids[data.offsets[review]..<data.offsets[review + 1]] }
-    rows.sort()
-    return stretches(ofRows: rows.lazy.map(Int.init))
+  /// No rows of the table.
+  package var noRows: RowSet { RowSet(rowCount: rowCount) }
+
+  /// Finds where a step's gradients can be other than zero: everywhere but in the rows of tokens that none of its reviews
+  /// has. Allocates nothing after the first time.
+  /// - Parameters:
+  ///   - stretches: Receives the result.
+  ///   - reviews: Those of the step.
+  ///   - data: Where they are.
+  ///   - rows: Receives the rows of their tokens; made by `noRows`.
+  package func find(
+    _ stretches: inout Stretches, of reviews: ArraySlice<Int>, in data: EncodedReviews, rows: inout RowSet
+  ) {
+    if table != nil {
+      rows.removeAll()
+      for review in reviews {
+        for index in data.offsets[review]..<data.offsets[review + 1] { rows.insert(Int(data.ids[index])) }
+      }
+    }
+    find(&stretches, ofRows: rows)
   }
 
   /// Where the table lies; empty, at the end of the block, where there is none.
-  var range: Range<Int> { table.map { $0.offset..<$0.offset + $0.count } ?? blockCount..<blockCount }
+  var range: Range<Int> {
+    table.map { $0.offset..<$0.offset + $0.count } ?? everything.count..<everything.count
+  }
 
   /// How many rows the table has; none where there is no table.
   var rowCount: Int { table?.rows ?? 0 }
@@ -46,20 +62,18 @@ package struct LookedUpRows: Sendable {
     return (start..<start + table.columns).contains { first[$0] != 0 || second[$0] != 0 }
   }
 
-  /// Some of the table's rows, in rising order, where repetitions count once, and what lies beside the table: everything,
-  /// or some stretches.
-  func stretches(ofRows rows: some Sequence<Int>, beside others: Stretches? = nil) -> Stretches {
-    let others = others ?? Stretches(all: blockCount)
-    guard let table else { return others }
-    var stretches = Stretches()
-    for range in others.ranges { stretches.append(range.clamped(to: 0..<table.offset)) }
-    var last = -1
-    for row in rows where row != last {
-      let start = table.offset + row * table.columns
-      stretches.append(start..<start + table.columns)
-      last = row
+  /// Finds where some of the table's rows lie, and what lies beside the table: everything, or some stretches.
+  func find(_ stretches: inout Stretches, ofRows rows: RowSet, beside others: Stretches? = nil) {
+    let others = others ?? everything
+    // At most every other row begins a stretch. Memory that is not touched is not taken.
+    stretches.removeAll(keepingRoomFor: rowCount / 2 + 1 + others.ranges.count + 1)
+    let table = range
+    for range in others.ranges { stretches.append(range.clamped(to: 0..<table.lowerBound)) }
+    let columns = self.table?.columns ?? 0
+    rows.forEach { row in
+      let start = table.lowerBound + row * columns
+      stretches.append(start..<start + columns)
     }
-    for range in others.ranges { stretches.append(range.clamped(to: table.offset + table.count..<blockCount)) }
-    return stretches
+    for range in others.ranges { stretches.append(range.clamped(to: table.upperBound..<everything.count)) }
   }
 }

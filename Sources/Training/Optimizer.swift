@@ -39,8 +39,10 @@ package final class Optimizer {
   private let owned: Stretches?
   /// What gradients have reached since the start, and which rows of the looked-up table are in it. All else has moments
   /// of zero and, without weight decay, stays exactly as it is in every step.
-  private var reached: Stretches
-  private var isReached: [Bool]
+  private var reached = Stretches()
+  private var reachedRows: RowSet
+  /// `[pieces]`: sums of squares, for the norm.
+  private let squares: UnsafeMutableBufferPointer<Double>
 
   /// An optimiser at its start: moments zero.
   /// - Parameters:
@@ -56,34 +58,35 @@ package final class Optimizer {
     firstMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
     secondMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
     lookedUp = LookedUpRows(store.table)
-    isReached = [Bool](repeating: settings.weightDecay != 0, count: lookedUp.rowCount)
-    reached = Stretches()
+    reachedRows = lookedUp.noRows
+    squares = .allocate(capacity: Optimizer.pieceCount(store.table.trainableCount))
+    if settings.weightDecay != 0 {
+      for row in 0..<lookedUp.rowCount { reachedRows.insert(row) }
+    }
     findReached()
   }
 
   deinit {
     free(firstMoments.baseAddress)
     free(secondMoments.baseAddress)
+    squares.deallocate()
   }
 
   /// Takes up a run after `stepCount` steps, when its moments have been read.
   package func resume(after stepCount: Int) {
     self.stepCount = stepCount
     guard let m = firstMoments.baseAddress, let v = secondMoments.baseAddress else { return }
-    for row in isReached.indices where !isReached[row] { isReached[row] = lookedUp.isReached(row, by: m, v) }
+    for row in 0..<lookedUp.rowCount where !reachedRows.contains(row) && lookedUp.isReached(row, by: m, v) {
+      reachedRows.insert(row)
+    }
     findReached()
   }
 
-  private func findReached() {
-    reached = lookedUp.stretches(ofRows: isReached.indices.lazy.filter { [isReached] in isReached[$0] }, beside: owned)
-  }
+  private func findReached() { lookedUp.find(&reached, ofRows: reachedRows, beside: owned) }
 
   private func reach(_ touched: Stretches) {
     var grows = false
-    lookedUp.forEachRow(of: touched) { row in
-      grows = grows || !isReached[row]
-      isReached[row] = true
-    }
+    lookedUp.forEachRow(of: touched) { if reachedRows.insert($0) { grows = true } }
     if grows { findReached() }
   }
 
@@ -97,23 +100,30 @@ package final class Optimizer {
   package func norm(
     of gradients: UnsafePointer<Float>, count: Int, touched: Stretches? = nil, pool: WorkerPool? = nil
   ) -> Double {
-    let touched = touched ?? Stretches(all: store.table.trainableCount)
-    let pieces = (touched.count + Optimizer.normPiece - 1) / Optimizer.normPiece
-    var sums = [Double](repeating: 0, count: pieces)
-    sums.withUnsafeMutableBufferPointer { sums in
-      nonisolated(unsafe) let (sums, gradients) = (sums, gradients)
-      let add = { @Sendable (range: Range<Int>) in
-        for piece in range {
-          let start = piece * Optimizer.normPiece
-          touched.forEach(in: start..<min(start + Optimizer.normPiece, touched.count)) {
-            sums[piece] += sumOfSquares(gradients + $0.lowerBound, $0.count)
-          }
-        }
+    let touched = touched ?? lookedUp.everything
+    let pieces = Optimizer.pieceCount(touched.count)
+    if let pool {
+      pool.runRanges(pieces, with: (self, touched, gradients)) { values, range in
+        let (optimizer, touched, gradients) = values
+        optimizer.addSquares(ofPieces: range, touched, gradients)
       }
-      if let pool { pool.runRanges(pieces) { add($1) } } else { add(0..<pieces) }
+    } else {
+      addSquares(ofPieces: 0..<pieces, touched, gradients)
     }
-    return sums.reduce(0, +).squareRoot() / Double(count)
+    return squares[..<pieces].reduce(0, +).squareRoot() / Double(count)
   }
+
+  private func addSquares(ofPieces pieces: Range<Int>, _ touched: Stretches, _ gradients: UnsafePointer<Float>) {
+    for piece in pieces {
+      let start = piece * Optimizer.normPiece
+      squares[piece] = 0
+      touched.forEach(in: start..<min(start + Optimizer.normPiece, touched.count)) {
+        squares[piece] += sumOfSquares(gradients + $0.lowerBound, $0.count)
+      }
+    }
+  }
+
+  private static func pieceCount(_ count: Int) -> Int { (count + normPiece - 1) / normPiece }
 
   /// How many numbers are added up before sums of pieces are: what makes a norm independent of threads.
   private static let normPiece = 1 << 16
@@ -131,7 +141,7 @@ package final class Optimizer {
     touched: Stretches? = nil, pool: WorkerPool? = nil
   ) {
     stepCount += 1
-    reach(touched ?? Stretches(all: store.table.trainableCount))
+    reach(touched ?? lookedUp.everything)
     var scale = 1 / Double(count)
     if let limit = settings.maxGradientNorm { scale *= min(1, limit / (norm + 1e-6)) }
     let constants = AdamWStep(
@@ -140,9 +150,10 @@ package final class Optimizer {
     guard let pool else {
       return update(0..<reached.count, gradients, learningRate, constants)
     }
-    nonisolated(unsafe) let gradients = gradients
-    nonisolated(unsafe) let optimizer = self
-    pool.runRanges(reached.count) { _, range in optimizer.update(range, gradients, learningRate, constants) }
+    pool.runRanges(reached.count, with: (self, gradients, learningRate, constants)) { values, range in
+      let (optimizer, gradients, learningRate, constants) = values
+      optimizer.update(range, gradients, learningRate, constants)
+    }
   }
 
   /// How many numbers are stepped along before their rounded copies are written, from the nearest cache.

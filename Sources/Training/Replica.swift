@@ -19,6 +19,9 @@ package final class Replica {
 
   /// Told from any worker that a pass is done.
   package var progress: (@Sendable () -> Void)?
+  /// Told on the calling thread, between layers, that `gradients` will not change any more up to a stage, but for the
+  /// rows of the looked-up table; -1 for none yet.
+  package var completed: ((_ stage: Int) -> Void)?
   /// What a review costs.
   package let reviewCost: ReviewCost
   /// When backward completes which gradients.
@@ -26,6 +29,8 @@ package final class Replica {
 
   private var share: ShareOut
   private let sums: WorkerSums
+  /// Whether no more reviews follow those of the passes under way.
+  private var completes = false
 
   /// A replica over a store.
   /// - Parameters:
@@ -52,6 +57,9 @@ package final class Replica {
     share = ShareOut(cost: reviewCost)
     stages = BackwardStages(configuration, store.table)
     sums = WorkerSums(workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range)
+    for (index, worker) in workers.enumerated() {
+      worker.completed = { [unowned self] stage in complete(stage, by: index) }
+    }
   }
 
   /// What a review costs; a decoder is as much as so many more weights in each layer, for each hidden token.
@@ -75,42 +83,40 @@ package final class Replica {
   ///   - touched: Where their gradients can be other than zero; everywhere when left out.
   ///   - rank: This rank.
   ///   - size: How many ranks share the reviews.
-  ///   - completed: Told on the calling thread, between layers, that `gradients` will not change any more up to a stage,
-  ///     but for the rows of the looked-up table; -1 for none yet. Left out where more reviews follow.
+  ///   - completes: Whether no more reviews follow, so that `completed` is told of what is.
   /// - Returns: What this rank computed.
   package func addGradients(
     _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, touched: Stretches? = nil, rank: Int, size: Int,
-    completed: ((_ stage: Int) -> Void)? = nil
+    completes: Bool = false
   ) -> Worker.Tally {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
-    // Workers only read it, each its own part.
-    let share = share
-    let sums = sums
-    nonisolated(unsafe) let (workers, completed) = (workers, completed)
-    let progress = progress
+    self.completes = completes
     sums.begin()
-    pool.run { worker in
-      let complete = { (stage: Int) in
-        sums.complete(stage, by: worker)
-        if worker == 0 { completed?(sums.lastSummed) }
-      }
-      var passes = share.microBatches(ofPart: rank * workers.count + worker, maxTokens: tokensPerPass)
-      var next = passes.next()
-      while let pass = next {
-        next = passes.next()
-        workers[worker].addGradients(pass, of: data, step: step, completed: next == nil ? complete : nil)
-        progress?()
-      }
-      complete(sums.stageCount - 1)
+    // Workers only read what is shared out, each its own part.
+    pool.run(with: (self, share, data, step, rank)) { values, worker in
+      let (replica, share, data, step, rank) = values
+      let part = rank * replica.workers.count + worker
+      replica.addGradients(share.microBatches(ofPart: part, maxTokens: replica.tokensPerPass), of: data, step, worker)
     }
-    sums.finish(touched ?? Stretches(all: gradients.count), pool)
-    return workers.reduce(into: Worker.Tally()) { total, worker in
-      let tally = worker.takeTally()
-      total.loss += tally.loss
-      total.reviews += tally.reviews
-      total.tokens += tally.tokens
-      total.targets += tally.targets
+    sums.finish(touched, pool)
+    return workers.reduce(into: Worker.Tally()) { $0 += $1.takeTally() }
+  }
+
+  /// A worker's passes.
+  private func addGradients(_ passes: ShareOut.MicroBatches, of data: EncodedReviews, _ step: Int, _ worker: Int) {
+    var passes = passes
+    var next = passes.next()
+    while let pass = next {
+      next = passes.next()
+      workers[worker].addGradients(pass, of: data, step: step, completes: next == nil)
+      progress?()
     }
+    complete(sums.stageCount - 1, by: worker)
+  }
+
+  private func complete(_ stage: Int, by worker: Int) {
+    sums.complete(stage, by: worker)
+    if worker == 0, completes { completed?(sums.lastSummed) }
   }
 
   /// What the model says of every review: logits in classification.

@@ -16,18 +16,6 @@ package final class ShardedGradients {
     return wanted >= 12 ? wanted / 12 * 12 : wanted >= 8 ? 8 : 4
   }
 
-  /// What the shards of a step add up to.
-  package struct Tally {
-    /// The sum of losses of each shard of this rank, 0 for others'; one number where there are no shards.
-    package var losses: [Double] = []
-    /// How many reviews this rank computed.
-    package var reviews = 0
-    /// How many tokens.
-    package var tokens = 0
-    /// Over how many losses a mean is taken.
-    package var targets = 0
-  }
-
   private let replica: Replica
   /// Over the shards of the step under way.
   private var tree = SumTree(partCount: 1)
@@ -63,10 +51,12 @@ package final class ShardedGradients {
   ///   - step: The optimiser step, for dropout.
   ///   - rank: This rank.
   ///   - size: How many ranks share the reviews.
+  ///   - losses: `[shards]`, receives the sum of losses of each shard of this rank; others' are left alone.
   /// - Returns: What this rank computed.
   package func addGradients(
-    _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, rank: Int, size: Int
-  ) -> Tally {
+    _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, rank: Int, size: Int,
+    losses: UnsafeMutableBufferPointer<Double>
+  ) -> Worker.Tally {
     let count = ShardedGradients.shardCount(of: reviews.count)
     if tree.partCount != count {
       tree = SumTree(partCount: count)
@@ -74,21 +64,19 @@ package final class ShardedGradients {
     }
     share.share(reviews, over: count) { data.tokenCount($0) }
     let own = tree.parts(of: rank, among: size)
-    var tally = Tally(losses: Array(repeating: 0, count: count))
+    var total = Worker.Tally()
     for first in stride(from: own.lowerBound, to: own.upperBound, by: replica.workers.count) {
       let shards = first..<min(first + replica.workers.count, own.upperBound)
       let buffers = shards.map { _ in buffer() }
       compute(shards, into: buffers, data, step)
       for (worker, shard) in shards.enumerated() {
         let done = replica.workers[worker].takeTally()
-        tally.losses[shard] = done.loss
-        tally.reviews += done.reviews
-        tally.tokens += done.tokens
-        tally.targets += done.targets
+        losses[shard] = done.loss
+        total += done
         add(buffers[worker], of: shard)
       }
     }
-    return tally
+    return total
   }
 
   /// A shard for each worker.

@@ -33,7 +33,13 @@ package final class StepPasses {
   private let sharded: ShardedGradients?
   /// Where the gradients of the step under way can be other than zero, and of how many losses they are.
   private var touched = Stretches()
+  private var touchedRows: RowSet
   private var targetCount = 0
+  /// What is added up over ranks: losses, one for each shard where there are some, then how many reviews, tokens and
+  /// targets, and whether anybody wants attention.
+  private var sums: [Double] = []
+  /// What went wrong while gradients were sent.
+  private var failure: (any Error)?
 
   /// - Parameters:
   ///   - replica: The model.
@@ -54,9 +60,11 @@ package final class StepPasses {
     (self.communicator, self.clock) = (communicator, clock)
     (self.reviewsPerPass, self.isDense) = (reviewsPerPass, isDense)
     lookedUp = LookedUpRows(replica.store.table)
+    touchedRows = lookedUp.noRows
     sharded = isDeterministic ? ShardedGradients(replica) : nil
     let watch = communicator.watch
     replica.progress = { watch.beat() }
+    replica.completed = { [unowned self] stage in send(stage) }
   }
 
   /// Computes a step's gradients and adds them up over all ranks; `update` or `leaveOut` follows.
@@ -72,7 +80,11 @@ package final class StepPasses {
   ) throws -> Sums {
     communicator.watch.enter(.computing, step: step + 1)
     clock.enter(.compute)
-    touched = isDense ? Stretches(all: replica.gradients.count) : lookedUp.stretches(of: reviews, in: data)
+    if isDense {
+      touched = lookedUp.everything
+    } else {
+      lookedUp.find(&touched, of: reviews[...], in: data, rows: &touchedRows)
+    }
     // Until it is known over how many losses the mean is: a term of its own is for reviews.
     targetCount = reviews.count
     let own = try compute(reviews, of: data, step: step)
@@ -82,9 +94,12 @@ package final class StepPasses {
     clock.enter(.waiting)
     // Each shard's loss comes from one rank and zeros from the others, so its sum is exact; the shards are then added
     // in one order.
-    var sums = own.losses + [Double(own.reviews), Double(own.tokens), Double(own.targets), attention() ? 1 : 0]
+    let count = sums.count
+    sums.append(Double(own.reviews))
+    sums.append(Double(own.tokens))
+    sums.append(Double(own.targets))
+    sums.append(attention() ? 1 : 0)
     try sums.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }
-    let count = own.losses.count
     targetCount = max(1, Int(sums[count + 2]))
     clock.enter(.communication)
     let norm = try sumGradients(step)
@@ -94,32 +109,42 @@ package final class StepPasses {
       targets: targetCount, norm: norm, needsAttention: sums[count + 3] > 0)
   }
 
-  /// This rank's passes; gradients that are complete are on their way already.
-  private func compute(_ reviews: [Int], of data: EncodedReviews, step: Int) throws -> ShardedGradients.Tally {
+  /// This rank's passes; gradients that are complete are on their way already. Losses are all that `sums` has then.
+  private func compute(_ reviews: [Int], of data: EncodedReviews, step: Int) throws -> Worker.Tally {
     let (rank, size) = (communicator.rank, communicator.size)
-    if let sharded { return sharded.addGradients(reviews[...], of: data, step: step, rank: rank, size: size) }
-    guard let gradients = replica.gradients.baseAddress else { return ShardedGradients.Tally() }
+    sums.removeAll(keepingCapacity: true)
+    if let sharded {
+      for _ in 0..<ShardedGradients.shardCount(of: reviews.count) { sums.append(0) }
+      return sums.withUnsafeMutableBufferPointer {
+        sharded.addGradients(reviews[...], of: data, step: step, rank: rank, size: size, losses: $0)
+      }
+    }
+    var total = Worker.Tally()
+    guard let gradients = replica.gradients.baseAddress else {
+      sums.append(0)
+      return total
+    }
     // One rank adds it for all.
     if communicator.isFirst { addRegularization(step) }
     exchange.begin(gradients, touched: touched)
-    var failure: (any Error)?
-    let send = { [exchange] (stage: Int) in
-      guard failure == nil else { return }
-      do { try exchange.complete(stage) } catch { failure = error }
-    }
-    var tally = ShardedGradients.Tally(losses: [0])
     for first in stride(from: 0, to: reviews.count, by: reviewsPerPass) {
       let end = min(first + reviewsPerPass, reviews.count)
-      let pass = replica.addGradients(
+      total += replica.addGradients(
         reviews[first..<end], of: data, step: step, touched: touched, rank: rank, size: size,
-        completed: end == reviews.count ? send : nil)
-      tally.losses[0] += pass.loss
-      tally.reviews += pass.reviews
-      tally.tokens += pass.tokens
-      tally.targets += pass.targets
+        completes: end == reviews.count)
     }
-    if let failure { throw failure }
-    return tally
+    sums.append(total.loss)
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
+    return total
+  }
+
+  /// Gradients that are complete up to a stage go on their way.
+  private func send(_ stage: Int) {
+    guard failure == nil else { return }
+    do { try exchange.complete(stage) } catch { failure = error }
   }
 
   private func addRegularization(_ step: Int) {
@@ -159,7 +184,7 @@ package final class StepPasses {
     try exchange.share(replica.store.trainable)
     // The optimiser rounds what it steps along; the rest has come from other ranks.
     let store = replica.store
-    replica.pool.runRanges(store.table.trainableCount) { store.refreshRounded($1) }
+    replica.pool.runRanges(store.table.trainableCount, with: store) { $0.refreshRounded($1) }
   }
 
   /// Forgets the gradients that `run` computed.

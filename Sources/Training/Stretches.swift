@@ -13,6 +13,15 @@ package struct Stretches: Sendable, Equatable {
   /// A whole block.
   package init(all count: Int) { append(0..<count) }
 
+  /// Takes all stretches away and keeps the room of so many.
+  package mutating func removeAll(keepingRoomFor most: Int) {
+    ranges.removeAll(keepingCapacity: true)
+    starts.removeAll(keepingCapacity: true)
+    ranges.reserveCapacity(most)
+    starts.reserveCapacity(most)
+    count = 0
+  }
+
   /// Adds a stretch behind the last one; the two become one where they touch.
   package mutating func append(_ range: Range<Int>) {
     if range.isEmpty { return }

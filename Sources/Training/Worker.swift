@@ -13,7 +13,9 @@ package final class Worker {
   package let gradients: UnsafeMutableBufferPointer<Float>
   /// The sum of losses and the number of reviews and tokens since the last `takeTally`.
   private var tally = Tally()
-  private let batch = TokenBatch()
+  /// Told, on this worker's thread, of the stages of the passes that complete them.
+  var completed: ((_ stage: Int) -> Void)?
+  private let batch: TokenBatch
   /// The reviews in the batch: those that have something to read.
   private var batched: [Int] = []
   /// `[reads]`.
@@ -32,6 +34,14 @@ package final class Worker {
     package var tokens = 0
     /// Over how many losses a mean is taken: one for each review, or for each hidden token.
     package var targets = 0
+
+    /// Adds what other passes have added up.
+    static func += (total: inout Tally, other: Tally) {
+      total.loss += other.loss
+      total.reviews += other.reviews
+      total.tokens += other.tokens
+      total.targets += other.targets
+    }
   }
 
   init(
@@ -39,6 +49,11 @@ package final class Worker {
     tokensPerPass: Int, trains: Bool
   ) {
     model = method.taskModel(configuration, store.table)
+    // A pass has no more, so a step like an earlier one allocates nothing.
+    batch = TokenBatch(tokens: tokensPerPass)
+    batched.reserveCapacity(tokensPerPass)
+    labels.reserveCapacity(tokensPerPass)
+    losses.reserveCapacity(tokensPerPass)
     gradients = zeroedFloats(trains ? store.table.trainableCount : 0)
     let arena = ActivationArena(
       capacity: model.arenaBytes(tokens: tokensPerPass, reviews: tokensPerPass, longest: tokensPerPass))
@@ -51,11 +66,12 @@ package final class Worker {
   /// Has later passes add their gradients elsewhere than in `gradients`.
   func addsGradients(to values: UnsafeMutablePointer<Float>) { workspace.gradients = values }
 
-  /// A pass over some reviews, forward and backward; `completed` is told of the stages of backward.
+  /// A pass over some reviews, forward and backward; `completed` is told of the stages of backward where that completes
+  /// them.
   func addGradients<Reviews: Collection<Int>>(
-    _ reviews: Reviews, of data: EncodedReviews, step: Int, completed: ((_ stage: Int) -> Void)? = nil
+    _ reviews: Reviews, of data: EncodedReviews, step: Int, completes: Bool = false
   ) {
-    workspace.completed = completed
+    workspace.completed = completes ? completed : nil
     defer { workspace.completed = nil }
     tally.targets += fill(reviews, data)
     for review in reviews {

@@ -15,7 +15,34 @@ package final class WorkerPool: @unchecked Sendable {
   private var generation = 0
   private var running = 0
   private var isClosing = false
-  private var work: UnsafePointer<(Int) -> Void>?
+  private var work: (pointer: UnsafeRawPointer, kind: any Work.Type)?
+
+  /// Work for each worker, wherever it lies.
+  private protocol Work {
+    static func run(_ pointer: UnsafeRawPointer, _ worker: Int)
+  }
+
+  /// Some values, and what each worker does with them.
+  private struct WorkWith<Values>: Work {
+    let values: Values
+    let body: (Values, Int) -> Void
+
+    // A call of its own, so that no reference to the work outlives it on another thread: it does not escape `run`.
+    @inline(never)
+    static func run(_ pointer: UnsafeRawPointer, _ worker: Int) {
+      let work = pointer.assumingMemoryBound(to: WorkWith<Values>.self)
+      work.pointee.body(work.pointee.values, worker)
+    }
+  }
+
+  /// Some values, and what is done with them for each part of a range. Not a tuple: taking a closure out of one of any
+  /// type makes an object.
+  private struct RangeWork<Values> {
+    let pool: WorkerPool
+    let total: Int
+    let values: Values
+    let body: (Values, Range<Int>) -> Void
+  }
 
   /// Starts the threads.
   package init(count: Int) {
@@ -39,30 +66,46 @@ package final class WorkerPool: @unchecked Sendable {
   /// Runs `work` once for each worker's number and returns when all are done; the caller is worker 0.
   package func run(_ work: (Int) -> Void) {
     guard count > 1 else { return work(0) }
-    withoutActuallyEscaping(work) { work in
-      withUnsafePointer(to: work) { pointer in
-        pthread_mutex_lock(mutex)
-        self.work = pointer
-        generation += 1
-        running = count - 1
-        pthread_cond_broadcast(changed)
-        pthread_mutex_unlock(mutex)
-        work(0)
-        pthread_mutex_lock(mutex)
-        while running > 0 { pthread_cond_wait(changed, mutex) }
-        self.work = nil
-        pthread_mutex_unlock(mutex)
-      }
+    withoutActuallyEscaping(work) { run(with: $0) { work, worker in work(worker) } }
+  }
+
+  /// Runs `work` once for each worker's number, with some values, and returns when all are done. Where it captures
+  /// nothing else, this allocates nothing.
+  package func run<Values>(with values: Values, _ work: @escaping (Values, Int) -> Void) {
+    guard count > 1 else { return work(values, 0) }
+    withUnsafePointer(to: WorkWith(values: values, body: work)) { pointer in
+      pthread_mutex_lock(mutex)
+      self.work = (UnsafeRawPointer(pointer), WorkWith<Values>.self)
+      generation += 1
+      running = count - 1
+      pthread_cond_broadcast(changed)
+      pthread_mutex_unlock(mutex)
+      work(values, 0)
+      pthread_mutex_lock(mutex)
+      while running > 0 { pthread_cond_wait(changed, mutex) }
+      self.work = nil
+      pthread_mutex_unlock(mutex)
     }
   }
 
   /// Runs `work` over `0..<total` cut into one contiguous range a worker; the cut depends on the counts alone.
   package func runRanges(_ total: Int, _ work: (Int, Range<Int>) -> Void) {
     run { worker in
-      let start = total * worker / count
-      let end = total * (worker + 1) / count
-      if start < end { work(worker, start..<end) }
+      let range = part(worker, of: total)
+      if !range.isEmpty { work(worker, range) }
     }
+  }
+
+  /// The same with some values; as `run(with:_:)`, it allocates nothing.
+  package func runRanges<Values>(_ total: Int, with values: Values, _ work: @escaping (Values, Range<Int>) -> Void) {
+    run(with: RangeWork(pool: self, total: total, values: values, body: work)) { work, worker in
+      let range = work.pool.part(worker, of: work.total)
+      if !range.isEmpty { work.body(work.values, range) }
+    }
+  }
+
+  private func part(_ worker: Int, of total: Int) -> Range<Int> {
+    total * worker / count..<total * (worker + 1) / count
   }
 
   private final class Start {
@@ -89,10 +132,6 @@ package final class WorkerPool: @unchecked Sendable {
     threads.append(thread)
   }
 
-  /// A call of its own, so that no reference to the work outlives it on this thread: the work does not escape `run`.
-  @inline(never)
-  private static func call(_ work: UnsafePointer<(Int) -> Void>, _ index: Int) { work.pointee(index) }
-
   private func serve(_ index: Int) {
     var seen = 0
     while true {
@@ -105,7 +144,7 @@ package final class WorkerPool: @unchecked Sendable {
       seen = generation
       let work = self.work
       pthread_mutex_unlock(mutex)
-      if let work { WorkerPool.call(work, index) }
+      if let work { work.kind.run(work.pointer, index) }
       pthread_mutex_lock(mutex)
       running -= 1
       if running == 0 { pthread_cond_broadcast(changed) }

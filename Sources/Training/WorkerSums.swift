@@ -76,11 +76,13 @@ final class WorkerSums: @unchecked Sendable {
     return stage - 1
   }
 
-  /// Adds up what is left when all workers are done: the table's rows that were touched.
-  func finish(_ touched: Stretches, _ pool: WorkerPool) {
+  /// Adds up what is left when all workers are done: the table's rows that were touched, or all of them.
+  func finish(_ touched: Stretches?, _ pool: WorkerPool) {
     guard gradients.count > 1, !besides.isEmpty else { return }
-    pool.runRanges(touched.count) { _, part in
-      touched.forEach(in: part) { add($0.clamped(to: besides)) }
+    let touched = touched ?? Stretches(all: besides.upperBound)
+    pool.runRanges(touched.count, with: (self, touched)) { values, part in
+      let (sums, touched) = values
+      touched.forEach(in: part) { sums.add($0.clamped(to: sums.besides)) }
     }
   }
 

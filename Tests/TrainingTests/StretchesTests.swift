@@ -26,6 +26,12 @@ struct StretchesTests {
     Stretches().forEach(in: 0..<0) { _ in Issue.record("there is nothing") }
   }
 
+  private func places(_ rows: LookedUpRows, _ reviews: [Int], _ data: EncodedReviews) -> Stretches {
+    var (stretches, set) = (Stretches(), rows.noRows)
+    rows.find(&stretches, of: reviews[...], in: data, rows: &set)
+    return stretches
+  }
+
   private static let table = ParameterTable([
     ParameterSpecification("before", [4], .constant(0), isTrainable: true),
     ParameterSpecification("table", [10, 3], .constant(0), isTrainable: true, isLookedUp: true),
@@ -35,15 +41,15 @@ struct StretchesTests {
   @Test func aStepTouchesAllButTheRowsThatItsReviewsLack() {
     let data = EncodedReviews(reviews: [[1, 7, 1], [2, 9], [5]], labels: [0, 1, 0])
     let rows = LookedUpRows(Self.table)
-    #expect(rows.stretches(of: [0, 1], in: data).ranges == [0..<4, 7..<13, 25..<28, 31..<39])
-    #expect(rows.stretches(of: [2], in: data).ranges == [0..<4, 19..<22, 34..<39])
-    #expect(rows.stretches(of: [], in: data).ranges == [0..<4, 34..<39])
+    #expect(places(rows, [0, 1], data).ranges == [0..<4, 7..<13, 25..<28, 31..<39])
+    #expect(places(rows, [2], data).ranges == [0..<4, 19..<22, 34..<39])
+    #expect(places(rows, [], data).ranges == [0..<4, 34..<39])
   }
 
   @Test func withoutALookedUpTableItTouchesEverything() {
     let table = ParameterTable([ParameterSpecification("w", [4, 2], .constant(0), isTrainable: true)])
     let data = EncodedReviews(reviews: [[1]], labels: [0])
-    #expect(LookedUpRows(table).stretches(of: [0], in: data).ranges == [0..<8])
+    #expect(places(LookedUpRows(table), [0], data).ranges == [0..<8])
   }
 
   /// Steps along what was touched, interrupted and taken up again from the moments alone, against dense ones.
@@ -72,7 +78,7 @@ struct StretchesTests {
           next.resume(after: step)
           optimizer = next
         }
-        let touched = lookedUp.stretches(of: [step], in: data)
+        let touched = places(lookedUp, [step], data)
         touched.forEach(in: 0..<touched.count) { for i in $0 { gradients[i] = Float((i * 31 + step * 17) % 23 - 11) } }
         let given = isDense ? nil : touched
         let norm = optimizer.norm(of: gradients, count: 1, touched: given)

@@ -12,6 +12,9 @@ struct Session {
   /// What a parser may take whatever its input: buffers, tables of the libraries, the copy of the input that is read.
   static let constant = 8 << 20
 
+  /// The most that was taken beyond twice an input; said when the process ends.
+  nonisolated(unsafe) private static var most = 0
+
   private let name: String
   private let seeds: [[UInt8]]
   private let parse: ([UInt8]) throws -> Void
@@ -35,6 +38,7 @@ struct Session {
         say("error: FUZZ_TARGET is one of \(names.joined(separator: " "))")
         exit(64)
       }
+      atexit { say("most memory beyond twice an input: \(Session.most >> 10) KiB") }
       // What the libraries set up once is not counted.
       for seed in session.seeds { try? session.parse(seed) }
       return session
@@ -64,7 +68,8 @@ struct Session {
       abort()
     }
     let peak = Meter.peakBytes
-    if peak > 2 * bytes.count + Self.constant {
+    Self.most = max(Self.most, peak - 2 * bytes.count)
+    if Self.most > Self.constant {
       say("error: \(name) took \(peak) bytes for an input of \(bytes.count)")
       abort()
     }

@@ -119,9 +119,9 @@ let pieceChecks: [Check] = [
     let exchange = PieceExchange(world, longest: 400)
     let before = world.statistics
     _ = try puzzle.withBuffer(world.rank) {
-      try exchange.add(puzzle.pieces, of: $0, .toAll)
+      try exchange.add(puzzle.pieces[...], of: $0, .toAll)
       try exchange.finish()
-      try exchange.add(puzzle.pieces, of: $0, .fromOwner)
+      try exchange.add(puzzle.pieces[...], of: $0, .fromOwner)
       try exchange.finish()
     }
     let step = world.statistics - before

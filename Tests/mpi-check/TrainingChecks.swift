@@ -177,7 +177,7 @@ private func compareBits(_ trial: TrialRun, threads: Int, _ world: Communicator,
 }
 
 /// A tiny model and reviews, the same on every rank, and training runs of it from the same start.
-private struct TrialRun {
+struct TrialRun {
   let method: any FineTuningMethod
   let configuration: BERTConfiguration
   let table: ParameterTable
@@ -232,7 +232,8 @@ private struct TrialRun {
   /// sent and stepped along, touched or not.
   func train(
     steps: Int, threads: Int, isSharded: Bool = false, isDense: Bool = false, sharesOptimizer: Bool = false,
-    reviewsPerPass: Int = 10, settings: Optimizer.Settings = Optimizer.Settings(), _ world: Communicator
+    reviewsPerPass: Int = 10, settings: Optimizer.Settings = Optimizer.Settings(), countsAllocations: Bool = false,
+    _ world: Communicator
   ) throws -> (losses: [Double], trained: [Float]) {
     try withReplica(threads: threads, trains: true) { replica, trainable in
       let exchange = GradientExchange(world, table, replica.stages, isSharded: sharesOptimizer)
@@ -243,11 +244,14 @@ private struct TrialRun {
       let order = SampleOrder(count: data.count, seed: seed)
       var reviews: [Int] = []
       var losses: [Double] = []
+      losses.reserveCapacity(steps)
       for step in 0..<steps {
+        if countsAllocations, step > 0 { Allocations.begin() }
         order.reviews(of: order.step(step, reviewsPerStep: 10), into: &reviews)
         let sums = try passes.run(reviews, of: data, step: step)
         losses.append(sums.loss / Double(sums.reviews))
         try passes.update(norm: sums.norm, learningRate: 1e-3)
+        Allocations.end()
       }
       return (losses, Array(trainable))
     }
@@ -264,8 +268,10 @@ private struct TrialRun {
       var sums = PartialSums<Values>(SumTree(partCount: ShardedGradients.shardCount(of: data.count)))
       var reviews = 0
       for rank in 0..<ranks {
-        let tally = sharded.addGradients(
-          Array(0..<data.count)[...], of: data, step: 0, rank: rank, size: ranks)
+        var losses = [Double](repeating: 0, count: ShardedGradients.shardCount(of: data.count))
+        let tally = losses.withUnsafeMutableBufferPointer {
+          sharded.addGradients(Array(0..<data.count)[...], of: data, step: 0, rank: rank, size: ranks, losses: $0)
+        }
         reviews += tally.reviews
         for node in sharded.takeNodes() {
           sums.append(node.parts, Values(node.values)) { left, right in
