@@ -66,7 +66,7 @@ import Testing
     ([3, 3], [Int.max / 2, 1], 0),
     ([1], [1], 8), ([1], [1], -1), ([1], [1], Int.max), ([2], [-1], 1), ([-1], [1], 0),
     ([-1, -1], [1, 1], 0),
-    ([Int.max], [0], 0), ([1 << 40, 1 << 40], [0, 0], 0), ([2, 2], [1], 0), ([1 << 36], [0], 0),
+    ([Int.max], [0], 0), ([1 << 40, 1 << 40], [0, 0], 0), ([2, 2], [1], 0), ([1 << 36], [0], 0), ([1 << 19, 2], [0, 1], 0),
     ([Int](repeating: 1, count: 17), [Int](repeating: 1, count: 17), 0),
   ])
   func viewsOutsideTheirStorageAreRefused(shape: [Int], strides: [Int], offset: Int) {

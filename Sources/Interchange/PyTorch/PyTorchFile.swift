@@ -108,7 +108,7 @@ package enum PyTorchFile {
     var total = 0
     for tensor in tensors {
       total = total.addingReportingOverflow(tensor.entry.byteCount).partialValue
-      guard total >= 0, total <= 2 * file.byteCount + 1 << 24 else {
+      guard total >= 0, total <= 2 * file.byteCount + 1 << 21 else {
         throw Failure(
           .badContent,
           """
