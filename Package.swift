@@ -77,7 +77,7 @@ let package = Package(
       "Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
     module(
       "Comparison",
-      ["Training", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
+      ["Training", "BERT", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
     program(
       "bert-ddp",
       [

@@ -30,9 +30,24 @@ package final class BERTModel {
 
   /// - Returns: The last layer's output at the rows that the head reads, `[reads, H]`.
   package func forward(_ batch: BatchViews, _ workspace: Workspace) -> Matrix {
-    var x = Operand(embeddings.forward(batch, workspace))
-    for (index, layer) in layers.enumerated() {
-      x = layer.forward(
+    if let known = workspace.frozenOutput {
+      return forward(known, through: max(0, lowestTrainable)..<layers.count, batch, workspace)
+    }
+    return forward(embeddings.forward(batch, workspace), through: layers.indices, batch, workspace)
+  }
+
+  /// What the embeddings and the layers below everything that is trained make of a batch.
+  /// - Returns: `[tokens, H]`; `[reads, H]` where no layer is trained.
+  package func frozenForward(_ batch: BatchViews, _ workspace: Workspace) -> Matrix {
+    forward(embeddings.forward(batch, workspace), through: 0..<max(0, lowestTrainable), batch, workspace)
+  }
+
+  private func forward(
+    _ x: Matrix, through indices: Range<Int>, _ batch: BatchViews, _ workspace: Workspace
+  ) -> Matrix {
+    var x = Operand(x)
+    for index in indices {
+      x = layers[index].forward(
         x, batch, onlyReads: index == layers.count - 1,
         saves: workspace.isTraining && index >= lowestTrainable, workspace)
     }

@@ -1,5 +1,5 @@
 internal import Kernels
-package import Tensors
+internal import Tensors
 
 /// The head of masked-language modelling: `logits = E · LN(f(W h + b)) + c` at the rows of hidden tokens, E being the
 /// table of token embeddings.

@@ -17,6 +17,9 @@ package final class Workspace {
   package var step: UInt32 = 0
   /// Whether dropout is on and what backward needs is kept.
   package var isTraining = false
+  /// What the frozen layers below everything that is trained make of the batch (`BERTModel.frozenForward`), where that is
+  /// known; nil where the pass computes it.
+  package var frozenOutput: Matrix?
   /// Told on the way through a backward pass that it will not change the gradients of any stage up to this one again
   /// (`BackwardStages`). What is not told of is complete at the end of the pass.
   package var completed: ((_ stage: Int) -> Void)?

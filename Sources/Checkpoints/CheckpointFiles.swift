@@ -65,6 +65,21 @@ package struct CheckpointFiles: Sendable {
     return (Found(path: file.path, step: step, sha256: file.sha256), skipped)
   }
 
+  /// Takes a copy of a checkpoint from elsewhere, so that what goes on here finds it.
+  ///
+  /// - Parameters:
+  ///   - path: The checkpoint.
+  ///   - step: Its step.
+  /// - Throws: `noInput` or `badContent` where it is missing or damaged, `cannotWrite` where there is no room for it.
+  package func adopt(_ path: String, step: Int) throws(Failure) {
+    let file = try TensorFile(opening: path, as: [.checkpoint])
+    guard file.step == step else {
+      throw Failure(.badContent, "\(path) is of step \(file.step ?? 0), expected step \(step).")
+    }
+    try Publication.copy(path, to: self.path(step: step))
+    _ = try TensorFile(opening: self.path(step: step), as: [.checkpoint])
+  }
+
   /// Removes old checkpoints.
   ///
   /// The newest `count` stay, those of pinned steps, and in any case one that is valid. Files that are no

@@ -106,6 +106,33 @@ package struct Publication: ~Copyable, Sendable {
     return Result(path: path, sha256: seal.sha256, byteCount: Seal.byteCount + seal.bodyByteCount)
   }
 
+  /// Copies a finished file: beside its place, brought to the disk, then renamed.
+  static func copy(_ source: String, to path: String) throws(Failure) {
+    let original: Descriptor
+    do {
+      original = try Descriptor(path: source, flags: O_RDONLY)
+    } catch {
+      throw Failure(.noInput, "\(source) cannot be read: \(error.text)")
+    }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    defer { buffer.deallocate() }
+    var offset = 0
+    do {
+      var temporary = try TemporaryFile(for: path)
+      while true {
+        let count = try original.read(into: buffer, at: offset)
+        if count == 0 { break }
+        try temporary.descriptor.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+        offset += count
+      }
+      try temporary.descriptor.synchronize()
+      try temporary.rename(to: path)
+      try synchronizeDirectory(of: path)
+    } catch {
+      throw Disk.failure(error.code, path, needed: offset)
+    }
+  }
+
   /// A person's error for a failed call on the content.
   package func failure(_ error: HDF5Error) -> Failure {
     Self.failure(error, path, needed: expectedByteCount)

@@ -41,8 +41,13 @@ package final class SharedWindow<Element: BitwiseCopyable> {
   /// - Parameter work: Gets all values; it calls no collectives.
   /// - Throws: The same `Failure` on all ranks when the work failed anywhere.
   package func fill(_ work: (UnsafeMutableBufferPointer<Element>) throws -> Void) throws {
-    let values = UnsafeMutableBufferPointer(rebasing: memory.pages.bindMemory(to: Element.self)[..<count])
-    try memory.fill(on: communicator, bytes: count * MemoryLayout<Element>.stride) { try work(values) }
+    try memory.fill(on: communicator, bytes: count * MemoryLayout<Element>.stride) { try work(places) }
+  }
+
+  /// The values for writing without `fill`, where they come one by one: each place has one rank that writes it, and other
+  /// ranks read it only after a collective in which both took part.
+  package var places: UnsafeMutableBufferPointer<Element> {
+    UnsafeMutableBufferPointer(rebasing: memory.pages.bindMemory(to: Element.self)[..<count])
   }
 
   /// Gives the memory back; at the end of the job that happens by itself.

@@ -42,8 +42,12 @@ struct CellResults: Decodable {
   /// Whether the run is over and was measured on test reviews.
   var isWhole: Bool { split == "test" && !epochs.isEmpty }
 
-  /// Seconds of training per epoch, over the epochs.
-  var secondsPerEpoch: Double { epochs.reduce(0) { $0 + $1.trainSeconds } / Double(max(1, epochs.count)) }
+  /// Seconds of training of an epoch: the median, since a machine may do something else for a while.
+  var secondsPerEpoch: Double {
+    let seconds = epochs.map(\.trainSeconds).sorted()
+    guard let last = seconds.indices.last else { return 0 }
+    return (seconds[last / 2] + seconds[(last + 1) / 2]) / 2
+  }
   /// The share of the parameters that is trained.
   var share: Double { Double(trainableParameters) / Double(max(1, totalParameters)) }
   /// About how long the whole cell took.

@@ -1,3 +1,4 @@
+internal import BERT
 internal import Checkpoints
 package import Collectives
 package import Console
@@ -19,6 +20,18 @@ package struct Comparison: Sendable {
     /// A method to compare.
     package init(_ label: String, _ configuration: TrainingConfiguration) {
       (self.label, self.configuration) = (label, configuration)
+    }
+
+    /// Refuses what its runs would refuse once they are begun. What is built on other adapters is known only then.
+    fileprivate func check(_ base: BERTConfiguration) throws {
+      guard configuration.cacheFrozen == true, configuration.languageAdapter == nil, configuration.fuse.isEmpty else {
+        return
+      }
+      do {
+        _ = try FrozenOutputs.layerCount(configuration.fineTuningMethod(), base)
+      } catch let failure as Failure {
+        throw Failure(failure.kind, "\(label): \(failure.message)")
+      }
     }
   }
 
@@ -49,16 +62,21 @@ package struct Comparison: Sendable {
     guard let first = methods.first else {
       throw Failure(.usage, "--methods is empty, expected methods such as full,lora:16.")
     }
-    let base = try SharedBase(first.configuration.base, communicator).sha256
+    let shared = try SharedBase(first.configuration.base, communicator)
+    let base = shared.sha256
+    for method in methods { try method.check(shared.configuration) }
     let data = try communicator.collectively { try ComparisonData(first.configuration) }
     let cells = self.cells(data)
     let place = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(directory) }
     let digests = ["base_sha256": base, "training_sha256": data.trainingSHA256, "test_sha256": data.testSHA256]
+      .merging(data.validationSHA256.map { ["validation_sha256": $0] } ?? [:]) { $1 }
     // All cells before any is run: options that do not fit what is there are no news for later.
     let done = try communicator.shared {
       try cells.map { try CellIdentity($0, digests).check($0) && $0.isDone ? UInt8(1) : 0 }
     }
     place?.use()
+    // A job that was killed may not have come to it.
+    if place != nil { for (cell, isDone) in zip(cells, done) where isDone == 1 { removeCheckpoints(of: cell) } }
     var progress = ComparisonProgress(cells, isDone: done.map { $0 == 1 })
     for (index, cell) in cells.enumerated() where done[index] == 0 {
       screen.line(progress.line(index))
@@ -67,7 +85,7 @@ package struct Comparison: Sendable {
       }
       _ = try TrainingStages.train(cell.configuration, communicator, screen)
       try communicator.collectively(where: communicator.isFirst) {
-        try removeCheckpoints(of: cell)
+        removeCheckpoints(of: cell)
         progress.finished(index)
         try ComparisonTable(progress.finishedCells).write(to: directory)
       }
@@ -96,11 +114,15 @@ package struct Comparison: Sendable {
     }
   }
 
-  /// A cell that is done needs them no more; its `model.h5` stays.
-  private func removeCheckpoints(of cell: Cell) throws {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: cell.directory)) ?? []
-    for name in names where name.hasPrefix("checkpoint-") && name.hasSuffix(".h5") {
-      try? FileManager.default.removeItem(atPath: cell.directory + "/" + name)
+  /// A cell that is done needs them no more, nor do the adapters of a fusion in the folders below; `model.h5` stays.
+  private func removeCheckpoints(of cell: Cell) {
+    let files = FileManager.default
+    let names = (try? files.contentsOfDirectory(atPath: cell.directory)) ?? []
+    for folder in [cell.directory] + names.map({ cell.directory + "/" + $0 }) {
+      for name in (try? files.contentsOfDirectory(atPath: folder)) ?? []
+      where name.hasPrefix("checkpoint-") && name.hasSuffix(".h5") {
+        try? files.removeItem(atPath: folder + "/" + name)
+      }
     }
   }
 
@@ -129,6 +151,8 @@ struct ComparisonData: Sendable {
   let trainCount: Int
   let trainingSHA256: String
   let testSHA256: String
+  /// Nil when nothing is held out.
+  let validationSHA256: String?
   /// The test reviews.
   let test: Dataset
   let labels: [String]
@@ -136,13 +160,14 @@ struct ComparisonData: Sendable {
   /// Reads the data.
   /// - Throws: `Failure` when they are missing or wrong, or there is nothing to test on.
   init(_ run: TrainingConfiguration) throws {
-    let (training, _, test) = try RunInputs.datasets(run)
+    let (training, validation, test) = try RunInputs.datasets(run)
     guard let test else {
       throw Failure(.usage, "compare needs --test-file: methods are compared on the same test reviews.")
     }
     trainCount = training.count
     trainingSHA256 = Digest.hex { training.hashContent($0) }
     testSHA256 = Digest.hex { test.hashContent($0) }
+    validationSHA256 = validation.map { reviews in Digest.hex { reviews.hashContent($0) } }
     self.test = test
     labels = run.labels ?? (0..<run.labelCount).map { "\($0)" }
   }

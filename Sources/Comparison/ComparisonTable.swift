@@ -120,7 +120,7 @@ struct ComparisonTable {
     return table.markdown()
       + """
 
-      Time per epoch is training alone, in minutes and seconds, and the ratio is to full fine-tuning; ± is the deviation
+      Time per epoch is training alone, the median of a run, in minutes and seconds, and the ratio is to full fine-tuning; ± is the deviation
       over seeds \(seeds). \(Format.count(first.results.summary.reviews)) test reviews, \(first.cell.configuration.epochs) epochs,
       \(place).
 

@@ -47,7 +47,7 @@ package struct MaskedLanguageSummary: Codable, Sendable, Equatable {
   package init(tokens: Sums, pairs: Sums = Sums()) {
     let hasPairs = pairs.count > 0
     loss = tokens.meanLoss + pairs.meanLoss
-    perplexity = exp(tokens.meanLoss)
+    perplexity = min(exp(tokens.meanLoss), .greatestFiniteMagnitude)
     accuracy = tokens.share
     maskedTokens = tokens.count
     nextSentenceAccuracy = hasPairs ? pairs.share : nil

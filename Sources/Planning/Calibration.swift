@@ -19,6 +19,8 @@ package struct Calibration: Sendable {
   package let optimizerSeconds: Double
   /// Bytes of activations that a thread holds for each token of a pass.
   package let arenaBytesPerToken: Double
+  /// Bytes of activations that a thread holds while it evaluates, in the pass with the longest reviews.
+  package let evaluationArenaBytes: Int
   /// Billions of floating-point operations a second of one thread in these steps, in products alone.
   package let gigaflops: Double
   /// The same of a large square product, the most that BLAS gives.
@@ -75,8 +77,33 @@ package struct Calibration: Sendable {
     secondsPerToken = whole.tokens > half.tokens ? min(mean, max(0.7 * mean, slope)) : mean
     secondsPerStep = max(0, whole.seconds - secondsPerToken * Double(whole.tokens) / Double(threads))
     gigaflops = whole.rate / 1e9
+    evaluationArenaBytes = Calibration.evaluation(
+      method, configuration, numbers, lengths.sorted(by: >), maxLength: reviews.maxLength)
     optimizerSeconds = Calibration.optimizerStep(replica)
     sgemmGigaflops = Calibration.sgemm()
+  }
+
+  /// A pass forward over as many of the reviews as fit into one.
+  private static func evaluation(
+    _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ numbers: MadeUpNumbers, _ lengths: [Int],
+    maxLength: Int
+  ) -> Int {
+    let pool = WorkerPool(count: 1)
+    defer { pool.close() }
+    let replica = Replica(method, configuration, numbers.store, pool, seed: 1, maxLength: maxLength, trains: false)
+    var tokens = 0
+    let fitting = lengths.prefix {
+      tokens += $0
+      return tokens <= replica.tokensPerPass
+    }
+    let data = MadeUpNumbers.reviews(Array(fitting), vocabulary: configuration.vocabularySize)
+    let worker = replica.workers[0]
+    var output = [Float](repeating: 0, count: data.count * worker.model.outputCount)
+    output.withUnsafeMutableBufferPointer { output in
+      guard let start = output.baseAddress else { return }
+      worker.evaluate(0..<data.count, of: data, into: start)
+    }
+    return worker.workspace.arena.peak
   }
 
   private static func optimizerStep(_ replica: Replica) -> Double {

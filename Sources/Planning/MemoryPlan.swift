@@ -67,16 +67,20 @@ extension MemoryPlan {
     package let decays: Bool
     /// Whether ranks share out the optimiser's moments.
     package let shardsOptimizer: Bool
+    /// How much may be kept of what frozen layers make of reviews; nil when nothing is.
+    package let keptBytesLimit: Int?
 
     /// A setting.
     package init(
       _ method: any FineTuningMethod, _ configuration: BERTConfiguration, ranks: Int, ranksPerNode: Int, threads: Int,
-      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool, arenaBytes: Int? = nil
+      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool, keptBytesLimit: Int? = nil,
+      arenaBytes: Int? = nil
     ) {
       (self.method, self.configuration, self.ranks) = (method, configuration, ranks)
       (self.ranksPerNode, self.threads, self.arenaBytes) = (ranksPerNode, threads, arenaBytes)
       (self.tokensPerPass, self.reviews, self.decays) = (tokensPerPass, reviews, decays)
       self.shardsOptimizer = shardsOptimizer && ranks > 1
+      self.keptBytesLimit = keptBytesLimit
     }
   }
 
@@ -92,7 +96,7 @@ extension MemoryPlan {
     let tokens =
       setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
-    parts = [
+    let always = [
       Part(
         name: "frozen parameters", bytes: 4 * table.frozenCount + 2 * table.roundedCount,
         owner: setting.ranksPerNode > 1 ? .node : .rank),
@@ -108,6 +112,20 @@ extension MemoryPlan {
       Part(name: "buffers of BLAS and MPI, vocabulary", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
       Part(name: "the copy that a checkpoint is written from", bytes: 12 * trained, owner: .first),
     ]
+    let kept = try setting.keptBytesLimit.map { limit in
+      Part(
+        name: "what frozen layers make of reviews", bytes: min(limit, try MemoryPlan.keptBytes(setting, tokens)),
+        owner: setting.ranksPerNode > 1 ? .node : .rank)
+    }
+    parts = always + [kept].compactMap(\.self)
+  }
+
+  /// A row for each token below a trained layer, for each review below the head alone. The run keeps less where a node's
+  /// memory ends.
+  private static func keptBytes(_ setting: Setting, _ tokens: Int) throws -> Int {
+    let layers = try FrozenOutputs.layerCount(setting.method, setting.configuration)
+    let rows = layers == setting.configuration.layerCount ? setting.reviews.reviewCount : tokens
+    return 4 * (rows * setting.configuration.hiddenSize + setting.reviews.reviewCount)
   }
 
   /// How many trained numbers get gradients: all but the rows of embeddings of tokens that do not occur. Memory comes

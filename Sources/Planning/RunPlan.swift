@@ -95,7 +95,8 @@ package struct RunPlan: Sendable {
       MemoryPlan.Setting(
         method, request.configuration, ranks: request.ranks, ranksPerNode: request.ranksPerNode, threads: run.threads,
         tokensPerPass: tokensPerPass, reviews: reviews, decays: run.weightDecay != 0,
-        shardsOptimizer: run.shardOptimizer, arenaBytes: arena)
+        shardsOptimizer: run.shardOptimizer, keptBytesLimit: run.cacheFrozen == true ? request.memoryBytes / 2 : nil,
+        arenaBytes: arena)
     }
     // Before anything is measured, and so allocated.
     let estimate = try MemoryPlan(setting(nil))
@@ -113,7 +114,9 @@ package struct RunPlan: Sendable {
     let calibration = try Calibration(
       method, request.configuration, threads: max(1, busy),
       reviewsPerThread: min(64, max(1, run.globalBatchSize / workers)), reviews: reviews)
-    memory = try MemoryPlan(setting(Int(calibration.arenaBytesPerToken * Double(tokensPerPass))))
+    let isEvaluated = run.testFile != nil || run.validationFile != nil || run.validationFraction != nil
+    let arena = Int(calibration.arenaBytesPerToken * Double(tokensPerPass))
+    memory = try MemoryPlan(setting(isEvaluated ? max(arena, calibration.evaluationArenaBytes) : arena))
     try RunPlan.refuse(memory, request, trainableCount)
     time = RunPlan.time(request, calibration, load, bytes: bytesPerStep)
   }

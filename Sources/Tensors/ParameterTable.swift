@@ -28,6 +28,8 @@ package struct ParameterSpecification: Sendable {
   package let isLookedUp: Bool
   /// In which precision products and look-ups read it.
   package var precision = Precision.fp32
+  /// Whether a method's regularisation holds it near the identity while it is trained.
+  package var isHeldAtIdentity = false
 
   /// A parameter; weight decay is left out for names that contain `bias` or `LayerNorm`, as the reference does.
   package init(

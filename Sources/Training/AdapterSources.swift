@@ -39,6 +39,16 @@ struct AdapterSources {
   }
 }
 
+extension AdapterSources {
+  /// Checks what can be known of a fusion before its new adapters are trained: that the others are there and belong to
+  /// the base, that each has a name of its own, and that all of them go together; collective.
+  /// - Throws: The same `Failure` on all ranks.
+  static func check(_ run: TrainingConfiguration, _ communicator: Communicator) throws {
+    let base = try SharedBase(run, communicator)
+    try communicator.collectively(where: communicator.localRank == 0) { try AdapterPlan.check(run, base) }
+  }
+}
+
 /// Which adapters a run has, on a rank that read them.
 private struct AdapterPlan {
   /// What every rank has to know.
@@ -64,14 +74,8 @@ private struct AdapterPlan {
       }
       return try AdapterSource(opening: path, as: member.name, base, classCount: run.labelCount)
     }
-    var configurations: [String: AdapterConfiguration] = [:]
-    for source in (language.map { [$0] } ?? []) + fused {
-      guard configurations.updateValue(source.configuration, forKey: source.name) == nil else {
-        throw Failure(
-          .usage,
-          "two adapters are called \(source.name); name them yourself, as in --fuse \(source.name)=PATH,other=PATH.")
-      }
-    }
+    let members = ((language.map { [$0] } ?? []) + fused).map { ($0.name, $0.configuration) }
+    var configurations = try AdapterPlan.byName(members)
     try AdapterPlan.requireOneBase((language.map { [$0] } ?? []) + fused)
     var notices: [String] = []
     var top: Composition
@@ -103,6 +107,38 @@ private struct AdapterPlan {
       setup: try AdapterSetup(configurations, top), trained: trained,
       digests: Dictionary(uniqueKeysWithValues: try sources.map { ($0.name, try $0.contentSHA256()) }),
       notices: sources.flatMap(\.notices) + notices)
+  }
+
+  private static func byName(
+    _ members: [(name: String, configuration: AdapterConfiguration)]
+  ) throws -> [String: AdapterConfiguration] {
+    var configurations: [String: AdapterConfiguration] = [:]
+    for (name, configuration) in members {
+      guard configurations.updateValue(configuration, forKey: name) == nil else {
+        throw Failure(
+          .usage, "two adapters are called \(name); name them yourself, as in --fuse \(name)=PATH,other=PATH.")
+      }
+    }
+    return configurations
+  }
+
+  /// See `AdapterSources.check`.
+  static func check(_ run: TrainingConfiguration, _ base: SharedBase) throws {
+    func member(_ text: String, _ option: String) throws -> (name: String, configuration: AdapterConfiguration) {
+      let member = try FuseMember(text, option: option)
+      guard let path = member.path else { return (member.name ?? "", try run.methodOptions.adapter()) }
+      let source = try AdapterSource(opening: path, as: member.name, base, classCount: run.labelCount)
+      return (source.name, source.configuration)
+    }
+    let language = try run.languageAdapter.map { try member($0, "language-adapter") }
+    let fused = try run.fuse.map { try member($0, "fuse") }
+    var top = Composition.fuse(fused.map(\.name))
+    if let language { top = .stack([.single(language.name), top]) }
+    var planned = run
+    planned.methodOptions.adapters = try AdapterSetup(byName((language.map { [$0] } ?? []) + fused), top)
+    let method = try planned.fineTuningMethod()
+    _ = try method.table(for: base.configuration)
+    if run.cacheFrozen == true { _ = try FrozenOutputs.layerCount(method, base.configuration) }
   }
 
   /// Folders name their base; two that name different ones do not belong together.

@@ -106,9 +106,7 @@ final class CheckpointWriter: @unchecked Sendable {
     _ count: Int, _ model: ModelState, _ optimizer: Optimizer
   ) -> TrainingCheckpoint.Numbers? {
     if copy == nil {
-      // What a program may still take without others suffering.
-      let available = systemBytes("MemAvailable:", in: "/proc/meminfo") ?? 0
-      guard available > 12 * count + 256 << 20 else { return nil }
+      guard availableMemory > 12 * count + 256 << 20 else { return nil }
       copy = .allocate(capacity: max(1, 3 * count))
     }
     guard let start = copy?.baseAddress else { return nil }

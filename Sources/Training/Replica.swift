@@ -41,9 +41,10 @@ package final class Replica {
   ///   - seed: The run's seed, for dropout.
   ///   - maxLength: The longest review, in tokens.
   ///   - trains: Whether gradients will be asked for.
+  ///   - frozen: Where training passes keep what frozen layers make of reviews; nil where they compute it every time.
   package init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore,
-    _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true
+    _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true, frozen: FrozenOutputs? = nil
   ) {
     useOneBLASThread()
     let tokensPerPass = Replica.tokensPerPass(maxLength: maxLength)
@@ -51,7 +52,8 @@ package final class Replica {
     self.pool = pool
     self.tokensPerPass = tokensPerPass
     workers = (0..<pool.count).map { _ in
-      Worker(method, configuration, store, seed: seed, tokensPerPass: tokensPerPass, trains: trains)
+      Worker(
+        method, configuration, store, seed: seed, tokensPerPass: tokensPerPass, trains: trains, frozen: frozen)
     }
     reviewCost = Replica.cost(configuration)
     share = ShareOut(cost: reviewCost)

@@ -43,8 +43,21 @@ struct ResumePlan {
       return found.path
     default:
       try requireSameConfiguration(run.resume)
+      try refuseUsedDirectory()
+      try refuseLaterSteps(than: run.resume)
       return run.resume
     }
+  }
+
+  /// What is older than the newest checkpoints of a directory would be removed as soon as it is written, and `auto` would
+  /// go on from the others.
+  private func refuseLaterSteps(than path: String) throws {
+    let step = try TensorFile(opening: path, as: [.checkpoint]).step ?? 0
+    guard let newest = try CheckpointFiles(in: run.output).newestValid().found, newest.step > step else { return }
+    throw Failure(
+      .disagreement,
+      "the run directory \(run.output) holds this run at step \(newest.step), and \(path) is of step \(step); go on with --resume auto, or choose another --output."
+    )
   }
 
   /// A directory with saved work is never written over.

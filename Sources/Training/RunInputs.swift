@@ -34,6 +34,8 @@ package struct RunInputs {
   package let test: Dataset?
   /// The identity of the training reviews.
   package let dataSHA256: String
+  /// The identity of the validation reviews; nil when there are none.
+  let validationSHA256: String?
   /// Whether the default of the longest review is more than the base has positions, so that these are the longest.
   package let isShortened: Bool
 
@@ -59,6 +61,7 @@ package struct RunInputs {
     (training, validation, test) = try communicator.collectively { try RunInputs.datasets(run) }
     let training = training
     dataSHA256 = Digest.hex { training.hashContent($0) }
+    validationSHA256 = validation.map { reviews in Digest.hex { reviews.hashContent($0) } }
   }
 
   /// The reviews that a configuration names.
@@ -85,6 +88,18 @@ package struct RunInputs {
       try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
     }
     return (try read(trainFile), try run.validationFile.map(read), try run.testFile.map(read))
+  }
+}
+
+extension BERTConfiguration {
+  /// Refuses reviews that may be longer than there are positions.
+  /// - Throws: `Failure` of kind `usage`.
+  package func require(maxLength: Int) throws {
+    guard maxLength <= positionCount else {
+      throw Failure(
+        .usage,
+        "--max-length is \(maxLength), but the base has \(positionCount) positions; choose \(positionCount) or less.")
+    }
   }
 }
 
@@ -174,12 +189,7 @@ package struct SharedBase {
   package func configuration(
     labelCount: Int, dropout: Float?, maxLength: Int, head: String? = nil, precision: Precision = .fp32
   ) throws -> BERTConfiguration {
-    guard maxLength <= configuration.positionCount else {
-      throw Failure(
-        .usage,
-        "--max-length is \(maxLength), but the base has \(configuration.positionCount) positions; choose \(configuration.positionCount) or less."
-      )
-    }
+    try configuration.require(maxLength: maxLength)
     var own = configuration
     own.labelCount = labelCount
     own.precision = precision

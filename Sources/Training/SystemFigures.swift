@@ -1,5 +1,51 @@
 internal import Glibc
 
+/// Bytes that a process may still take without others suffering: what the system has available, or what the limit of its
+/// container or job leaves.
+var availableMemory: Int {
+  let system = systemBytes("MemAvailable:", in: "/proc/meminfo") ?? 0
+  return MemoryLimit.own.map { min(system, max(0, $0.bytes - $0.used)) } ?? system
+}
+
+/// How much memory a container (`docker --memory`) or a job of Slurm's may have, as cgroup 2 says, or cgroup 1's root.
+package struct MemoryLimit {
+  /// The limit.
+  package let bytes: Int
+  /// What is used of it, files that can be forgotten left out.
+  let used: Int
+
+  /// The least of the limits above this process; nil when there is none.
+  package static var own: MemoryLimit? {
+    let root = "/sys/fs/cgroup"
+    let place = text("/proc/self/cgroup").split(separator: "\n").first { $0.hasPrefix("0::") }?.dropFirst(3) ?? ""
+    var folders = place.split(separator: "/").map(String.init)
+    var limits = [limit(root + "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")]
+    while true {
+      limits.append(limit(([root] + folders).joined(separator: "/"), "memory.max", "memory.current"))
+      if folders.popLast() == nil { break }
+    }
+    return limits.compactMap(\.self).min { $0.bytes - $0.used < $1.bytes - $1.used }
+  }
+
+  private static func limit(_ folder: String, _ most: String, _ current: String) -> MemoryLimit? {
+    func number(_ name: String) -> Int? { Int(text("\(folder)/\(name)").prefix { $0 != "\n" }) }
+    // Without a limit it is "max", or in cgroup 1 a number beyond all memory.
+    guard let bytes = number(most), bytes < 1 << 60 else { return nil }
+    let files = text("\(folder)/memory.stat").split(separator: "\n").first { $0.hasPrefix("inactive_file ") }
+    return MemoryLimit(
+      bytes: bytes, used: max(0, (number(current) ?? 0) - (files.flatMap { Int($0.dropFirst(14)) } ?? 0)))
+  }
+
+  private static func text(_ path: String) -> String {
+    guard let file = fopen(path, "r") else { return "" }
+    defer { fclose(file) }
+    let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 14) { bytes, count in
+      count = fread(bytes.baseAddress, 1, bytes.count, file)
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
 /// A figure of `/proc` that stands in kibibytes after its name, such as `MemAvailable: 22000000 kB`.
 /// - Parameters:
 ///   - name: With its colon.

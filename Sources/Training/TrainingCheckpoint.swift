@@ -22,6 +22,8 @@ struct RunState: Codable, Equatable {
   /// The best validation, and the one that was before it.
   var best: BestStep?
   var bestBefore: BestStep?
+  /// Which reviews they were found on.
+  var validationSHA256: String?
   /// The step of the last validation.
   var validatedStep: Int?
   /// Validations since the best one.

@@ -98,6 +98,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var deterministic = false
   /// Whether AdamW's moments and its work are shared out over ranks (ZeRO-1): the same bits, less of both.
   package var shardOptimizer = true
+  /// Whether what the frozen layers below everything trained make of a review is computed once, without dropout, and kept.
+  package var cacheFrozen: Bool?
   /// How many steps with a loss or gradient that is not finite are left out before the run ends.
   package var skipNonfinite = 0
   /// Seconds without progress after which the job ends; 0 for never.
@@ -136,7 +138,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case languageAdapter = "language_adapter", fuse, trainsAdapters = "train_adapters"
     case adapterSHA256 = "adapter_sha256", precision, validationFraction = "validation_fraction"
     case evaluateEvery = "evaluate_every", earlyStoppingPatience = "early_stopping_patience", tensorboard
-    case pretraining, vocabulary
+    case pretraining, vocabulary, cacheFrozen = "cache_frozen"
   }
 
   /// The names of the data files' columns.
@@ -198,9 +200,15 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     if let dropout { try require((0..<1).contains(dropout), "dropout", dropout, "a probability below 1") }
     try require(adamEpsilon > 0 && adamEpsilon.isFinite, "adam-epsilon", adamEpsilon, "a number above 0")
     try require(weightDecay >= 0 && weightDecay.isFinite, "weight-decay", weightDecay, "0 or more")
-    try require(maxGradNorm >= 0, "max-grad-norm", maxGradNorm, "0 or more; 0 for no limit")
+    try require(maxGradNorm >= 0 && maxGradNorm.isFinite, "max-grad-norm", maxGradNorm, "0 or more; 0 for no limit")
     try validateValidation()
-    if let pretraining { return try pretraining.validate(self) }
+    if let pretraining {
+      if cacheFrozen == true {
+        throw Failure(
+          .usage, "--cache-frozen is for fine-tuning: pretrain hides other tokens in every epoch; leave it out.")
+      }
+      return try pretraining.validate(self)
+    }
     guard needsFiles else { return }
     if trainFile != nil, base == nil {
       throw Failure(.usage, "--train-file needs --base: pass an HDF5 base or a Hugging Face directory.")

@@ -35,7 +35,8 @@ extension TrainingRun {
 
   /// Begins to write a checkpoint of the step just done; collective.
   func save() throws {
-    guard run.writesCheckpoints else { return }
+    // After `returnToBest` the numbers are not those of the step, whose checkpoint there is already.
+    guard run.writesCheckpoints, resultStep == nil else { return }
     communicator.watch.enter(.saving, step: state.step)
     try writer.begin(state, model, optimizer, communicator)
   }

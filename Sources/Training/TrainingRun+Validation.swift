@@ -2,6 +2,8 @@ internal import Checkpoints
 internal import Collectives
 internal import Console
 internal import Datasets
+internal import Failures
+internal import FoundationEssentials
 internal import Metrics
 internal import Tensors
 
@@ -21,6 +23,19 @@ struct BestStep: Codable, Equatable {
 }
 
 extension RunState {
+  /// Refuses what was decided on other validation reviews than a run has.
+  /// - Parameters:
+  ///   - digest: The SHA-256 of the run's validation reviews; nil when it has none.
+  ///   - path: The checkpoint.
+  /// - Throws: `Failure` of kind `disagreement`.
+  func requireSame(validation digest: String?, _ path: String) throws {
+    guard best != nil, let validationSHA256, validationSHA256 != digest else { return }
+    throw Failure(
+      .disagreement,
+      "\(path) has a best step that was chosen on other validation reviews; use the same, or choose another --output and start at the beginning."
+    )
+  }
+
   /// Steps whose checkpoints stay: that of the best validation, and the one before it, which is the best of checkpoints
   /// older than the newest.
   var pinnedSteps: Set<Int> { Set([best, bestBefore].compactMap { $0?.step }) }
@@ -69,6 +84,16 @@ extension TrainingRun {
       screen.line("no better than step \(best.step) for \(state.worseValidations) validations: the run ends early")
     }
     if isBest { try save() }
+  }
+
+  /// Copies the checkpoint that `returnToBest` may need into the run's directory, where the run goes on from one that is
+  /// elsewhere.
+  func takeBestAlong(from path: String) throws {
+    guard let best = state.best, run.writesCheckpoints else { return }
+    let own = CheckpointFiles(in: run.output)
+    guard !FileManager.default.fileExists(atPath: own.path(step: best.step)) else { return }
+    let there = CheckpointFiles(in: URL(filePath: path).deletingLastPathComponent().path)
+    try own.adopt(best.step == state.step ? path : there.path(step: best.step), step: best.step)
   }
 
   /// Takes the trained numbers of the best validation, if that was not the last step; collective.

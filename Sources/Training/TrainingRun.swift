@@ -32,7 +32,8 @@ package final class TrainingRun {
   private let isInTraining: [Bool]
   private let report: DatasetReport
   let model: ModelState
-  private let replica: Replica
+  private let frozen: FrozenOutputs?
+  let replica: Replica
   private let passes: StepPasses
   let optimizer: Optimizer
   let order: SampleOrder
@@ -46,7 +47,7 @@ package final class TrainingRun {
   var state = RunState()
   var reviews: [Int] = []
   /// Asked at moments when a run holds most: in its passes, after an epoch, after an evaluation.
-  private var memory = MemoryPeak()
+  var memory = MemoryPeak()
   /// How many steps were done in this process.
   private var stepsHere = 0
   /// The longest step so far, in seconds.
@@ -56,9 +57,9 @@ package final class TrainingRun {
   /// The step that the run returned to for its result, if that is not the last one.
   var resultStep: Int?
   /// Its figures, on rank 0.
-  private var lastEvaluation: EvaluationEvent?
+  var lastEvaluation: EvaluationEvent?
   /// What the last evaluation on test reviews found, on rank 0.
-  private var lastTest: Evaluation?
+  var lastTest: Evaluation?
   /// What was sent before this run, by others of the same program.
   private let sentBefore: CollectiveStatistics
 
@@ -90,6 +91,7 @@ package final class TrainingRun {
     }
     inputs = try RunInputs(&run, communicator)
     let method = try run.fineTuningMethod()
+    if run.cacheFrozen == true { _ = try FrozenOutputs.layerCount(method, inputs.configuration) }
     try RunAgreement.onContents(run, method, inputs, communicator)
     run.learningRate = run.learningRate ?? method.defaultLearningRate
     let resolved = run
@@ -122,8 +124,13 @@ package final class TrainingRun {
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
       sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
       tokensPerPass: TrainingRun.tokensPerPass(run, training.first, communicator), communicator)
+    frozen =
+      run.cacheFrozen != true
+      ? nil
+      : try FrozenOutputs(
+        method, inputs.configuration, training.first, computesAlone: run.deterministic, communicator)
     replica = Replica(
-      method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength)
+      method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength, frozen: frozen)
     var settings = Optimizer.Settings()
     (settings.beta1, settings.beta2, settings.epsilon) = (run.adamBeta1, run.adamBeta2, run.adamEpsilon)
     settings.weightDecay = run.weightDecay
@@ -135,6 +142,7 @@ package final class TrainingRun {
       replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: run.globalBatchSize,
       isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
+    state.validationSHA256 = inputs.validationSHA256
     if let from { try goBack(to: from) }
   }
 
@@ -160,9 +168,15 @@ package final class TrainingRun {
   private func goBack(to path: String) throws {
     try communicator.collectively(where: true) {
       state = try TrainingCheckpoint.read(path, model, optimizer)
+      try state.requireSame(validation: inputs.validationSHA256, path)
+      // An epoch that --max-steps cut short is gone on with.
+      let isWhole = state.step % order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep) == 0
+      if !isWhole, state.epochs.last?.step == state.step { state.epochs.removeLast() }
       // A step that was left out changed nothing.
       optimizer.resume(after: state.step - state.skippedSteps)
     }
+    state.validationSHA256 = inputs.validationSHA256
+    try communicator.collectively(where: communicator.isFirst) { try takeBestAlong(from: path) }
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
   }
 
@@ -178,6 +192,7 @@ package final class TrainingRun {
       recorder.finish(screen)
     }
     RunReport(screen).opening(run, inputs, report, model, training.first, totalSteps, communicator)
+    if let frozen { screen.line(frozen.summary) }
     try communicator.collectively(where: communicator.isFirst) {
       directory?.use()
       try files.write(json: StoredConfiguration(run, inputs, communicator), to: "config.json")
@@ -190,6 +205,10 @@ package final class TrainingRun {
     while state.step < totalSteps, !state.hasStoppedEarly { try trainEpoch() }
     try returnToBest()
     if let test, evaluated?.split != "test" || evaluated?.step != state.step { try evaluate(test, "test") }
+    // Where there is nothing else, the result's figures are those of the validation that chose it.
+    if test == nil, let validation, evaluated?.split != "validation" || evaluated?.step != state.step {
+      try evaluate(validation, "validation", isRecorded: false)
+    }
     communicator.watch.enter(.finishing)
     try communicator.collectively(where: communicator.isFirst) {
       try writer.finish()
@@ -198,6 +217,7 @@ package final class TrainingRun {
     let results = try finish(singles)
     try recorder.writeTimes(files)
     try model.free()
+    try frozen?.free()
     return results
   }
 
@@ -261,7 +281,7 @@ package final class TrainingRun {
     stepsHere += 1
     if stepsHere == 3 { memory.sample() }
     state.epochReviews += reviews.count
-    state.epochTargets += sums.targets
+    state.epochTargets += isFinite ? sums.targets : 0
     state.epochTokens += sums.tokens
     state.epochSeconds += seconds
     recorder.stepEnds(reviews: reviews.count, tokens: sums.tokens)
@@ -312,7 +332,7 @@ package final class TrainingRun {
   }
 
   /// Only rank 0 writes; a disk that is full is learnt of by all at the next checkpoint or at the end.
-  private func record(_ event: RunEvent) throws {
+  func record(_ event: RunEvent) throws {
     guard communicator.isFirst else { return }
     try files.append(event)
     try events?.append(event.scalars, step: event.step)
@@ -325,44 +345,16 @@ package final class TrainingRun {
       tokensPerSecond: Double(state.epochTokens) / state.epochSeconds, phases: clock.times - began)
     try record(.epoch(event))
     state.epochs.append(event)
-    (state.epochLoss, state.epochTargets, state.epochSeconds) = (0, 0, 0)
-    (state.epochReviews, state.epochTokens) = (0, 0)
+    if state.step % order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep) == 0 {
+      (state.epochLoss, state.epochTargets, state.epochSeconds) = (0, 0, 0)
+      (state.epochReviews, state.epochTokens) = (0, 0)
+    }
     try validateIfDue()
     try save()
     memory.sample()
     // Without validation reviews the test reviews show how it goes.
     if validation == nil, run.evaluateEvery == nil, let test { try evaluate(test, "test") }
     RunReport(screen).epoch(event, of: run.epochs, lastEvaluation.flatMap { $0.step == state.step ? $0 : nil })
-  }
-
-  /// Evaluates; collective.
-  /// - Returns: What was found, on rank 0.
-  @discardableResult
-  func evaluate(_ data: EncodedReviews, _ split: String) throws -> Evaluation? {
-    communicator.watch.enter(.evaluating, step: state.step)
-    clock.enter(.evaluation)
-    defer {
-      clock.enter(.inputOutput)
-      memory.sample()
-    }
-    let evaluation: Evaluation?
-    do {
-      let evaluator = Evaluator(replica, classes: run.labelCount, communicator, screen)
-      evaluation = try objective.evaluate(data, split: split, evaluator, isCancelled: wantsAttention)
-    } catch let failure as Failure where failure.kind == .stopped {
-      // Everybody left it.
-      try attend()
-      throw failure
-    }
-    evaluated = (split, state.step)
-    guard let evaluation else { return nil }
-    let event = EvaluationEvent(
-      split: split, step: resultStep ?? state.step, epoch: state.epochs.count, seconds: evaluation.seconds,
-      figures: evaluation.figures)
-    try record(.evaluation(event))
-    lastEvaluation = event
-    if split == "test", evaluation.summary != nil { lastTest = evaluation }
-    return evaluation
   }
 
   // MARK: Files

@@ -19,7 +19,10 @@ package enum TrainingStages {
     try RunAgreement.onOptions(run, communicator)
     var singles: [SingleAdapterResults] = []
     let new = try run.fuse.enumerated().filter { try FuseMember($0.element).path == nil }
-    if !new.isEmpty { try refuseUsed(run, communicator) }
+    if !new.isEmpty {
+      try refuseUsed(run, communicator)
+      try AdapterSources.check(run, communicator)
+    }
     for (stage, (index, text)) in new.enumerated() {
       let name = try FuseMember(text).name ?? ""
       let adapter = single(run, name)
@@ -70,7 +73,8 @@ package enum TrainingStages {
     return adapter
   }
 
-  /// Learning that the directory is taken after hours of training its adapters would be too late.
+  /// Learning that the directory is taken after hours of training its adapters would be too late, as would be what
+  /// `AdapterSources.check` finds.
   private static func refuseUsed(_ run: TrainingConfiguration, _ communicator: Communicator) throws {
     try communicator.collectively(where: communicator.isFirst) {
       guard run.resume == "never", RunFiles(directory: run.output).has("config.json") else { return }

@@ -16,6 +16,9 @@ package final class Worker {
   /// Told, on this worker's thread, of the stages of the passes that complete them.
   var completed: ((_ stage: Int) -> Void)?
   private let batch: TokenBatch
+  /// What frozen layers make of reviews, where that is kept, and a batch of those of which it is not known.
+  private let frozen: FrozenOutputs?
+  private let unknown: TokenBatch
   /// The reviews in the batch: those that have something to read.
   private var batched: [Int] = []
   /// `[reads]`.
@@ -46,17 +49,20 @@ package final class Worker {
 
   init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore, seed: UInt32,
-    tokensPerPass: Int, trains: Bool
+    tokensPerPass: Int, trains: Bool, frozen: FrozenOutputs?
   ) {
     model = method.taskModel(configuration, store.table)
     // A pass has no more, so a step like an earlier one allocates nothing.
     batch = TokenBatch(tokens: tokensPerPass)
+    unknown = TokenBatch(tokens: frozen == nil ? 0 : tokensPerPass)
+    self.frozen = frozen
     batched.reserveCapacity(tokensPerPass)
     labels.reserveCapacity(tokensPerPass)
     losses.reserveCapacity(tokensPerPass)
     gradients = zeroedFloats(trains ? store.table.trainableCount : 0)
     let arena = ActivationArena(
-      capacity: model.arenaBytes(tokens: tokensPerPass, reviews: tokensPerPass, longest: tokensPerPass))
+      capacity: model.arenaBytes(tokens: tokensPerPass, reviews: tokensPerPass, longest: tokensPerPass)
+        + (frozen == nil ? 0 : 4 * tokensPerPass * configuration.hiddenSize))
     workspace = Workspace(
       parameters: store, gradients: trains ? gradients.baseAddress : nil, arena: arena, seed: seed)
   }
@@ -83,6 +89,8 @@ package final class Worker {
     workspace.step = UInt32(truncatingIfNeeded: step)
     workspace.isTraining = true
     workspace.arena.reset()
+    if let frozen { workspace.frozenOutput = frozenOutput(frozen, data) }
+    defer { workspace.frozenOutput = nil }
     (model as? MaskedLanguageModel)?.sentenceWeight = data.sentenceWeight
     labels.withUnsafeBufferPointer { labels in
       losses.withUnsafeMutableBufferPointer { losses in
@@ -93,8 +101,55 @@ package final class Worker {
     for index in 0..<labels.count { tally.loss += losses[index] }
   }
 
+  /// What the frozen layers make of the batch: read where it is kept; else computed, without dropout, and kept.
+  /// - Returns: As `BERTModel.frozenForward`.
+  private func frozenOutput(_ kept: FrozenOutputs, _ data: EncodedReviews) -> Matrix {
+    let output = workspace.arena.matrix(
+      batched.reduce(0) { $0 + kept.rowCount($1) }, model.configuration.hiddenSize)
+    var row = 0
+    if kept.computesAlone {
+      for index in batched.indices { row = fill(output, from: row, batched[index...index], kept, data) }
+    } else {
+      row = fill(output, from: row, batched[...], kept, data)
+    }
+    return output
+  }
+
+  /// Fills rows with what the frozen layers make of reviews; what is not known of them is computed together.
+  /// - Returns: The row after them.
+  private func fill(
+    _ output: Matrix, from start: Int, _ reviews: ArraySlice<Int>, _ kept: FrozenOutputs, _ data: EncodedReviews
+  ) -> Int {
+    unknown.removeAll()
+    data.ids.withUnsafeBufferPointer { ids in
+      for review in reviews where !kept.has(review) {
+        unknown.append(
+          tokens: UnsafeBufferPointer(rebasing: ids[data.offsets[review]..<data.offsets[review + 1]]),
+          secondSegmentStart: Int(data.secondSegmentStarts[review]), review: UInt32(truncatingIfNeeded: review))
+      }
+    }
+    let mark = workspace.arena.mark
+    defer { workspace.arena.rewind(to: mark) }
+    var computed: Matrix?
+    if unknown.reviewCount > 0 {
+      workspace.isTraining = false
+      computed = unknown.withViews { model.encoder.frozenForward($0, workspace) }
+      workspace.isTraining = true
+    }
+    var (row, next) = (start, 0)
+    for review in reviews {
+      let part = output.rows(row..<row + kept.rowCount(review))
+      row += part.rows
+      if kept.read(review, into: part) { continue }
+      if let computed { part.copy(from: computed.rows(next..<next + part.rows)) }
+      next += part.rows
+      kept.keep(review, part)
+    }
+    return row
+  }
+
   /// A pass forward over some reviews: writes what the model says of review `r` at `output + r · outputCount`.
-  func evaluate<Reviews: Collection<Int>>(
+  package func evaluate<Reviews: Collection<Int>>(
     _ reviews: Reviews, of data: EncodedReviews, into output: UnsafeMutablePointer<Float>
   ) {
     _ = fill(reviews, data)

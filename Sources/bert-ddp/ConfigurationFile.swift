@@ -54,11 +54,13 @@ struct ConfigurationFile {
   /// `--config PATH` or `--config=PATH`, and what is left without it.
   private static func take(_ arguments: [String]) -> (path: String, rest: [String])? {
     var rest = arguments
-    if let index = arguments.firstIndex(of: "--config"), index + 1 < arguments.count {
+    // What follows "--" is another command's.
+    let end = arguments.firstIndex(of: "--") ?? arguments.count
+    if let index = arguments[..<end].firstIndex(of: "--config"), index + 1 < end {
       rest.removeSubrange(index...index + 1)
       return (arguments[index + 1], rest)
     }
-    if let index = arguments.firstIndex(where: { $0.hasPrefix("--config=") }) {
+    if let index = arguments[..<end].firstIndex(where: { $0.hasPrefix("--config=") }) {
       rest.remove(at: index)
       return (String(arguments[index].dropFirst("--config=".count)), rest)
     }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import Training
 
 /// What the system says of the machine.
 enum Machine {
@@ -15,8 +16,10 @@ enum Machine {
     return "unknown"
   }
 
-  /// Physical memory.
-  static var memoryBytes: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
+  /// Physical memory, or less where a container or a job has a limit.
+  static var memoryBytes: Int {
+    min(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)), MemoryLimit.own?.bytes ?? .max)
+  }
 
   /// Kernel and architecture.
   static var system: String {

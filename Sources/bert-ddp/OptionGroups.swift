@@ -74,7 +74,7 @@ struct SingleRunOptions: ParsableArguments {
   var seed: UInt32 = 1
   @Option(help: "Go on from a checkpoint: auto, never, or its path.")
   var resume = "never"
-  @Flag(help: "Print every option, resolved, as YAML that --config reads, and end.")
+  @Flag(help: "Print every option as YAML that --config reads, and end.")
   var printConfig = false
   // For studies.
   @Option(help: .hidden)
@@ -205,7 +205,7 @@ struct RunOptions: ParsableArguments {
   var checkpointEvery: Int?
   @Option(help: "Steps between evaluations (default: after each epoch).")
   var evaluateEvery: Int?
-  @Option(help: "End after so many validations in a row without a lower loss than the best.")
+  @Option(help: "End after so many validations in a row without a better one: accuracy, of equals the loss.")
   var earlyStoppingPatience: Int?
   @Flag(help: "Write an event file for TensorBoard, in the run directory.")
   var tensorboard = false
@@ -221,6 +221,8 @@ struct RunOptions: ParsableArguments {
   var deterministic = false
   @Flag(inversion: .prefixedNo, help: "Share AdamW's moments and work out over ranks: the same bits, less of both.")
   var shardOptimizer = true
+  @Flag(help: "Keep what the frozen layers below all that is trained make of a review; no dropout in them.")
+  var cacheFrozen = false
   @Option(help: "Leave out up to N steps whose loss or gradient is not finite.")
   var skipNonfinite = 0
   @Option(help: "End the job after so many seconds without progress; 0 for never.")

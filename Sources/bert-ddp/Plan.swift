@@ -52,7 +52,9 @@ struct Plan: ParsableCommand {
     try require((ranks ?? nodes) >= nodes, "nodes", nodes, "no more than there are ranks")
     try require(
       (1...4096).contains(coresPerNode ?? 1), "cores-per-node", coresPerNode ?? 0, "a whole number from 1 to 4096")
-    try require((memoryPerNode ?? 1) > 0, "memory-per-node", memoryPerNode ?? 0, "GiB, above 0")
+    let most = 1_000_000_000.0
+    try require(
+      (memoryPerNode ?? 1) > 0 && (memoryPerNode ?? 1) <= most, "memory-per-node", memoryPerNode ?? 0, "GiB, above 0")
     try require(Network(network) != nil, "network", network, "a name such as 10GbE, or two numbers such as 3e-5,9e-10")
     try require((1...1_000_000_000).contains(reviews ?? 1), "reviews", reviews ?? 0, "a whole number from 1")
     try require(meanTokens >= 3 && meanTokens < 100_000, "mean-tokens", meanTokens, "3 or more")
@@ -84,11 +86,12 @@ struct Plan: ParsableCommand {
       }
       if !run.asksForMaxLength { run.maxLength = min(run.maxLength, shape.positionCount) }
       try run.validate(needsFiles: false)
+      try shape.require(maxLength: run.maxLength)
       lengths = ReviewLengths(
         madeUp: min(reviews, run.trainLimit ?? reviews), meanLength: meanTokens, maxLength: run.maxLength, shape)
     } else {
       try run.validate()
-      let steps = run.maxSteps.map { $0 * run.reviewsPerStep }
+      let steps = run.maxSteps.map { min($0, 200_000) * min(run.reviewsPerStep, 200_000) }
       lengths = try ReviewLengths(run, limit: min(200_000, max(1, steps ?? 200_000)))
       run.maxLength = lengths.maxLength
     }

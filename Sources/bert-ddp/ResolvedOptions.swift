@@ -35,6 +35,7 @@ extension TrainingConfiguration {
     (threads, logEvery) = (place.threads, place.logEvery)
     (precision, deterministic, skipNonfinite) = (place.precision, place.deterministic, place.skipNonfinite)
     shardOptimizer = place.shardOptimizer
+    cacheFrozen = place.cacheFrozen ? true : nil
     (stallTimeout, maxMinutes) = (place.stallTimeout, place.maxMinutes)
     (trace, logRanks) = (place.trace, place.logRanks)
   }

@@ -215,6 +215,8 @@ refused "going on with other data" 78 run "the training data" -- \
 refused "the same run again" 78 run "step 4" "--resume auto" -- "${train[@]}" --base base.h5 --output run
 refused "going on in a new place from another configuration" 78 run/checkpoint-4.h5 seed -- \
   "${train[@]}" --seed 9 --resume run/checkpoint-4.h5
+refused "going on from a step before the newest" 78 "run holds this run at step 4" run/checkpoint-2.h5 -- \
+  "${train[@]}" --base base.h5 --output run --resume run/checkpoint-2.h5
 refused "going on from a model" 65 run/model.h5 checkpoint -- "${train[@]}" --resume run/model.h5
 refused "a model's folder as the run directory" 78 base/config.json --output -- "${train[@]}" --output base
 exec 9<>run/.bert-ddp.lock
@@ -229,6 +231,11 @@ for count in 1 4; do
   holds "said: $(cat "$err")" [ "$(grep -cE '^(error|bert-ddp): .* at step [0-9]+ .*train.tsv.*--learning-rate' "$err")" -eq 1 ]
   holds "a model all the same" [ ! -e new/model.h5 ]
   conclude "a learning rate that leads nowhere, $(of "$count")"
+  rm -rf new
+  ranks "$count" "${train[@]}" --learning-rate 1e30 --max-steps 1 --test-file test.tsv
+  holds "status $status, expected 76" [ "$status" -eq 76 ]
+  holds "said: $(cat "$err")" [ "$(grep -cE '^(error|bert-ddp): the loss of the test reviews is .*--learning-rate' "$err")" -eq 1 ]
+  conclude "a model that is lost with its last step, $(of "$count")"
   rm -rf new
 done
 

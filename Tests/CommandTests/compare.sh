@@ -65,6 +65,7 @@ conclude "a comparison that is done runs nothing, on another number of ranks too
 echo "-- A fusion, and the embedded demo"
 succeed 2 "${compare[@]}" --methods fusion,adapter:4 --train-limits 50 --output fused
 holds "no fusion: $(cat "$out")" grep -qE '^fusion +50 ' "$out"
+holds "checkpoints are left: $(find fused -name 'checkpoint-*')" [ -z "$(find fused -name 'checkpoint-*')" ]
 conclude "a fusion of two new adapters"
 succeed 2 compare --methods linear-probe --epochs 1 --max-steps 3 --output demo
 holds "no table: $(cat "$out")" grep -qE '^linear-probe +8,000 ' "$out"

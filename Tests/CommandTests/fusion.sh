@@ -121,6 +121,13 @@ refused "an adapter of another base" 65 "of the demo/model.h5" base -- \
   "${sound[@]}" --method fusion --fuse "a=of the demo/model.h5,b=other/model.h5"
 cp other/model.h5 damaged.h5 && flip damaged.h5 3000
 refused "a damaged adapter" 65 damaged.h5 -- "${sound[@]}" --method fusion --fuse a=damaged.h5,b=ko/model.h5
+# What is wrong with a fusion is said before its new adapters are trained: no folder of theirs is left, nor begun.
+refused "an adapter that is missing, beside a new one" 66 nowhere.h5 -- \
+  "${sound[@]}" --method fusion --fuse a=nowhere.h5,b=new
+refused "two new adapters of one name" 64 "called a" -- "${sound[@]}" --method fusion --fuse a=new,a=new
+refused "a new adapter that does not go with a trained one" 65 ko -- \
+  "${sound[@]}" --method fusion --fuse ko=ko/model.h5,b=new --adapter-config houlsby
+refused "a new adapter's name that is none" 64 "my.task" -- "${sound[@]}" --method fusion --fuse my.task=new,b=new
 refused "going on with other adapters" 78 adapter_sha256 -- \
   "${half[@]}" --fuse ko=ko/model.h5,b=paper/task/model.h5 --output "in two parts" --resume auto
 

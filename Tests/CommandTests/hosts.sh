@@ -157,6 +157,33 @@ holds "status $status: $(tail -n 3 "$err")" [ "$status" -eq 0 ]
 same_tensors short/model.h5 spread/model.h5
 conclude "--deterministic on two hosts: the bits of one rank"
 
+echo "-- What crosses the network"
+# What host a has sent, as the switch counts it.
+sent() { ip netns exec "sw$mark" cat /sys/class/net/a/statistics/rx_bytes; }
+# Bytes that host a sends in a step, start and end of a run left out: what eight epochs send more than two.
+traffic() { # HOSTS
+  local epochs before all=()
+  for epochs in 2 8; do
+    before=$(sent)
+    on_hosts "$1" train --base base --train-file train.tsv --max-length 32 --quiet --epochs "$epochs" \
+      --checkpoint-every 100000 --output "sends $1 $epochs"
+    holds "status $status: $(tail -n 3 "$err")" [ "$status" -eq 0 ]
+    all+=($(($(sent) - before)))
+  done
+  steps=$(sed -nE 's/.*"steps" : ([0-9]+).*/\1/p' "sends $1 8/results.json" | head -n 1)
+  # Of eight epochs, six are more.
+  bytes=$(((all[1] - all[0]) * 8 / 6 / steps))
+  sums=$(sed -nE 's/.*"all_reduce_bytes_per_step" : ([0-9]+).*/\1/p' "sends $1 8/results.json")
+}
+hosts_file "two of three" a=3 b=3
+traffic two
+one_each=$bytes
+# Of two nodes each sends half of the sums, and the other half's results.
+holds "$bytes bytes a step, $sums are summed" awk -v b="$bytes" -v s="$sums" 'BEGIN { exit !(b > 0.9 * s && b < 1.4 * s) }'
+traffic "two of three"
+holds "$bytes bytes a step from three ranks, $one_each from one" [ "$bytes" -lt $((one_each * 3 / 2)) ]
+conclude "a host of three ranks sends $bytes bytes a step where a host of one sends $one_each, of sums of $sums"
+
 echo "-- What a host has once"
 begin_on_hosts uneven "${long[@]}" --method lora --epochs 5000 --output held
 await_checkpoint held

@@ -66,6 +66,45 @@ ranks 1 methods --base nowhere
 holds "status $status" [ "$status" -eq 66 ]
 conclude "what makes no sense is refused"
 
+echo "-- Frozen layers once"
+probe=(train --base base --train-file train.tsv --max-length 32 --dropout 0)
+# Five digits: a product of a row is added up in another order where it stands among others.
+losses() { sed -nE 's/.*"loss":([^,}]*).*/\1/p' "$1/metrics.jsonl" | xargs printf '%.5f\n'; }
+bits() { "$program" inspect "$1/model.h5" | grep '^/tensors'; }
+for count in 1 2; do
+  for options in "linear-probe" "lora --lora-layers 1 --lora-dropout 0"; do
+    # shellcheck disable=SC2086
+    succeed "$count" "${probe[@]}" --epochs 3 --log-every 1 --method $options --output "whole $count $options"
+    # shellcheck disable=SC2086
+    succeed "$count" "${probe[@]}" --epochs 3 --log-every 1 --method $options --cache-frozen --output "kept $count $options"
+    holds "$options: not said" grep -qE '^frozen: embeddings and layers? 0( to 1)?, without dropout; output kept for every review' "$out"
+    holds "$options: not recorded" grep -q '"cache_frozen" : true' "kept $count $options/config.json"
+    holds "$options: no losses" [ "$(losses "kept $count $options" | wc -l)" -gt 3 ]
+    holds "$options: other losses" diff -q <(losses "whole $count $options") <(losses "kept $count $options")
+  done
+done
+conclude "without dropout the losses are those without the option, at 1 and 2 ranks; it is said and recorded"
+exact=(--epochs 3 --method linear-probe --cache-frozen --deterministic --checkpoint-every 1 --keep-checkpoints 3)
+succeed 1 "${probe[@]}" "${exact[@]}" --output exact
+cp -r exact again
+rm again/model.h5 "$(find again -name 'checkpoint-*.h5' | sort | tail -n 1)"
+succeed 2 "${probe[@]}" "${exact[@]}" --output again --resume auto
+holds "other bits" diff -q <(bits exact) <(bits again)
+holds "no tensors" [ "$(bits exact | wc -l)" -gt 1 ]
+conclude "with --deterministic: the same bits where a run goes on, with nothing kept, on another number of ranks"
+ranks 1 "${probe[@]}" --epochs 4 --log-every 1 --method linear-probe --resume auto --output "kept 1 linear-probe"
+holds "status $status: $(cat "$err")" [ "$status" -eq 78 ]
+holds "not named: $(cat "$err")" grep -q cache_frozen "$err"
+for options in "train --method full" "train --method lora" "compare --methods linear-probe,lora --test-file train.tsv"; do
+  # shellcheck disable=SC2086
+  ranks 1 $options --base base --train-file train.tsv --max-length 32 --cache-frozen --output refused
+  holds "$options: status $status" [ "$status" -eq 64 ]
+  holds "$options: $(cat "$err")" grep -q -- '--cache-frozen needs layers that are frozen' "$err"
+done
+ranks 1 pretrain --base base --train-file train.tsv --cache-frozen --output refused
+holds "pretrain: status $status" [ "$status" -eq 64 ]
+conclude "gone on with without it, and where nothing is frozen below what is trained, it is refused"
+
 echo "-- The libraries' own counts"
 python=${BERT_DDP_PEERS:-}/bin/python
 if [ -n "${BERT_DDP_PEERS:-}" ] && [ -x "$python" ]; then

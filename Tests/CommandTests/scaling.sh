@@ -158,7 +158,7 @@ echo "-- Installing"
 limit=300
 observe env PREFIX="$work/prefix" BERT_DDP_BIN="$bin" bash "$here/../../launch/install"
 holds "status $status: $(tail -n 3 "$err")" [ "$status" -eq 0 ]
-for file in bin/bert-ddp share/man/man1/bert-ddp.1 share/man/man1/bert-ddp-scaling.1 \
+for file in bin/bert-ddp share/bert-ddp/demo-base.h5 share/man/man1/bert-ddp.1 share/man/man1/bert-ddp-scaling.1 \
   share/bash-completion/completions/bert-ddp share/zsh/site-functions/_bert-ddp \
   share/fish/vendor_completions.d/bert-ddp.fish; do
   holds "no $file" [ -s "prefix/$file" ]
@@ -171,6 +171,15 @@ observe env PREFIX="$work/prefix" bash "$here/../../launch/install" --uninstall
 holds "left: $(find prefix -type f)" [ -z "$(find prefix -type f)" ]
 conclude "program, manual and completions come and go"
 limit=60
+
+echo "-- Numbers beyond all bounds"
+refused "more positions than the base has" 64 --max-length positions -- \
+  plan --base base --reviews 100 --mean-tokens 40 --max-length 100000 --no-calibration
+refused "memory without end" 64 --memory-per-node -- plan --memory-per-node inf
+refused "a gradient's limit without end" 64 --max-grad-norm -- \
+  train --base base --train-file train.tsv --max-grad-norm inf --output new
+refused "warm-up steps below zero" 64 --warmup-steps -1 -- scaling --warmup-steps=-1 --output new
+refused "warm-up steps without end" 64 --warmup-steps -- scaling --warmup-steps 9223372036854775807 --output new
 
 echo "-- Options that are printed and read again"
 succeed 1 train --print-config --method lora --lora-rank 4 --train-file "a: b.tsv" --base base --lora-layers 0-1

@@ -73,4 +73,28 @@ validations "held out otherwise" | cut -d ' ' -f 1,2 >"$scratch/two"
 ! cmp -s "$scratch/one" "$scratch/two" || complain "another seed holds out the same"
 conclude "a share of the training file, the same on any number of ranks, another by another seed"
 
+echo "-- Gone on with elsewhere, and otherwise"
+read -r step accuracy loss <<<"$(best "whole on 1")"
+train_until=$((step + 6))
+short=("${train[@]}" --validation-file test.tsv --keep-checkpoints 100)
+succeed 1 "${short[@]}" --max-steps "$train_until" --output short
+ranks 1 "${short[@]}" --max-steps "$train_until" --output elsewhere --resume "short/checkpoint-$((step + 2)).h5"
+holds "status $status: $(cat "$err")" [ "$status" -eq 0 ]
+same_tensors short/model.h5 elsewhere/model.h5
+conclude "in another directory, where the best step is behind it: the same result"
+figures() { sed -nE 's/^  "(accuracy|loss)" ?: ?([-+.0-9eE]+),?$/\2/p' "$1"; }
+read -r _ accuracy loss <<<"$(best short)"
+printf '%s\n' "$accuracy" "$loss" >"$scratch/expected"
+figures short/results.json | head -n 2 >"$scratch/found"
+close "$scratch/expected" "$scratch/found" 1e-6
+conclude "without test reviews the results are the figures of the best validation"
+refused "other validation reviews" 78 "other validation reviews" -- \
+  "${short[@]}" --validation-file train.tsv --max-steps "$train_until" --output short --resume auto
+refused "no validation reviews" 78 "other validation reviews" -- \
+  "${train[@]}" --max-steps "$train_until" --output short --resume auto
+succeed 1 train --base base --train-file train.tsv --max-length 32 --method lora --epochs 2 --max-steps 3 --output cut
+succeed 1 train --base base --train-file train.tsv --max-length 32 --method lora --epochs 2 --output cut --resume auto
+holds "$(grep -c '"train_seconds"' cut/results.json) epochs of 2" [ "$(grep -c '"train_seconds"' cut/results.json)" -eq 2 ]
+conclude "an epoch that --max-steps has cut short is one epoch when the run goes on"
+
 report

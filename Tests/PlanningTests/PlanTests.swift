@@ -24,7 +24,7 @@ struct PlanTests {
     (run.method, run.epochs) = (method, 3)
     change(&run)
     let shape = other ?? shape
-    return try RunPlan.Request(
+    return RunPlan.Request(
       run, shape, ReviewLengths(madeUp: 100, meanLength: 12, maxLength: 64, shape), ranks: ranks, nodes: 1, cores: 4,
       memoryBytes: memory, network: try #require(Network("1e-6,1e-9")), measures: measures)
   }
@@ -81,6 +81,37 @@ struct PlanTests {
       })
     #expect(limited.time?.steps == 5)
     #expect(abs(limited.operationsPerStep / plan.operationsPerStep - 1) < 1e-9)
+  }
+
+  @Test("kept outputs: a row a review below the head alone, a row a token below a layer, up to half of the memory")
+  func kept() throws {
+    let name = "what frozen layers"
+    let probe = try RunPlan(request("linear-probe") { $0.cacheFrozen = true })
+    #expect(try bytes(probe, name) == (4 * 100 * (32 + 1), .node))
+    let upper: (inout TrainingConfiguration) -> Void = {
+      $0.cacheFrozen = true
+      $0.methodOptions.loraLayers = [1]
+    }
+    let tokens = try request("lora", upper).reviews.tokens.reduce(0, +)
+    #expect(try bytes(RunPlan(request("lora", ranks: 1, upper)), name) == (4 * (32 * tokens + 100), .rank))
+    let full = try RunPlan(request("lora", upper)).memory.nodeBytes
+    #expect(try bytes(RunPlan(request("lora", memory: full, upper)), name).0 <= full / 2)
+    #expect(throws: Failure.self) { try RunPlan(request("full") { $0.cacheFrozen = true }) }
+    #expect(try !RunPlan(request("linear-probe")).memory.parts.contains { $0.name.hasPrefix(name) })
+  }
+
+  @Test("evaluating takes memory as well: a whole pass of the longest reviews")
+  func evaluation() throws {
+    let change: (inout TrainingConfiguration) -> Void = { $0.globalBatchSize = 2 }
+    let without = try RunPlan(request("linear-probe", measures: true, change))
+    let with = try RunPlan(
+      request("linear-probe", measures: true) {
+        change(&$0)
+        $0.testFile = "test.tsv"
+      })
+    let known = try #require(with.time).calibration.evaluationArenaBytes
+    #expect(try bytes(with, "activations").0 >= known)
+    #expect(try bytes(without, "activations").0 < known)
   }
 
   @Test("what does not fit is refused, with a number of ranks that does")

@@ -2,4 +2,4 @@
 let allChecks: [Check] =
   placeChecks + sumChecks + orderedChecks + pendingChecks + pieceChecks + gatherChecks + agreementChecks + windowChecks
   + countingChecks + allocationChecks
-  + trainingChecks
+  + trainingChecks + frozenChecks

@@ -164,7 +164,7 @@ private func checkRounded(_ world: Communicator, _ findings: Findings) throws {
   }
 }
 
-private func hasSameBits(_ a: [Float], _ b: [Float]) -> Bool {
+func hasSameBits(_ a: [Float], _ b: [Float]) -> Bool {
   a.count == b.count && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
 }
 
@@ -179,7 +179,7 @@ private func compareBits(_ trial: TrialRun, threads: Int, _ world: Communicator,
 /// A tiny model and reviews, the same on every rank, and training runs of it from the same start.
 struct TrialRun {
   let method: any FineTuningMethod
-  let configuration: BERTConfiguration
+  private(set) var configuration: BERTConfiguration
   let table: ParameterTable
   let data: EncodedReviews
   let seed: UInt32
@@ -188,6 +188,13 @@ struct TrialRun {
     _ name: String, reviews: Int, vocabulary: Int = 60, precision: Precision = .fp32, seed: UInt32 = 1
   ) throws {
     try self.init(MethodTrial(name), reviews: reviews, vocabulary: vocabulary, precision: precision, seed: seed)
+  }
+
+  /// The same without the base's dropout.
+  var withoutDropout: TrialRun {
+    var trial = self
+    (trial.configuration.hiddenDropout, trial.configuration.attentionDropout) = (0, 0)
+    return trial
   }
 
   init(
@@ -211,7 +218,8 @@ struct TrialRun {
   }
 
   private func withReplica<R>(
-    threads: Int, trains: Bool, _ body: (Replica, UnsafeMutableBufferPointer<Float>) throws -> R
+    threads: Int, trains: Bool, frozen: FrozenOutputs? = nil,
+    _ body: (Replica, UnsafeMutableBufferPointer<Float>) throws -> R
   ) throws -> R {
     let blocks = try ParameterBlocks(table, Communicator(program: "mpi-check"))
     defer { try? blocks.freeFrozen() }
@@ -224,7 +232,7 @@ struct TrialRun {
     let pool = WorkerPool(count: threads)
     defer { pool.close() }
     let replica = Replica(
-      method, configuration, store, pool, seed: seed, maxLength: 32, trains: trains)
+      method, configuration, store, pool, seed: seed, maxLength: 32, trains: trains, frozen: frozen)
     return try body(replica, blocks.trainable)
   }
 
@@ -233,9 +241,9 @@ struct TrialRun {
   func train(
     steps: Int, threads: Int, isSharded: Bool = false, isDense: Bool = false, sharesOptimizer: Bool = false,
     reviewsPerPass: Int = 10, settings: Optimizer.Settings = Optimizer.Settings(), countsAllocations: Bool = false,
-    _ world: Communicator
+    frozen: FrozenOutputs? = nil, _ world: Communicator
   ) throws -> (losses: [Double], trained: [Float]) {
-    try withReplica(threads: threads, trains: true) { replica, trainable in
+    try withReplica(threads: threads, trains: true, frozen: frozen) { replica, trainable in
       let exchange = GradientExchange(world, table, replica.stages, isSharded: sharesOptimizer)
       let optimizer = Optimizer(replica.store, settings, tiles: exchange.optimizerTiles)
       let passes = StepPasses(

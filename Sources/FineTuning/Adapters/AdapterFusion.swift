@@ -91,9 +91,8 @@ package struct AdapterFusion: FineTuningMethod {
   }
 
   private static func forEachValue(_ parameters: ParameterStore, _ body: (Parameter) -> Void) {
-    for entry in parameters.table.entries where entry.parameter.isTrainable {
-      let name = entry.specification.name
-      if name.hasSuffix(".value.weight"), name.contains(".adapter_fusion_layer.") { body(entry.parameter) }
+    for entry in parameters.table.entries where entry.parameter.isTrainable && entry.specification.isHeldAtIdentity {
+      body(entry.parameter)
     }
   }
 }

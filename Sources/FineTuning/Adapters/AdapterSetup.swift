@@ -193,10 +193,11 @@ package struct AdapterSetup: Sendable, Equatable {
       ]
     }
     if fusion.hasValue {
-      list.append(
-        ParameterSpecification(
-          prefix + ".value.weight", [h, h],
-          fusion.startsAtIdentity ? .diagonal(1, elsewhere: 1e-6) : normal, isTrainable: isTrained))
+      var value = ParameterSpecification(
+        prefix + ".value.weight", [h, h],
+        fusion.startsAtIdentity ? .diagonal(1, elsewhere: 1e-6) : normal, isTrainable: isTrained)
+      value.isHeldAtIdentity = true
+      list.append(value)
     }
     return list
   }

@@ -105,8 +105,9 @@ struct StudyOptions: ParsableArguments {
     try require((1...1024).contains(threads), "threads", threads, "a whole number from 1 to 1024")
     for (name, value) in [
       ("global-batch-size", globalBatchSize), ("repetitions", repetitions), ("max-steps", maxSteps),
-      ("warmup-steps", warmupSteps + 1),
     ] { try require((1...1_000_000).contains(value), name, value, "a whole number up to a million") }
+    try require(
+      (0...1_000_000).contains(warmupSteps), "warmup-steps", warmupSteps, "a whole number from 0 to a million")
     try require(
       launcher == nil || launcherProgram != nil, "launcher", launcher ?? "", "mpirun or srun")
   }
