@@ -146,17 +146,31 @@ func image(
   return markup.text
 }
 
-/// A text in lines that are not wider than `width`; a single word may be.
+/// A text in lines that are not wider than `width`: cut at spaces, and a word that is too wide for a line after its colons
+/// and equals signs too; what is left of one may be wider.
 func wrapped(_ text: String, width: Double, size: Double) -> [String] {
   var lines: [String] = []
-  for word in text.split(separator: " ") {
-    if let last = lines.last, textWidth(last + " " + word, size: size) <= width {
-      lines[lines.count - 1] = last + " " + word
-    } else {
-      lines.append(String(word))
+  for word in text.split(separator: " ").map(String.init) {
+    let parts = textWidth(word, size: size) <= width ? [word] : parts(of: word)
+    for (index, part) in parts.enumerated() {
+      let joined = (lines.last ?? "") + (index == 0 ? " " : "") + part
+      if lines.isEmpty || textWidth(joined, size: size) > width {
+        lines.append(part)
+      } else {
+        lines[lines.count - 1] = joined
+      }
     }
   }
   return lines
+}
+
+private func parts(of word: String) -> [String] {
+  var parts = [""]
+  for character in word {
+    parts[parts.count - 1].append(character)
+    if ":=".contains(character) { parts.append("") }
+  }
+  return parts.filter { !$0.isEmpty }
 }
 
 /// Ascending positions moved as little as need be until neighbours are `apart`.

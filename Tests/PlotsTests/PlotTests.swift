@@ -41,6 +41,14 @@ import Testing
     }
   }
 
+  @Test("a title of one long word is cut after its colons and equals signs")
+  func longTitles() {
+    let name = "lora:16:lora-targets=all-linear"
+    let svg = CountGrid(name, classes: ["0", "1"], counts: [[4, 1], [2, 3]]).svg(nil)
+    #expect(svg.contains(">lora:16:lora-targets=</text>") && svg.contains(">all-linear</text>"))
+    #expect(!CountGrid("lora:16", classes: ["0", "1"], counts: [[4, 1], [2, 3]]).svg(nil).contains(">16</text>"))
+  }
+
   @Test("Titles, units, names and values are there, escaped")
   func content() {
     let svg = plot.svg()

@@ -40,7 +40,8 @@ struct HTMLReport {
       max-width: 1400px; margin: 2rem auto; padding: 0 1rem; color: \(Palette.light.ink); background: \(Palette.light.paper); }
     h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; } h3 { font-size: 1rem; }
     table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
-    th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid \(Palette.light.grid); text-align: right; white-space: nowrap; }
+    th, td { padding: 0.25rem 0.5rem; border-bottom: 1px solid \(Palette.light.grid); text-align: right; white-space: nowrap; }
+    th { white-space: normal; vertical-align: bottom; }
     th:first-child, td:first-child, .text { text-align: left; }
     td.text { white-space: normal; overflow-wrap: anywhere; min-width: 20rem; }
     .plots { display: flex; flex-wrap: wrap; gap: 1rem; }
