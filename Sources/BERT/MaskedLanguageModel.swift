@@ -27,6 +27,12 @@ package final class MaskedLanguageModel: TaskModel {
     var rows: [Int32] = []
     var labels: [Int32] = []
 
+    /// A pass has seldom more, so a step like an earlier one allocates nothing.
+    init() {
+      rows.reserveCapacity(1024)
+      labels.reserveCapacity(1024)
+    }
+
     mutating func removeAll() {
       rows.removeAll(keepingCapacity: true)
       labels.removeAll(keepingCapacity: true)

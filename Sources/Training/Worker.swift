@@ -59,6 +59,8 @@ package final class Worker {
     batched.reserveCapacity(tokensPerPass)
     labels.reserveCapacity(tokensPerPass)
     losses.reserveCapacity(tokensPerPass)
+    masked.reserveCapacity(tokensPerPass)
+    positions.reserveCapacity(tokensPerPass)
     gradients = zeroedFloats(trains ? store.table.trainableCount : 0)
     let arena = ActivationArena(
       capacity: model.arenaBytes(tokens: tokensPerPass, reviews: tokensPerPass, longest: tokensPerPass)

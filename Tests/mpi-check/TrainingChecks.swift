@@ -197,14 +197,22 @@ struct TrialRun {
     return trial
   }
 
+  /// All of a model learns the tokens that are hidden from it.
+  static func ofHiddenTokens(texts: Int) throws -> TrialRun {
+    let tokens = TokenMasking.Tokens(count: 60, mask: 4, special: [0, 1, 2, 3, 4]) { _ in false }
+    return try TrialRun(MethodTrial("full"), reviews: texts, masking: TokenMasking(tokens, .tokens, seed: 1))
+  }
+
   init(
-    _ trial: MethodTrial, reviews: Int, vocabulary: Int = 60, precision: Precision = .fp32, seed: UInt32 = 1
+    _ trial: MethodTrial, reviews: Int, vocabulary: Int = 60, precision: Precision = .fp32, seed: UInt32 = 1,
+    masking: TokenMasking? = nil
   ) throws {
     method = try FineTuningMethods.method(named: trial.method, trial.options)
     var c = BERTConfiguration()
     (c.vocabularySize, c.hiddenSize, c.layerCount, c.attentionHeadCount) = (vocabulary, 32, 3, 4)
     (c.intermediateSize, c.positionCount, c.initializerRange) = (64, 32, 0.1)
     c.precision = precision
+    if masking != nil { c.task = .maskedLanguage(nextSentence: false) }
     configuration = c
     table = try method.table(for: c)
     self.seed = seed
@@ -214,7 +222,9 @@ struct TrialRun {
         Int32(generator.index(below: vocabulary, UInt32(review), UInt32($0 + 1)))
       }
     }
-    data = EncodedReviews(reviews: texts, labels: texts.indices.map { Int32($0 % 2) })
+    var data = EncodedReviews(reviews: texts, labels: masking == nil ? texts.indices.map { Int32($0 % 2) } : [])
+    data.masking = masking
+    self.data = data
   }
 
   private func withReplica<R>(
