@@ -41,6 +41,8 @@ package struct BERTConfiguration: Sendable, Equatable {
   package var head = HeadDesign.pooled
   /// What the model is trained for.
   package var task = ModelTask.classification
+  /// Whether hidden tokens are decoded with the table of token embeddings.
+  package var tiesWordEmbeddings = true
   /// In which precision the encoder's weights and the token embeddings are kept for products and look-ups.
   package var precision = Precision.fp32
 
@@ -76,6 +78,7 @@ package struct BERTConfiguration: Sendable, Equatable {
     layerNormEpsilon = file.layer_norm_eps ?? layerNormEpsilon
     padTokenID = file.pad_token_id?.value ?? padTokenID
     labelCount = file.id2label?.count ?? 2
+    tiesWordEmbeddings = file.tie_word_embeddings ?? true
     if let name = file.hidden_act {
       guard let activation = Activation(configurationName: name) else {
         throw Failure(
@@ -162,7 +165,15 @@ private struct ConfigurationFile: Decodable {
   let initializer_range: Float?, layer_norm_eps: Float?
   // swift-format-ignore: AlwaysUseLowerCamelCase
   let is_decoder: Bool?, add_cross_attention: Bool?
-  let id2label: [String: String]?
+  /// Names of classes; how many is all that counts here.
+  let id2label: [String: Anything]?
+  // swift-format-ignore: AlwaysUseLowerCamelCase
+  let tie_word_embeddings: Bool?
+
+  /// Any value at all.
+  struct Anything: Decodable {
+    init(from decoder: any Decoder) throws {}
+  }
 
   /// What is said of a value that its key cannot have: text for a number, a fraction for a count.
   static func wrongValue(_ source: String, _ path: [any CodingKey], _ type: any Any.Type) -> Failure {

@@ -92,6 +92,14 @@ package struct RunInputs {
 }
 
 extension BERTConfiguration {
+  /// Refuses pairs of texts where there is one type of tokens.
+  /// - Throws: `Failure` of kind `usage`.
+  package func requirePairs(_ hasPairs: Bool) throws {
+    guard !hasPairs || typeCount >= 2 else {
+      throw Failure(.usage, "the base has one type of tokens (type_vocab_size 1), and pairs of texts need two; use another base.")
+    }
+  }
+
   /// Refuses reviews that may be longer than there are positions.
   /// - Throws: `Failure` of kind `usage`.
   package func require(maxLength: Int) throws {
@@ -174,6 +182,13 @@ package struct SharedBase {
       labelCount: run.labelCount, dropout: run.dropout, maxLength: run.maxLength, head: run.head,
       precision: run.precision)
     if let options = run.pretraining { own.task = options.task }
+    try own.requirePairs(run.textPairColumn != nil || own.task == .maskedLanguage(nextSentence: true))
+    guard own.task == .classification || own.tiesWordEmbeddings else {
+      throw Failure(
+        .usage,
+        "the base has tie_word_embeddings false, a decoder of its own, and hidden tokens are decoded with the table of embeddings here; use another base."
+      )
+    }
     return own
   }
 

@@ -75,7 +75,10 @@ struct InnerJob {
     if getuid() == 0 {
       for name in ["OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] { values[name] = "1" }
     }
-    values["OMPI_MCA_rmaps_base_oversubscribe"] = values["OMPI_MCA_rmaps_base_oversubscribe"] ?? "1"
+    // Open MPI 4's name, and 5's.
+    for (name, value) in [
+      ("OMPI_MCA_rmaps_base_oversubscribe", "1"), ("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"),
+    ] { values[name] = values[name] ?? value }
     return values.map { "\($0.key)=\($0.value)" }
   }
 

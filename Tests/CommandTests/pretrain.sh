@@ -110,6 +110,12 @@ refused "heads that do not fit" 64 --shape -- pretrain --shape 1,16,3,32 --vocab
 refused "another method" 64 --method lora -- pretrain --base base --train-file texts.txt --method lora
 refused "a share of all" 64 --masked-share -- pretrain --base base --train-file texts.txt --masked-share 1
 refused "missing texts" 66 nowhere.txt -- pretrain --base base --train-file nowhere.txt --max-length 32
+mkdir untied && cp base/* untied/ && sed -i 's/^{/{"tie_word_embeddings": false,/' untied/config.json
+refused "a decoder that is not the table of embeddings" 64 tie_word_embeddings -- \
+  pretrain --base untied --train-file texts.txt --max-length 32
+mkdir "one type" && cp base/* "one type/" && sed -i 's/"type_vocab_size": *2/"type_vocab_size": 1/' "one type/config.json"
+refused "pairs on a base of one type" 64 type_vocab_size -- \
+  pretrain --base "one type" --train-file documents.txt --next-sentence --max-length 32
 refused "one document" 65 texts.txt "blank lines" -- pretrain --base base --train-file texts.txt --next-sentence --max-length 32
 refused "a vocabulary of nothing" 64 --size -- vocabulary --input texts.txt --size 5 --output new.txt
 refused "classes of a base" 64 "knows no classes" -- predict --checkpoint "on 1/base.h5" --input texts.txt --output labels.tsv

@@ -175,6 +175,25 @@ import Testing
     try expectRefusal(words, document(replacing(key, value, in: configuration.json)), configuration)
   }
 
+  @Test("widths are those of Python's //, whose remainder is exact")
+  func widths() {
+    #expect([12.8, 0.8, 16].map { AdapterHubReduction($0).width(ofLayer: 0, hiddenSize: 768) } == [59, 959, 48])
+  }
+
+  @Test("(IA)³ that the library scales is refused; its first versions forgot to scale")
+  func scaledIA3() throws {
+    let configuration = AdapterHubConfiguration.ia3(AdapterHubIA3())
+    let scaled = document(replacing("alpha", .integer(8), in: configuration.json))
+    try expectRefusal("1 with composition_mode scale", scaled, configuration)
+    try withTemporaryDirectory { directory in
+      try directory.write(
+        replacing("version", .string("adapters.1.0.1"), in: scaled), to: "a/adapter_config.json")
+      try directory.write(
+        tensors: configuration.tensors(named: "a", shape: smallShape), to: "a/adapter.safetensors")
+      _ = try AdapterHubAdapter(opening: directory.path("a"))
+    }
+  }
+
   @Test(arguments: [
     ("name", nil, "lacks the key 'name'"), ("name", JSONValue.string("../up"), "name is"),
     ("name", .string(""), "name is"), ("model_type", .string("roberta"), "'roberta'"),

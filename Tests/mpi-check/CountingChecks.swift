@@ -50,7 +50,7 @@ let countingChecks: [Check] = [
     defer { world.measuresWaiting = false }
     try world.barrier()
     let before = world.statistics
-    if world.rank == 0 { usleep(200_000) }
+    if world.rank == 0 { usleep(1_000_000) }
     _ = try world.sum(of: 1.0)
     let tally = (world.statistics - before)[.allReduceDoubles]
     findings.expect(tally.waitSeconds <= tally.seconds, "waited longer than was spent inside")

@@ -106,7 +106,7 @@ mpirun -np "$ranks" "$program" fail 1 hang >/dev/null 2>&1 & job=$!
 for _ in $(seq 50); do [ "$(pgrep -fc "$program fail 1 hang" || true)" -gt "$ranks" ] && break; sleep 0.1; done
 sleep 1
 # What nobody is left to remove: message buffers and mpirun's directory.
-debris=$(pgrep -f "$program" | sed 's|.*|/proc/&/maps|' | xargs grep -ho '/dev/shm/vader_segment.*' | sort -u)
+debris=$(pgrep -f "$program" | sed 's|.*|/proc/&/maps|' | xargs grep -ho '/dev/shm/\(vader\|sm\)_segment.*' | sort -u || true)
 kill -KILL "$job"; wait "$job" 2>/dev/null || true
 observe sleep 3
 conclude "ranks whose mpirun is killed leave"

@@ -34,11 +34,9 @@ stoppable() {
   set +m
   # shellcheck disable=SC2064 # the process is known now
   trap "kill -USR1 $job 2>/dev/null || true" INT TERM USR1
-  # A signal interrupts the waiting.
-  while kill -0 "$job" 2>/dev/null; do
-    status=0
-    wait "$job" || status=$?
-  done
+  # A signal interrupts the waiting; the shell keeps the status of a job that is over.
+  while wait "$job" || true; kill -0 "$job" 2>/dev/null; do :; done
+  wait "$job" || status=$?
   trap - INT TERM USR1
   return "$status"
 }

@@ -41,12 +41,14 @@ mpi_env() {
     # mpirun sees to that when it knows of the crowd, the program when it does not.
     if [ "$ranks" -gt "$slots" ]; then
       _mpi_env_set OMPI_MCA_rmaps_base_oversubscribe 1 "$ranks ranks on $slots cores, no faster than $slots"
+      _mpi_env_set PRTE_MCA_rmaps_default_mapping_policy :oversubscribe "Open MPI 5's name for it"
     fi
   fi
 
   # mpirun binds each of one or two ranks to one core, which its threads would have to share.
   if [ "$threads" -gt 1 ]; then
     _mpi_env_set OMPI_MCA_hwloc_base_binding_policy none "$threads threads per rank need $threads cores"
+    _mpi_env_set PRTE_MCA_hwloc_default_binding_policy none "Open MPI 5's name for it"
   fi
 
   if [ -n "$_mpi_env_said" ]; then echo "mpi-env: $_mpi_env_said" >&2; fi

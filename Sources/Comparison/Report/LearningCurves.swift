@@ -21,9 +21,14 @@ struct LearningCurves {
 
   /// The accuracy of the evaluations on the way; nil where there was only the last.
   func accuracy(_ trainCount: Int) -> Plot? {
-    let series = series(trainCount, form: .lineAndMarkers) { event in
-      event.event == "evaluation" ? event.accuracy.map { Point(Double(event.step), $0) } : nil
+    func series(_ split: String) -> [Series] {
+      self.series(trainCount, form: .lineAndMarkers) { event in
+        event.split == split ? event.accuracy.map { Point(Double(event.step), $0) } : nil
+      }
     }
+    // With validation reviews the test reviews come once, at the end.
+    let validation = series("validation")
+    let series = validation.contains { !$0.points.isEmpty } ? validation : series("test")
     guard series.contains(where: { $0.points.count > 1 }) else { return nil }
     return Plot(
       "Accuracy on the way, \(Format.count(trainCount)) reviews", x: Axis("optimiser step"),
@@ -34,6 +39,8 @@ struct LearningCurves {
   private struct Event: Decodable {
     let event: String
     let step: Int
+    /// Of an evaluation.
+    let split: String?
     let loss: Double?
     let accuracy: Double?
   }

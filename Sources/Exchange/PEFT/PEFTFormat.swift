@@ -29,6 +29,10 @@ package struct PEFTFormat: AdapterFormat {
       name in table.entry(name).map { TensorEntry(name: name, shape: $0.specification.shape) }
     }
     let tensors = updates + whole + adapter.headEntries
+    for name in adapter.replaced where modules(updates).contains(where: { name.hasPrefix($0 + ".") }) {
+      throw Failure(
+        .usage, "the base lacks \(name), which the trained file brings and updates; PEFT's folders hold one or the other, so choose --format hf")
+    }
     try PEFTFolder.write(
       configuration(lora, modules: modules(updates), adapter), tensors: tensors, to: path, source: adapter.source())
     return tensors.count

@@ -189,7 +189,9 @@ package struct AdapterConfiguration: Sendable, Equatable {
   }
 
   private static func width(_ size: Int, _ factor: Double, _ key: String) throws -> Int {
-    let width = factor > 0 ? (Double(size) / factor).rounded(.down) : .infinity
+    // As Python's `//`, whose remainder is exact: 768 // 12.8 is 59.
+    let size = Double(size)
+    let width = factor > 0 ? ((size - size.truncatingRemainder(dividingBy: factor)) / factor).rounded() : .infinity
     guard width <= Double(1 << 24) else {
       throw Failure(.badContent, "\(key) is \(factor), expected a number from 0.001 on, such as 16.")
     }

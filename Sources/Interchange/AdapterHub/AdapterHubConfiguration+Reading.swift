@@ -7,18 +7,20 @@ extension AdapterHubConfiguration {
   ///   - isVersioned: Whether the file has a `version`; without one, `gelu` means `gelu_new` and `gelu_orig` `gelu`.
   ///   - usesNestedNonLinearity: Whether the block of an old `invertible_adapter` takes its own non-linearity, as the
   ///     library of 2020 did, instead of the adapter's.
+  ///   - forgetsScaling: Whether the file is of a version that scaled by 1 whatever `alpha` said.
   ///   - source: The file, for messages, quoted.
   ///   - notices: Sentences for the person, appended to.
   /// - Returns: The configuration with every default filled in.
   /// - Throws: `Failure(.badContent)` naming what is missing, malformed or not supported.
   static func read(
-    _ value: JSONValue, isVersioned: Bool, usesNestedNonLinearity: Bool, source: String,
+    _ value: JSONValue, isVersioned: Bool, usesNestedNonLinearity: Bool, forgetsScaling: Bool, source: String,
     notices: inout [String]
   ) throws -> AdapterHubConfiguration {
     if case .string(let name) = value {
       let preset = try AdapterHubPresets.configuration(named: name, source: source)
       return try read(
-        preset, isVersioned: true, usesNestedNonLinearity: false, source: source, notices: &notices)
+        preset, isVersioned: true, usesNestedNonLinearity: false, forgetsScaling: false, source: source,
+        notices: &notices)
     }
     var reader = try ConfigurationReader(value, source: source)
     switch try reader.string("architecture") {
@@ -27,7 +29,7 @@ extension AdapterHubConfiguration {
         try AdapterHubBottleneck(
           &reader, isVersioned: isVersioned, usesNestedNonLinearity: usesNestedNonLinearity, notices: &notices
         ))
-    case "lora": return try lowRank(&reader)
+    case "lora": return try lowRank(&reader, forgetsScaling: forgetsScaling)
     case "prefix_tuning": return .prefixTuning(try AdapterHubPrefix(&reader, isVersioned: isVersioned))
     case "union":
       let parts = value["configs"].map { AdapterHubConfiguration.architectures($0) } ?? "?"
@@ -50,7 +52,9 @@ extension AdapterHubConfiguration {
     return names.joined(separator: ", ")
   }
 
-  private static func lowRank(_ reader: inout ConfigurationReader) throws -> AdapterHubConfiguration {
+  private static func lowRank(
+    _ reader: inout ConfigurationReader, forgetsScaling: Bool
+  ) throws -> AdapterHubConfiguration {
     let rank = try reader.count("r", atLeast: 1) ?? 8
     let alpha = try reader.number("alpha") ?? 8
     let dropout = try reader.probability("dropout") ?? 0
@@ -71,6 +75,10 @@ extension AdapterHubConfiguration {
       guard rank == 1 else { throw reader.failure("r", .integer(rank), "1 with composition_mode scale") }
       guard !usesDoRA else {
         throw reader.failure("use_dora", .boolean(true), "false with composition_mode scale")
+      }
+      // The library multiplies by it; versions 1.0 forgot to.
+      guard alpha == 1 || forgetsScaling else {
+        throw reader.failure("alpha", .decimal(alpha), "1 with composition_mode scale")
       }
       return .ia3(AdapterHubIA3(sites: sites))
     default: throw reader.failure("composition_mode", .string(mode), "add or scale")

@@ -108,7 +108,9 @@ package struct AdapterHubReduction: Equatable, Sendable {
 
   /// ⌊size / factor⌋, at least 1; nil when that is no size.
   static func width(_ size: Int, _ factor: Double) -> Int? {
-    let width = (Double(size) / factor).rounded(.down)
+    // As Python's `//`, whose remainder is exact: 768 // 12.8 is 59.
+    let size = Double(size)
+    let width = ((size - size.truncatingRemainder(dividingBy: factor)) / factor).rounded()
     return width.isFinite && width < 0x1p24 ? max(1, Int(width)) : nil
   }
 }

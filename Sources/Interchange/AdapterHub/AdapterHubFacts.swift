@@ -48,6 +48,7 @@ struct AdapterHubFacts {
   ) throws {
     configuration = try AdapterHubConfiguration.read(
       document, isVersioned: version != nil, usesNestedNonLinearity: options.usesNestedNonLinearity,
+      forgetsScaling: AdapterHubFacts.forgetsScaling(version),
       source: source, notices: &notices)
     switch configuration {
     case .bottleneck(var bottleneck) where type == "text_task" && bottleneck.invertible != nil:
@@ -56,7 +57,7 @@ struct AdapterHubFacts {
       bottleneck.invertible = nil
       configuration = .bottleneck(bottleneck)
       notices.append("\(source): the task adapter names an invertible block but has none; it is left out")
-    case .lora(var lora) where hasFaultyScaling && lora.alpha != Double(lora.rank):
+    case .lora(var lora) where AdapterHubFacts.forgetsScaling(version) && lora.alpha != Double(lora.rank):
       notices.append(
         "\(source): \(version ?? "") scaled LoRA by 1 whatever alpha said; alpha \(lora.alpha) is read as \(lora.rank)"
       )
@@ -67,7 +68,7 @@ struct AdapterHubFacts {
   }
 
   /// Whether the file is of a version before 1.1.0 of `adapters`.
-  private var hasFaultyScaling: Bool {
+  private static func forgetsScaling(_ version: String?) -> Bool {
     guard let version, version.hasPrefix("adapters.") else { return false }
     let parts = version.dropFirst("adapters.".count).split(separator: ".").prefix(2)
     let numbers = parts.map { part in Int(part.prefix { $0.isASCII && $0.isNumber }) ?? 0 }

@@ -2,7 +2,7 @@ internal import Failures
 
 extension CheckpointDirectory {
   /// What a written directory is loaded as.
-  package enum Content: Sendable {
+  package enum Content: Sendable, Equatable {
     /// `BertForSequenceClassification` with classes of these names, by their number.
     case classifier(labels: [String])
     /// A model without classes, under the name of its class.
@@ -30,9 +30,10 @@ extension CheckpointDirectory {
     let described = try headMembers(content, tensors)
     precondition(sideFiles[.vocabulary] != nil, "a model is useless without its vocabulary")
     // `torch_dtype` is what versions before 4.56 call `dtype`; without either, float32 is meant.
-    let replaced = [
-      "architectures", "id2label", "label2id", "num_labels", "dtype", "torch_dtype", "_name_or_path",
-    ]
+    let general = ["architectures", "dtype", "torch_dtype", "_name_or_path"]
+    // A base with a classifier keeps what is said of its classes.
+    let ofClasses = content == .plain(architecture: "BertForSequenceClassification") ? [] : classMembers
+    let replaced = general + ofClasses
     let types = Set(tensors.map(\.element))
     let type = types == [.float16] ? "float16" : types == [.bfloat16] ? "bfloat16" : "float32"
     let added = described + [.init(key: "dtype", value: .string(type))]
@@ -45,6 +46,10 @@ extension CheckpointDirectory {
     try Folder.write(
       .object(kept + added), to: path + "/config.json")
   }
+
+  /// What `config.json` says of classes. How many labels a review has (`problem_type`) decides how Transformers turns logits
+  /// into probabilities; here it is one.
+  private static let classMembers = ["id2label", "label2id", "num_labels", "problem_type"]
 
   /// What `config.json` says of the head.
   private static func headMembers(_ content: Content, _ tensors: [TensorEntry]) throws -> [JSONValue.Member] {

@@ -63,6 +63,10 @@ struct AdapterFolderFormat: ExportFormat {
     let added = Set(try method.addedParameters(trained.shape).map(\.name))
     let replaced = trained.fileNames.filter { name in
       guard let entry = table.entry(name), !added.contains(name), !HeadDesign.owns(name) else { return false }
+      // What pre-training leaves idle is not the adapter's, nor its own head.
+      if trained.shape.task != .classification, name.hasPrefix("bert.pooler.") || name.hasPrefix("cls.") {
+        return false
+      }
       return !entry.parameter.isTrainable
     }
     return OutgoingAdapter(

@@ -26,6 +26,7 @@ extension Base {
 
   /// What Transformers calls a model with these heads.
   private var architecture: String {
+    if shape("classifier.weight") != nil { return "BertForSequenceClassification" }
     if shape("cls.seq_relationship.weight") != nil { return Architecture.pairs.rawValue }
     return shape("cls.predictions.bias") != nil ? Architecture.tokens.rawValue : "BertModel"
   }

@@ -94,6 +94,8 @@ private struct TokenizerConfigurationFile: Encodable {
   let modelMaxLength: Int
   let tokenizerClass = "BertTokenizer"
   let unknown: String, classifier: String, separator: String, padding: String, mask: String
+  /// Nil where there are none.
+  let additional: [String]?
 
   init(_ settings: TokenizerSettings, maxLength: Int) {
     doLowerCase = settings.lowercase
@@ -102,6 +104,7 @@ private struct TokenizerConfigurationFile: Encodable {
     modelMaxLength = maxLength
     (unknown, classifier, separator) = (settings.unknownToken, settings.classifierToken, settings.separatorToken)
     (padding, mask) = (settings.paddingToken, settings.maskToken)
+    additional = settings.additionalTokens.isEmpty ? nil : settings.additionalTokens
   }
 
   private enum CodingKeys: String, CodingKey {
@@ -109,5 +112,6 @@ private struct TokenizerConfigurationFile: Encodable {
     case tokenizeChineseChars = "tokenize_chinese_chars", modelMaxLength = "model_max_length"
     case tokenizerClass = "tokenizer_class", unknown = "unk_token", classifier = "cls_token"
     case separator = "sep_token", padding = "pad_token", mask = "mask_token"
+    case additional = "additional_special_tokens"
   }
 }

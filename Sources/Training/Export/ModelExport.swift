@@ -1,6 +1,7 @@
 package import Collectives
 internal import Failures
 internal import FoundationEssentials
+internal import Tokenization
 
 /// Writes a trained file for other libraries, and proves that it is the same model by reading it back.
 package struct ModelExport {
@@ -66,7 +67,9 @@ package struct ModelExport {
       let base = try Base(opening: path)
       try base.export(to: output)
       let written = try Base(opening: output)
-      guard written.contentSHA256 == base.contentSHA256, written.vocabulary == base.vocabulary else {
+      guard written.contentSHA256 == base.contentSHA256, written.vocabulary == base.vocabulary,
+        Set(written.tokenizerSettings.additionalTokens) == Set(base.tokenizerSettings.additionalTokens)
+      else {
         try? FileManager.default.removeItem(atPath: output)
         throw Failure(.other, "read back, the directory is not the same base; \(output) was removed.")
       }

@@ -112,7 +112,12 @@ extension PretrainingOptions {
       return texts
     }
     var training = try read(trainFile)
-    if let limit = run.trainLimit { training = training.limited(to: limit, seed: run.seed) }
+    if let limit = run.trainLimit {
+      // Which sentence follows another can be told of whole documents only.
+      training =
+        nextSentence
+        ? training.selecting(Array(0..<min(limit, training.count))) : training.limited(to: limit, seed: run.seed)
+    }
     let heldOut = try run.testFile.map { path in
       let texts = try read(path)
       return heldOutLimit.map { texts.selecting(Array(0..<min($0, texts.count))) } ?? texts

@@ -107,6 +107,10 @@ final class Study {
     if open.contains(where: { $0.method.hasPrefix("fusion") }) { try prepareAdapters() }
     let bar = screen.progress("study", total: all.count, from: all.count - open.count, unit: "runs")
     defer { bar.finish() }
+    // What a kill has cut short stays a line of its own.
+    if let text = try? String(contentsOfFile: log, encoding: .utf8), !text.isEmpty, !text.hasSuffix("\n") {
+      _ = FileAppender(path: log)?.append(Data("\n".utf8))
+    }
     for (index, run) in open.enumerated() {
       let measured = try measure(run)
       runs.append(measured)

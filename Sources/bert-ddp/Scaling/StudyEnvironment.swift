@@ -36,7 +36,9 @@ struct StudyEnvironment: Codable, Equatable {
 
   /// How a number of ranks is started.
   func launch(ranks: Int, _ options: StudyOptions) -> InnerJob.Launch {
-    let placement = Placement(ranks: ranks, threads: options.threads, cores: coresPerNode)
+    // Ranks fill one node of an allocation after the other.
+    let nodes = ProcessInfo.processInfo.environment["SLURM_JOB_NUM_NODES"].flatMap { Int($0) } ?? 1
+    let placement = Placement(ranks: ranks, threads: options.threads, cores: max(1, nodes) * coresPerNode)
     return InnerJob.Launch(program: options.program, ranks: ranks, flags: StudyEnvironment.flags(placement, options))
   }
 
