@@ -35,11 +35,8 @@ stop INT 0 2 75
 stop TERM 2 3 75
 stop USR1 1 2 75
 # An mpirun that is told to end has settled on status 1 before any rank hears of it.
-# It kills ranks a second later, unless told to give them time.
-export OMPI_MCA_odls_base_sigkill_timeout=8
 stop TERM mpirun 2 1
 stop INT mpirun 4 1
-unset OMPI_MCA_odls_base_sigkill_timeout
 rm -rf "stuck"
 begin 2 "${endless[@]}" --output stuck
 wait_beyond stuck 0
