@@ -46,7 +46,10 @@ struct ComparisonTable {
         let own = cells.filter { $0.cell.label == method && $0.cell.trainCount == count }
         if !own.isEmpty { rows.append(Row(method, count, own)) }
       }
-      let full = rows.first { $0.trainCount == count && $0.method == "full" }?.secondsPerEpoch.mean
+      // "full", "full@1e-4": the first of them.
+      let full = rows.first {
+        $0.trainCount == count && $0.method.prefix(while: \.isLetter) == "full"
+      }?.secondsPerEpoch.mean
       for index in rows.indices where rows[index].trainCount == count {
         rows[index].timeRatio = full.map { rows[index].secondsPerEpoch.mean / $0 }
       }
@@ -120,7 +123,7 @@ struct ComparisonTable {
     return table.markdown()
       + """
 
-      Time per epoch is training alone, the median of a run, in minutes and seconds, and the ratio is to full fine-tuning; ± is the deviation
+      Time per epoch is training alone, the median of a run, in minutes and seconds, and the ratio is to the first full fine-tuning; ± is the deviation
       over seeds \(seeds). \(Format.count(first.results.summary.reviews)) test reviews, \(first.cell.configuration.epochs) epochs,
       \(place).
 

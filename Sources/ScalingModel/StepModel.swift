@@ -94,7 +94,9 @@ extension StepModel {
       own.values.reduce(0) { $0 + StepModel.method($1, company: company).misfit }
     }
     methods = own.mapValues { StepModel.method($0, company: company).method }
-    let several = StepModel.uncrowded(points.filter { $0.setting.ranks > 1 && $0.setting.nodes == 1 && $0.communication > 0 })
+    // Between nodes there is a network, which is added later.
+    let several = StepModel.uncrowded(
+      points.filter { $0.setting.ranks > 1 && $0.setting.nodes == 1 && $0.communication > 0 })
     within = StepModel.link(several)
     jitter = jitter(several)
   }

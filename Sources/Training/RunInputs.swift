@@ -96,7 +96,8 @@ extension BERTConfiguration {
   /// - Throws: `Failure` of kind `usage`.
   package func requirePairs(_ hasPairs: Bool) throws {
     guard !hasPairs || typeCount >= 2 else {
-      throw Failure(.usage, "the base has one type of tokens (type_vocab_size 1), and pairs of texts need two; use another base.")
+      throw Failure(
+        .usage, "the base has one type of tokens (type_vocab_size 1), and pairs of texts need two; use another base.")
     }
   }
 

@@ -39,8 +39,8 @@ install_libraries() {
 }
 
 # Refuses a missing or too old Swift with a sentence: 6.2 builds the program, 6.3 its tests too.
-check_swift() { # [MINOR]
-  local minor=${1:-2}
+check_swift() { # MINOR
+  local minor=$1
   local where="see https://www.swift.org/install/linux for the toolchain of your system"
   command -v swift >/dev/null || die "there is no swift on the PATH; Swift 6.$minor or newer is needed: $where"
   local version

@@ -31,7 +31,9 @@ package struct PEFTFormat: AdapterFormat {
     let tensors = updates + whole + adapter.headEntries
     for name in adapter.replaced where modules(updates).contains(where: { name.hasPrefix($0 + ".") }) {
       throw Failure(
-        .usage, "the base lacks \(name), which the trained file brings and updates; PEFT's folders hold one or the other, so choose --format hf")
+        .usage,
+        "the base lacks \(name), which the trained file brings and updates; PEFT's folders hold one or the other, so choose --format hf"
+      )
     }
     try PEFTFolder.write(
       configuration(lora, modules: modules(updates), adapter), tensors: tensors, to: path, source: adapter.source())
