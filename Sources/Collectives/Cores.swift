@@ -61,7 +61,7 @@ package enum Cores {
 }
 
 /// The lines of a small file of the system; none when it cannot be read.
-func lines(_ path: String) -> [Substring] {
+package func lines(_ path: String) -> [Substring] {
   guard let file = fopen(path, "r") else { return [] }
   defer { fclose(file) }
   let text = [UInt8](unsafeUninitializedCapacity: 1 << 16) { bytes, count in

@@ -1,3 +1,4 @@
+internal import Collectives
 internal import Glibc
 
 /// Bytes that a process may still take without others suffering: what the system has available, or what the limit of its
@@ -17,7 +18,7 @@ package struct MemoryLimit {
   /// The least of the limits above this process; nil when there is none.
   package static var own: MemoryLimit? {
     let root = "/sys/fs/cgroup"
-    let place = text("/proc/self/cgroup").split(separator: "\n").first { $0.hasPrefix("0::") }?.dropFirst(3) ?? ""
+    let place = lines("/proc/self/cgroup").first { $0.hasPrefix("0::") }?.dropFirst(3) ?? ""
     var folders = place.split(separator: "/").map(String.init)
     var limits = [limit(root + "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")]
     while true {
@@ -28,21 +29,12 @@ package struct MemoryLimit {
   }
 
   private static func limit(_ folder: String, _ most: String, _ current: String) -> MemoryLimit? {
-    func number(_ name: String) -> Int? { Int(text("\(folder)/\(name)").prefix { $0 != "\n" }) }
+    func number(_ name: String) -> Int? { lines("\(folder)/\(name)").first.flatMap { Int($0) } }
     // Without a limit it is "max", or in cgroup 1 a number beyond all memory.
     guard let bytes = number(most), bytes < 1 << 60 else { return nil }
-    let files = text("\(folder)/memory.stat").split(separator: "\n").first { $0.hasPrefix("inactive_file ") }
+    let files = lines("\(folder)/memory.stat").first { $0.hasPrefix("inactive_file ") }
     return MemoryLimit(
       bytes: bytes, used: max(0, (number(current) ?? 0) - (files.flatMap { Int($0.dropFirst(14)) } ?? 0)))
-  }
-
-  private static func text(_ path: String) -> String {
-    guard let file = fopen(path, "r") else { return "" }
-    defer { fclose(file) }
-    let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 14) { bytes, count in
-      count = fread(bytes.baseAddress, 1, bytes.count, file)
-    }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }
 
