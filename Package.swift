@@ -41,19 +41,20 @@ let package = Package(
   targets: [
     // MARK: Foundations: numbers that depend on nothing, errors a person reads
     module("Failures"),
+    module("JSON", ["Failures"]),
     module("Randomness"),
     module("Tensors", ["Randomness"]),
 
     // MARK: The model: kernels, BERT, fine-tuning methods
     module("Kernels", ["Randomness", "Tensors", "COpenBLAS", "CVectors"]),
-    module("BERT", ["Kernels", "Tensors", "Randomness", "Failures"]),
+    module("BERT", ["Kernels", "Tensors", "Randomness", "JSON", "Failures"]),
     module("FineTuning", ["BERT", "Kernels", "Tensors", "Randomness", "Failures"]),
 
     // MARK: Beside the model: text, data, files, other ranks, people
-    module("Tokenization", ["Failures"]),
+    module("Tokenization", ["JSON", "Failures"]),
     module("Datasets", ["Randomness", "Failures"]),
     module("Metrics"),
-    module("Interchange", ["Failures"]),
+    module("Interchange", ["JSON", "Failures"]),
     module("Exchange", ["Interchange", "FineTuning", "BERT", "Tensors", "Kernels", "Failures"]),
     module("HDF5", ["CHDF5", "Failures"]),
     module("Checkpoints", ["HDF5", "Failures", .product(name: "Crypto", package: "swift-crypto")]),
@@ -70,7 +71,7 @@ let package = Package(
       [
         "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Tokenization", "Datasets",
         "Metrics", "Interchange", "Exchange", "Checkpoints", "Collectives", "Console", "TensorBoard", "Demo",
-        "Failures",
+        "JSON", "Failures",
       ]),
     module("Doctor", ["Collectives", "Kernels"]),
     module(
@@ -128,12 +129,13 @@ let package = Package(
     .target(
       name: "ParserTargets",
       dependencies: [
-        "BERT", "Checkpoints", "Datasets", "Demo", "Exchange", "HDF5", "Interchange", "Tokenization", "TestSupport",
-        "Failures",
+        "BERT", "Checkpoints", "Datasets", "Demo", "Exchange", "HDF5", "Interchange", "JSON", "Tokenization",
+        "TestSupport", "Failures",
       ],
       path: "Tests/ParserTargets", swiftSettings: settings),
     tests("ParserTargets", ["Failures"], exclude: ["Found"]),
     tests("Failures"),
+    tests("JSON", ["Failures"]),
     tests("Randomness"),
     tests("Tensors", ["Randomness"]),
     tests("Kernels", ["Tensors", "Randomness"]),
@@ -142,7 +144,7 @@ let package = Package(
     tests("Tokenization", ["Failures"], exclude: ["Generators"]),
     tests("Datasets", ["Randomness", "Failures"]),
     tests("Metrics"),
-    tests("Interchange", ["Failures"]),
+    tests("Interchange", ["JSON", "Failures"]),
     tests("Exchange", ["Interchange", "FineTuning", "BERT", "Kernels", "Tensors", "Randomness", "Failures"]),
     tests("HDF5", ["Failures"]),
     tests("Checkpoints", ["HDF5", "Failures"]),

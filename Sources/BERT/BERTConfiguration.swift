@@ -1,5 +1,6 @@
 internal import Failures
 package import FoundationEssentials
+internal import JSON
 package import Kernels
 package import Tensors
 
@@ -55,31 +56,33 @@ package struct BERTConfiguration: Sendable, Equatable {
   ///   - source: Its path, for messages.
   /// - Throws: `Failure` with a sentence when it is not JSON, is not a BERT encoder, or asks for what we do not have.
   package init(json: Data, source: String) throws {
-    let file: ConfigurationFile
+    var file: ConfigurationReader
     do {
-      file = try JSONDecoder().decode(ConfigurationFile.self, from: json)
-    } catch let DecodingError.typeMismatch(type, context) where !context.codingPath.isEmpty {
-      throw ConfigurationFile.wrongValue(source, context.codingPath, type)
+      file = try ConfigurationReader(JSONValue(Array(json), source: source), source: source)
     } catch {
-      throw Failure(.badContent, "\(source) is not a JSON object; pass the config.json that came with the model.")
+      throw Failure(.badContent, "\(error); pass the config.json that came with the model.")
     }
-    try file.refuseOtherArchitectures(source)
-    vocabularySize = file.vocab_size?.value ?? vocabularySize
-    hiddenSize = file.hidden_size?.value ?? hiddenSize
-    layerCount = file.num_hidden_layers?.value ?? layerCount
-    attentionHeadCount = file.num_attention_heads?.value ?? attentionHeadCount
-    intermediateSize = file.intermediate_size?.value ?? intermediateSize
-    hiddenDropout = file.hidden_dropout_prob ?? hiddenDropout
-    attentionDropout = file.attention_probs_dropout_prob ?? attentionDropout
-    classifierDropout = file.classifier_dropout
-    positionCount = file.max_position_embeddings?.value ?? positionCount
-    typeCount = file.type_vocab_size?.value ?? typeCount
-    initializerRange = file.initializer_range ?? initializerRange
-    layerNormEpsilon = file.layer_norm_eps ?? layerNormEpsilon
-    padTokenID = file.pad_token_id?.value ?? padTokenID
-    labelCount = file.id2label?.count ?? 2
-    tiesWordEmbeddings = file.tie_word_embeddings ?? true
-    if let name = file.hidden_act {
+    try BERTConfiguration.refuseOtherArchitectures(&file)
+    vocabularySize = try file.wholeNumber("vocab_size") ?? vocabularySize
+    hiddenSize = try file.wholeNumber("hidden_size") ?? hiddenSize
+    layerCount = try file.wholeNumber("num_hidden_layers") ?? layerCount
+    attentionHeadCount = try file.wholeNumber("num_attention_heads") ?? attentionHeadCount
+    intermediateSize = try file.wholeNumber("intermediate_size") ?? intermediateSize
+    hiddenDropout = try file.float("hidden_dropout_prob") ?? hiddenDropout
+    attentionDropout = try file.float("attention_probs_dropout_prob") ?? attentionDropout
+    classifierDropout = try file.float("classifier_dropout")
+    positionCount = try file.wholeNumber("max_position_embeddings") ?? positionCount
+    typeCount = try file.wholeNumber("type_vocab_size") ?? typeCount
+    initializerRange = try file.float("initializer_range") ?? initializerRange
+    layerNormEpsilon = try file.float("layer_norm_eps") ?? layerNormEpsilon
+    padTokenID = try file.wholeNumber("pad_token_id") ?? padTokenID
+    tiesWordEmbeddings = try file.boolean("tie_word_embeddings") ?? true
+    // Names of classes; how many is all that counts here.
+    if let names = file.value("id2label") {
+      guard case .object(let members) = names else { throw file.failure("id2label", names, "an object of texts") }
+      labelCount = members.count
+    }
+    if let name = try file.string("hidden_act") {
       guard let activation = Activation(configurationName: name) else {
         throw Failure(
           .badContent,
@@ -88,6 +91,21 @@ package struct BERTConfiguration: Sendable, Equatable {
       self.activation = activation
     }
     try validate(source)
+  }
+
+  private static func refuseOtherArchitectures(_ file: inout ConfigurationReader) throws {
+    let source = file.source
+    func refuse(_ found: String, _ expected: String) -> Failure {
+      Failure(.badContent, "\(source): \(found), expected \(expected); only BERT encoders can be fine-tuned.")
+    }
+    for (key, expected) in [("model_type", "bert"), ("position_embedding_type", "absolute")] {
+      if let found = try file.string(key), found != expected {
+        throw refuse("\(key) is \(found.quoted)", "\"\(expected)\"")
+      }
+    }
+    for key in ["is_decoder", "add_cross_attention"] where try file.boolean(key) == true {
+      throw refuse("\(key) is true", "false")
+    }
   }
 
   private func validate(_ source: String) throws {
@@ -134,70 +152,8 @@ package enum ModelTask: Sendable, Equatable {
   package var decodesByEmbeddings: Bool { self != .classification }
 }
 
-/// A whole number; `JSONDecoder` says of a file with a fraction in the place of an `Int` that it is not JSON.
-private struct WholeNumber: Decodable {
-  let value: Int
-
-  init(from decoder: any Decoder) throws {
-    let number = try decoder.singleValueContainer().decode(Double.self)
-    guard let value = Int(exactly: number) else {
-      throw DecodingError.typeMismatch(
-        Int.self, DecodingError.Context(codingPath: decoder.codingPath, debugDescription: ""))
-    }
-    self.value = value
-  }
-}
-
-/// The keys of `config.json` that change the computation, under their published names.
-private struct ConfigurationFile: Decodable {
-  // The names are those of the file.
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  let model_type: String?, hidden_act: String?, position_embedding_type: String?
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  let vocab_size: WholeNumber?, hidden_size: WholeNumber?, num_hidden_layers: WholeNumber?
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  let num_attention_heads: WholeNumber?, intermediate_size: WholeNumber?
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  let max_position_embeddings: WholeNumber?, type_vocab_size: WholeNumber?, pad_token_id: WholeNumber?
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  let hidden_dropout_prob: Float?, attention_probs_dropout_prob: Float?, classifier_dropout: Float?
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  let initializer_range: Float?, layer_norm_eps: Float?
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  let is_decoder: Bool?, add_cross_attention: Bool?
-  /// Names of classes; how many is all that counts here.
-  let id2label: [String: Anything]?
-  // swift-format-ignore: AlwaysUseLowerCamelCase
-  let tie_word_embeddings: Bool?
-
-  /// Any value at all.
-  struct Anything: Decodable {
-    init(from decoder: any Decoder) throws {}
-  }
-
-  /// What is said of a value that its key cannot have: text for a number, a fraction for a count.
-  static func wrongValue(_ source: String, _ path: [any CodingKey], _ type: any Any.Type) -> Failure {
-    let key = path.map(\.stringValue).joined(separator: ".")
-    let expected =
-      switch type {
-      case is Int.Type: "a whole number"
-      case is Float.Type, is Double.Type: "a number"
-      case is Bool.Type: "true or false"
-      case is String.Type: "a text"
-      default: "an object of texts"
-      }
-    return Failure(.badContent, "\(source): \(key) is of another kind, expected \(expected).")
-  }
-
-  func refuseOtherArchitectures(_ source: String) throws {
-    func refuse(_ found: String, _ expected: String) -> Failure {
-      Failure(.badContent, "\(source): \(found), expected \(expected); only BERT encoders can be fine-tuned.")
-    }
-    if let found = model_type, found != "bert" { throw refuse("model_type is \"\(found)\"", "\"bert\"") }
-    if let found = position_embedding_type, found != "absolute" {
-      throw refuse("position_embedding_type is \"\(found)\"", "\"absolute\"")
-    }
-    if is_decoder == true { throw refuse("is_decoder is true", "false") }
-    if add_cross_attention == true { throw refuse("add_cross_attention is true", "false") }
-  }
+extension ConfigurationReader {
+  /// The number under a key as a `Float`.
+  /// - Throws: `Failure(.badContent)` when it is something else.
+  fileprivate mutating func float(_ key: String) throws -> Float? { try number(key).map { Float($0) } }
 }

@@ -1,5 +1,6 @@
 internal import Failures
 internal import FoundationEssentials
+internal import JSON
 
 /// Folders of other libraries: what is read from them and put into them.
 enum Folder {

@@ -1,4 +1,5 @@
 import Failures
+import JSON
 
 /// A token that is cut out of the text before it is split into words, as Hugging Face's files write it.
 struct AddedToken {
@@ -10,21 +11,21 @@ struct AddedToken {
   var conditions: [String] = []
 
   /// Reads a token given as a string or as an object.
-  init(_ json: inout JSONReader) throws {
-    guard json.isObject() else {
+  init(_ json: inout JSONScanner) throws {
+    guard json.isAtObject() else {
       content = try json.string()
       return
     }
     var isSpecial = false
     var isNormalized: Bool?
-    try json.forEachMember { name, json in
+    try json.object { name, json in
       switch name {
       case "content": content = try json.string()
-      case "id": id = try json.integer()
+      case "id": id = try json.wholeNumber()
       case "special": isSpecial = try json.boolean()
       case "normalized": isNormalized = try json.boolean()
       case "single_word", "lstrip", "rstrip": if try json.boolean() { conditions.append(name) }
-      default: try json.skip()
+      default: try json.skipValue()
       }
     }
     if isNormalized ?? !isSpecial { conditions.append("normalized") }

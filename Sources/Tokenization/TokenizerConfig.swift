@@ -1,4 +1,5 @@
 import Failures
+import JSON
 
 /// What tokenizer_config.json and special_tokens_map.json say; nil where they say nothing.
 struct TokenizerConfig {
@@ -21,10 +22,10 @@ struct TokenizerConfig {
   ///
   /// - Throws: `Failure` (bad content) with the file's name and the place.
   init(_ bytes: [UInt8], file: String) throws {
-    var json = JSONReader(bytes, file: file)
-    try json.forEachMember { name, json in
+    var json = JSONScanner(bytes[...], source: file)
+    try json.object { name, json in
       switch name {
-      case _ where json.takeNull(): break
+      case _ where json.acceptNull(): break
       case "tokenizer_class": tokenizerClass = try json.string()
       case "do_lower_case": lowercase = try json.boolean()
       case "strip_accents": stripAccents = try json.boolean()
@@ -33,7 +34,7 @@ struct TokenizerConfig {
       default: try readSpecialToken(name, &json)
       }
     }
-    try json.finish()
+    try json.end()
   }
 
   /// Reads special_tokens_map.json, which overrides what tokenizer_config.json says, unless that lists its
@@ -42,26 +43,26 @@ struct TokenizerConfig {
   /// - Throws: `Failure` (bad content) with the file's name and the place.
   mutating func readSpecialTokensMap(_ bytes: [UInt8], file: String) throws {
     guard addedTokens == nil else { return }
-    var json = JSONReader(bytes, file: file)
-    try json.forEachMember { name, json in
-      if !json.takeNull() { try readSpecialToken(name, &json) }
+    var json = JSONScanner(bytes[...], source: file)
+    try json.object { name, json in
+      if !json.acceptNull() { try readSpecialToken(name, &json) }
     }
-    try json.finish()
+    try json.end()
   }
 
-  private mutating func readSpecialToken(_ name: String, _ json: inout JSONReader) throws {
+  private mutating func readSpecialToken(_ name: String, _ json: inout JSONScanner) throws {
     if Self.roles.contains(name) {
       specialTokens[name] = try AddedToken(&json)
     } else if name == "additional_special_tokens" {
-      try json.forEachElement { additionalTokens.append(try AddedToken(&$0)) }
+      try json.array { additionalTokens.append(try AddedToken(&$0)) }
     } else {
-      try json.skip()
+      try json.skipValue()
     }
   }
 
-  private static func addedTokens(_ json: inout JSONReader) throws -> [AddedToken] {
+  private static func addedTokens(_ json: inout JSONScanner) throws -> [AddedToken] {
     var tokens: [AddedToken] = []
-    try json.forEachMember { name, json in
+    try json.object { name, json in
       var token = try AddedToken(&json)
       token.id = Int(name)
       tokens.append(token)

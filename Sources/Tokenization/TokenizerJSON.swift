@@ -1,4 +1,5 @@
 import Failures
+import JSON
 
 /// What a tokenizer.json says; only BERT's own kind is accepted.
 ///
@@ -19,19 +20,19 @@ struct TokenizerJSON {
   ///
   /// - Throws: `Failure` (bad content) for what is not JSON and for any other kind of tokenizer.
   init(_ bytes: [UInt8], file: String) throws {
-    var json = JSONReader(bytes, file: file)
+    var json = JSONScanner(bytes[...], source: file)
     var parts = Parts(file: file)
-    try json.forEachMember { name, json in
+    try json.object { name, json in
       switch name {
       case "normalizer": try parts.readNormalizer(&json)
       case "pre_tokenizer": try parts.check("pre_tokenizer", try Self.type(&json), "BertPreTokenizer")
       case "model": try parts.readModel(&json)
       case "post_processor": try parts.readPostProcessor(&json)
-      case "added_tokens": try json.forEachElement { parts.addedTokens.append(try AddedToken(&$0)) }
-      default: try json.skip()
+      case "added_tokens": try json.array { parts.addedTokens.append(try AddedToken(&$0)) }
+      default: try json.skipValue()
       }
     }
-    try json.finish()
+    try json.end()
     for part in ["normalizer", "pre_tokenizer", "model", "post_processor"] where !parts.seen.contains(part) {
       try parts.check(part, nil, "BERT's")
     }
@@ -56,11 +57,11 @@ struct TokenizerJSON {
   }
 
   /// The "type" of an object whose other members do not matter; nil for null.
-  fileprivate static func type(_ json: inout JSONReader) throws -> String? {
-    if json.takeNull() { return nil }
+  fileprivate static func type(_ json: inout JSONScanner) throws -> String? {
+    if json.acceptNull() { return nil }
     var type: String?
-    try json.forEachMember { name, json in
-      if name == "type" { type = try json.string() } else { try json.skip() }
+    try json.object { name, json in
+      if name == "type" { type = try json.string() } else { try json.skipValue() }
     }
     return type
   }
@@ -88,39 +89,39 @@ private struct Parts {
         + "WordPiece tokenizers are supported")
   }
 
-  mutating func readNormalizer(_ json: inout JSONReader) throws {
-    if json.takeNull() { return try check("normalizer", nil, "BertNormalizer") }
+  mutating func readNormalizer(_ json: inout JSONScanner) throws {
+    if json.acceptNull() { return try check("normalizer", nil, "BertNormalizer") }
     var type: String?
     var cleans = true
-    try json.forEachMember { name, json in
+    try json.object { name, json in
       switch name {
-      case _ where json.takeNull(): break
+      case _ where json.acceptNull(): break
       case "type": type = try json.string()
       case "clean_text": cleans = try json.boolean()
       case "lowercase": normalizer.lowercase = try json.boolean()
       case "strip_accents": normalizer.stripAccents = try json.boolean()
       case "handle_chinese_chars": normalizer.tokenizeChineseChars = try json.boolean()
-      default: try json.skip()
+      default: try json.skipValue()
       }
     }
     try check("normalizer", type, "BertNormalizer")
     if !cleans { try check("normalizer's clean_text", "false", "true") }
   }
 
-  mutating func readModel(_ json: inout JSONReader) throws {
+  mutating func readModel(_ json: inout JSONScanner) throws {
     var type: String?
     var prefix = "##"
     var longest: Int?
-    try json.forEachMember { name, json in
+    try json.object { name, json in
       switch name {
-      case _ where json.takeNull(): break
+      case _ where json.acceptNull(): break
       case "type": type = try json.string()
       case "unk_token": unknownToken = try json.string()
       case "continuing_subword_prefix": prefix = try json.string()
-      case "max_input_chars_per_word": longest = try json.integer()
-      case "vocab" where json.isObject():
-        try json.forEachMember { token, json in try words.append(token, try json.integer(), file: file) }
-      default: try json.skip()
+      case "max_input_chars_per_word": longest = try json.wholeNumber()
+      case "vocab" where json.isAtObject():
+        try json.object { token, json in try words.append(token, try json.wholeNumber(), file: file) }
+      default: try json.skipValue()
       }
     }
     // The first files of this format, still around, have no type; this limit is WordPiece's alone.
@@ -129,14 +130,14 @@ private struct Parts {
     try check("model's max_input_chars_per_word", longest.map(String.init), "\(WordSplitter.longestWord)")
   }
 
-  mutating func readPostProcessor(_ json: inout JSONReader) throws {
+  mutating func readPostProcessor(_ json: inout JSONScanner) throws {
     var found: [String: String] = [:]
-    if json.takeNull() { return try check("post_processor", nil, "TemplateProcessing") }
-    try json.forEachMember { name, json in
+    if json.acceptNull() { return try check("post_processor", nil, "TemplateProcessing") }
+    try json.object { name, json in
       switch name {
       case "type": found[name] = try json.string()
       case "single", "pair": found[name] = try Self.template(&json)
-      default: try json.skip()
+      default: try json.skipValue()
       }
     }
     // BertProcessing is BERT's frame by definition.
@@ -146,17 +147,17 @@ private struct Parts {
   }
 
   /// A template as text: special tokens by name, texts as $A and $B, each with its segment.
-  private static func template(_ json: inout JSONReader) throws -> String {
+  private static func template(_ json: inout JSONScanner) throws -> String {
     var items: [String] = []
-    try json.forEachElement { json in
-      try json.forEachMember { kind, json in
+    try json.array { json in
+      try json.object { kind, json in
         var id = ""
         var segment = 0
-        try json.forEachMember { name, json in
+        try json.object { name, json in
           switch name {
           case "id": id = try json.string()
-          case "type_id": segment = try json.integer()
-          default: try json.skip()
+          case "type_id": segment = try json.wholeNumber()
+          default: try json.skipValue()
           }
         }
         items.append("\(kind == "Sequence" ? "$" : "")\(id):\(segment)")

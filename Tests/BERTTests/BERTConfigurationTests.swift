@@ -72,7 +72,7 @@ struct BERTConfigurationTests {
 
   /// A file, and the words that the sentence about it must have: where, what was found, what was expected.
   static let refusals: [(json: String, words: [String])] = [
-    (#"{"model_type": "roberta"}"#, ["model_type", "\"roberta\"", "\"bert\""]),
+    (#"{"model_type": "roberta"}"#, ["model_type", "'roberta'", "\"bert\""]),
     (
       #"{"position_embedding_type": "relative_key"}"#,
       ["position_embedding_type", "relative_key", "absolute"]
@@ -86,7 +86,7 @@ struct BERTConfigurationTests {
     (#"{"intermediate_size": 0}"#, ["intermediate_size is 0"]),
     (#"{"max_position_embeddings": 0}"#, ["max_position_embeddings is 0"]),
     (#"{"type_vocab_size": 0}"#, ["type_vocab_size is 0"]),
-    (#"{"hidden_size": 9223372036854775807}"#, ["hidden_size", "whole number"]),
+    (#"{"hidden_size": 9223372036854775807}"#, ["hidden_size is 9223372036854775807", "16,777,216"]),
     (#"{"num_attention_heads": 7}"#, ["hidden_size 768", "multiple", "num_attention_heads 7"]),
     (#"{"hidden_dropout_prob": 1}"#, ["hidden_dropout_prob is 1"]),
     (#"{"hidden_dropout_prob": -0.1}"#, ["hidden_dropout_prob is -0.1"]),
@@ -97,12 +97,14 @@ struct BERTConfigurationTests {
     (#"{"pad_token_id": 30522}"#, ["pad_token_id 30522"]), (#"{"pad_token_id": -1}"#, ["pad_token_id -1"]),
     (#"{"id2label": {}}"#, ["id2label"]),
     (#"{"hidden_size": "768"}"#, ["hidden_size", "number"]), (#"{"id2label": ["a", "b"]}"#, ["id2label"]),
-    (#"{"model_type": 3}"#, ["model_type", "text"]),
+    (#"{"model_type": 3}"#, ["model_type", "a string"]),
     (#"{"hidden_size": 76.5}"#, ["hidden_size", "whole number"]),
     (#"{"vocab_size": 1e30}"#, ["vocab_size", "whole number"]),
-    ("", ["not a JSON object"]), ("[]", ["not a JSON object"]), ("3", ["not a JSON object"]),
-    ("{\"hidden_size\": 768", ["not a JSON object"]), ("<html>", ["not a JSON object"]),
-    (String(repeating: "[", count: 100_000), ["not a JSON object"]),
+    ("", ["pass the config.json"]), ("[]", ["pass the config.json"]), ("3", ["pass the config.json"]),
+    ("{\"hidden_size\": 768", ["pass the config.json"]), ("<html>", ["pass the config.json"]),
+    // Foundation's decoder crashes on 513 of them.
+    (String(repeating: "[", count: 513), ["nested deeper", "pass the config.json"]),
+    (String(repeating: "[", count: 100_000), ["pass the config.json"]),
   ]
 
   @Test(arguments: refusals.indices)
@@ -116,7 +118,7 @@ struct BERTConfigurationTests {
       let message = failure.message
       #expect(message.hasPrefix("base/config.json"), "\(message)")
       #expect(words.allSatisfy { message.contains($0) }, "\(message)")
-      #expect(message.hasSuffix(".") && !message.contains("\n"), "\(message)")
+      #expect(!message.contains("\n"), "\(message)")
     } catch {
       Issue.record("\(error) for \(json.prefix(80))")
     }

@@ -1,5 +1,6 @@
 import Failures
 import Interchange
+import JSON
 import TestSupport
 import Testing
 

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Interchange
+import JSON
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 import Failures
 import Foundation
 import Interchange
+import JSON
 import TestSupport
 import Testing
 

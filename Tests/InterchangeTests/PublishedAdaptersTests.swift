@@ -1,6 +1,7 @@
 import Failures
 import FoundationEssentials
 import Interchange
+import JSON
 import TestSupport
 import Testing
 

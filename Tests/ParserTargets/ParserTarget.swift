@@ -4,6 +4,7 @@ import Exchange
 import Failures
 import FoundationEssentials
 import Interchange
+import JSON
 package import TestSupport
 import Tokenization
 

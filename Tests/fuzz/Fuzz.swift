@@ -59,6 +59,8 @@ struct Session {
   func run(_ bytes: [UInt8]) {
     Meter.begin()
     Deadline.set()
+    // What libFuzzer does before the next input is not the parser's time.
+    defer { Deadline.clear() }
     do {
       try parse(bytes)
     } catch is Failure {
@@ -87,9 +89,14 @@ private enum Deadline {
     }
   }
 
-  /// From now on, in place of the one before.
-  static func set() {
-    var timer = second
+  /// From now on.
+  static func set() { start(second) }
+
+  /// Not any more.
+  static func clear() { start(itimerval()) }
+
+  private static func start(_ timer: itimerval) {
+    var timer = timer
     setitimer(CInt(ITIMER_PROF.rawValue), &timer, nil)
   }
 }

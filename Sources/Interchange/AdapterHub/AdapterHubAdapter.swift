@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// What a folder says about the model that its adapter was trained on.
 package struct AdapterHubModel: Equatable, Sendable {

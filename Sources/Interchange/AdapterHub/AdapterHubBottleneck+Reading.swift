@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 extension AdapterHubBottleneck {
   /// Reads the keys of a bottleneck adapter; see ``AdapterHubConfiguration``.

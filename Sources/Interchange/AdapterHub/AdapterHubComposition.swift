@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// How adapters are composed.
 package indirect enum AdapterHubComposition: Equatable, Sendable {

@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 extension AdapterHubConfiguration {
   /// Reads the value of `config` in an adapter's `adapter_config.json`.

@@ -1,3 +1,5 @@
+package import JSON
+
 extension AdapterHubConfiguration {
   /// The value of `config` with every key that the library 1.3.0 writes.
   package var json: JSONValue {

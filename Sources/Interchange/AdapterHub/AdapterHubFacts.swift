@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// The outer keys of an `adapter_config.json`, and what old ones mean.
 struct AdapterHubFacts {

@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// A composition of adapters with the folders of its parts.
 package struct AdapterHubSetup: Sendable {

@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// How an AdapterFusion weighs its adapters.
 package struct AdapterHubFusionConfiguration: Equatable, Sendable {

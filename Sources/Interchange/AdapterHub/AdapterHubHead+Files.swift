@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 // MARK: Configuration files
 

@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// What the head beside an adapter is.
 package struct AdapterHubHeadConfiguration: Equatable, Sendable {

@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// The configurations that have a name of their own, which an adapter's file may give instead of the keys.
 enum AdapterHubPresets {

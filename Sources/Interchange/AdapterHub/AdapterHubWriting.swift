@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// A head to be written beside an adapter.
 package struct AdapterHubHeadDraft {

@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 extension CheckpointDirectory {
   /// What a written directory is loaded as.

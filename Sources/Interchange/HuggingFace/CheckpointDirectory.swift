@@ -1,5 +1,6 @@
 internal import Failures
 internal import FoundationEssentials
+internal import JSON
 
 /// A directory that `save_pretrained` of Hugging Face Transformers wrote, or that came from the hub.
 package struct CheckpointDirectory: Sendable {

@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// A checkpoint in several files with an index that says which tensor is in which.
 enum ShardedWeights {

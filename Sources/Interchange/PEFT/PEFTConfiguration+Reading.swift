@@ -1,4 +1,5 @@
 internal import Failures
+package import JSON
 
 extension PEFTConfiguration {
   /// Reads `adapter_config.json`.

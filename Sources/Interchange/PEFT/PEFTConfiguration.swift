@@ -1,4 +1,5 @@
 internal import Failures
+package import JSON
 
 /// What a PEFT LoRA folder's `adapter_config.json` says, as far as it changes what the adapter computes.
 ///

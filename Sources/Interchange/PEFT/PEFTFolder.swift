@@ -1,5 +1,6 @@
 internal import Failures
 internal import FoundationEssentials
+internal import JSON
 
 /// A folder that PEFT's `save_pretrained` wrote: a LoRA adapter and, where there is one, the classifier.
 package struct PEFTFolder: Sendable {

@@ -1,4 +1,5 @@
 internal import Failures
+internal import JSON
 
 /// The safetensors container: a length, a JSON header that long, the numbers.
 ///

@@ -1,3 +1,5 @@
+internal import JSON
+
 extension SafeTensors {
   /// Writes a safetensors file laid out as the reference implementation does, byte for byte.
   ///

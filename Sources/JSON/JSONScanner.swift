@@ -1,4 +1,4 @@
-internal import Failures
+package import Failures
 
 /// A strict pull parser for JSON that nobody vouches for: no recursion, no tree, nothing allocated beyond the
 /// strings that are asked for.
@@ -14,7 +14,7 @@ package struct JSONScanner {
   /// How deep arrays and objects may be nested in a value that is skipped.
   static let maximumDepth = 64
   /// How many members an object may have.
-  static let maximumMembers = 100_000
+  static let maximumMembers = 1 << 20
 
   /// A scanner at the first byte.
   package init(_ bytes: ArraySlice<UInt8>, source: String) {
@@ -28,11 +28,11 @@ package struct JSONScanner {
   package mutating func object(_ body: (String, inout JSONScanner) throws -> Void) throws {
     try expect("{")
     if accept("}") { return }
-    var keys = Set<String>()
+    var keys = Set<ExactText>()
     repeat {
       skipWhitespace()
       let key = try string()
-      guard keys.insert(key).inserted else { throw failure("the key \(key.quoted) occurs twice") }
+      guard keys.insert(ExactText(text: key)).inserted else { throw failure("the key \(key.quoted) occurs twice") }
       guard keys.count <= JSONScanner.maximumMembers else {
         throw failure("an object has more than \(JSONScanner.maximumMembers) members")
       }
@@ -74,6 +74,15 @@ package struct JSONScanner {
   mutating func peek() -> UInt8? {
     skipWhitespace()
     return byte
+  }
+
+  /// Whether an object comes next.
+  package mutating func isAtObject() -> Bool { peek() == UInt8(ascii: "{") }
+
+  /// Consumes `null` if it comes next.
+  package mutating func acceptNull() -> Bool {
+    guard peek() == UInt8(ascii: "n"), (try? skipWord("null")) != nil else { return false }
+    return true
   }
 
   /// Scans a number of any form and returns how it is written.
@@ -130,8 +139,20 @@ package struct JSONScanner {
   }
 
   /// A failure at the present position.
-  func failure(_ what: String) -> Failure {
+  package func failure(_ what: String) -> Failure {
     Failure(.badContent, "\(source): \(what), at byte \(position - bytes.startIndex) of the JSON text")
+  }
+}
+
+/// A text that equals what has the same bytes: to `String`, two spellings of "é" are one, and a vocabulary has both.
+private struct ExactText: Hashable {
+  let text: String
+
+  static func == (one: ExactText, other: ExactText) -> Bool { one.text.utf8.elementsEqual(other.text.utf8) }
+
+  func hash(into hasher: inout Hasher) {
+    var text = text
+    text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
   }
 }
 

@@ -1,6 +1,6 @@
 extension String {
   /// The string as a JSON string, quotes included.
-  var jsonString: String {
+  package var jsonString: String {
     var text = "\""
     for scalar in unicodeScalars {
       switch scalar {

@@ -25,7 +25,7 @@ package enum JSONValue: Equatable, Sendable {
   case object([Member])
 
   /// The largest document that becomes a tree: a configuration takes a few kilobytes, and a tree several times that.
-  static let maximumByteCount = 1 << 20
+  package static let maximumByteCount = 1 << 20
   /// How deep a tree may be.
   static let maximumDepth = 16
 
@@ -42,14 +42,6 @@ package enum JSONValue: Equatable, Sendable {
     var scanner = JSONScanner(bytes[...], source: source)
     self = try JSONValue.scan(&scanner, depth: 0)
     try scanner.end()
-  }
-
-  /// Reads a file.
-  /// - Throws: As ``init(_:source:)``, and `Failure(.noInput)` when the file is missing or unreadable.
-  package init(contentsOf path: String) throws {
-    let file = try InputFile(path)
-    try self.init(
-      file.bytes(at: 0, count: min(file.byteCount, JSONValue.maximumByteCount + 1)), source: path.quoted)
   }
 
   /// An object from keys and values.
@@ -102,7 +94,7 @@ extension JSONValue {
   package var fileBytes: [UInt8] { Array((text(indentation: 0) + "\n").utf8) }
 
   /// The document on one line.
-  var line: String {
+  package var line: String {
     switch self {
     case .null: "null"
     case .boolean(let value): value ? "true" : "false"
@@ -116,7 +108,7 @@ extension JSONValue {
   }
 
   /// Whether it says nothing: null, false, or an empty list or object.
-  var isNeutral: Bool {
+  package var isNeutral: Bool {
     switch self {
     case .null, .boolean(false), .array([]), .object([]): true
     default: false

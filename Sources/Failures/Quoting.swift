@@ -3,7 +3,7 @@ extension String {
   /// too long.
   ///
   /// Names come from files that nobody vouches for.
-  var quoted: String {
+  package var quoted: String {
     var text = "'"
     var count = 0
     for scalar in unicodeScalars {
@@ -25,10 +25,5 @@ extension String {
       count += 1
     }
     return text + "'"
-  }
-
-  /// The last component of a path.
-  var lastPathComponent: String {
-    String(split(separator: "/").last ?? "")
   }
 }
