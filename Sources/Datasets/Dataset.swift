@@ -86,12 +86,15 @@ package struct Dataset: Sendable {
     return try bytes.withUnsafeBufferPointer { try body(UnsafeBufferPointer(rebasing: $0[range])) }
   }
 
-  /// Other rows of the same file, in the order given; the texts are shared, not copied.
+  /// Other rows of the same file, in the order given; their texts are copied, so that the others can be let go.
   package func selecting(_ rows: [Int]) -> Dataset {
-    Dataset(
-      name: name, bytes: bytes, texts: TextColumn(texts, rows: rows),
-      textPairs: textPairs.map { TextColumn($0, rows: rows) },
-      identifiers: identifiers.map { TextColumn($0, rows: rows) },
+    let columns = [texts, textPairs, identifiers]
+    let size = columns.compactMap(\.self).reduce(0) { total, column in rows.reduce(total) { $0 + column[$1].count } }
+    var copy: [UInt8] = []
+    copy.reserveCapacity(size)
+    let copied = columns.map { $0.map { TextColumn($0, rows: rows, of: bytes, movedTo: &copy) } }
+    return Dataset(
+      name: name, bytes: copy, texts: copied[0] ?? TextColumn(), textPairs: copied[1], identifiers: copied[2],
       labels: labels.isEmpty ? [] : rows.map { labels[$0] }, lines: .listed(rows.map { lines[$0] }))
   }
 

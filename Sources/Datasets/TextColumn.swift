@@ -14,10 +14,14 @@ struct TextColumn: Sendable {
     lengths.reserveCapacity(count)
   }
 
-  /// The texts of other rows, sharing the bytes.
-  init(_ column: TextColumn, rows: [Int]) {
-    starts = rows.map { column.starts[$0] }
-    lengths = rows.map { column.lengths[$0] }
+  /// The texts of other rows, appended to another buffer.
+  init(_ column: TextColumn, rows: [Int], of bytes: [UInt8], movedTo buffer: inout [UInt8]) {
+    reserve(rows.count)
+    for row in rows {
+      starts.append(buffer.count)
+      lengths.append(column.lengths[row])
+      buffer += bytes[column[row]]
+    }
   }
 
   var count: Int { starts.count }

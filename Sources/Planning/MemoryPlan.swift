@@ -106,8 +106,7 @@ extension MemoryPlan {
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
       Part(
         name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
-      Part(
-        name: "reviews", bytes: setting.reviews.textBytes + 5 * tokens + 40 * setting.reviews.reviewCount, owner: .rank),
+      Part(name: "reviews", bytes: MemoryPlan.reviewBytes(setting.reviews, tokens), owner: .rank),
       Part(name: "program and libraries", bytes: MemoryPlan.commonBytes(setting), owner: .node),
       Part(name: "buffers of BLAS and MPI, vocabulary", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
       Part(name: "the copy that a checkpoint is written from", bytes: 12 * trained, owner: .first),
@@ -118,6 +117,12 @@ extension MemoryPlan {
         owner: setting.ranksPerNode > 1 ? .node : .rank)
     }
     parts = always + [kept].compactMap(\.self)
+  }
+
+  /// Texts, their tokens and where each begins; held-out reviews are taken to be as long as the training ones.
+  private static func reviewBytes(_ reviews: ReviewLengths, _ tokens: Int) -> Int {
+    let training = reviews.textBytes + 5 * tokens + 40 * reviews.reviewCount
+    return training + Int(Double(training) * Double(reviews.heldOutTextBytes) / Double(max(1, reviews.textBytes)))
   }
 
   /// A row for each token below a trained layer, for each review below the head alone. The run keeps less where a node's

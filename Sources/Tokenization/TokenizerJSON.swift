@@ -190,6 +190,12 @@ private struct NumberedWords {
   func vocabulary(file: String) throws -> Vocabulary {
     let count = Int((words.map(\.id).max() ?? -1) + 1)
     guard count > 0 else { throw Failure(.badContent, "\(file): the model has no vocab, expected token: id") }
+    // A hole here and there is known; one id that is far off would make of a small file a large table.
+    guard count <= 4 * words.count + 4096 else {
+      throw Failure(
+        .badContent,
+        "\(file): the largest id of the vocab is \(count - 1), with \(words.count) tokens in all; expected ids that follow each other")
+    }
     var wordOfID = [Int32](repeating: -1, count: count)
     for (word, entry) in words.enumerated() {
       if wordOfID[Int(entry.id)] >= 0 {

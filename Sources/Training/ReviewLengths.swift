@@ -13,8 +13,10 @@ package struct ReviewLengths: Sendable {
   package let reviewCount: Int
   /// How many different tokens these reviews have: the rows of a trained table of embeddings that get memory.
   package let distinctTokenCount: Int
-  /// Bytes of the texts of all data files, which every rank keeps.
+  /// Bytes of the training texts, which every rank keeps.
   package let textBytes: Int
+  /// Bytes of the texts of the other data files, which every rank keeps as well.
+  package let heldOutTextBytes: Int
   /// The longest review that is not cut, in tokens.
   package let maxLength: Int
   /// The model's shape.
@@ -47,8 +49,8 @@ package struct ReviewLengths: Sendable {
     tokens = (0..<encoded.count).map(encoded.tokenCount)
     distinctTokenCount = Set(encoded.ids).count
     // Texts that --train-limit leaves out are let go: six bytes a token are about what Korean takes.
-    let kept = 6 * encoded.ids.count / encoded.count * inputs.training.count
-    textBytes = [run.validationFile, run.testFile].compactMap { $0 }.reduce(kept) { total, path in
+    textBytes = 6 * encoded.ids.count / encoded.count * inputs.training.count
+    heldOutTextBytes = [run.validationFile, run.testFile].compactMap { $0 }.reduce(0) { total, path in
       var information = stat()
       return stat(path, &information) == 0 ? total + Int(information.st_size) : total
     }
@@ -74,6 +76,6 @@ package struct ReviewLengths: Sendable {
     // Heaps' law with the constants of newspaper text.
     let all = Double(count) * meanLength
     distinctTokenCount = min(configuration.vocabularySize, Int(44 * pow(all, 0.49)))
-    textBytes = Int(all * 6)
+    (textBytes, heldOutTextBytes) = (Int(all * 6), 0)
   }
 }

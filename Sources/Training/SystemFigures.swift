@@ -54,3 +54,10 @@ func systemBytes(_ name: String, in path: String) -> Int? {
   }
   return nil
 }
+
+/// Hands memory that was freed back to the system, where the C library can (glibc): after large buffers it keeps up to
+/// twice their size for the next ones.
+func returnFreedMemory() {
+  guard let symbol = dlsym(nil, "malloc_trim") else { return }
+  _ = unsafeBitCast(symbol, to: (@convention(c) (Int) -> CInt).self)(0)
+}

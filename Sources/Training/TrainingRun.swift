@@ -4,7 +4,6 @@ package import Console
 internal import Datasets
 internal import Failures
 internal import FineTuning
-internal import Glibc
 internal import Kernels
 internal import Metrics
 internal import TensorBoard
@@ -144,6 +143,8 @@ package final class TrainingRun {
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     state.validationSHA256 = inputs.validationSHA256
     if let from { try goBack(to: from) }
+    // Reading and cutting reviews took memory that the C library keeps for the next time, which does not come.
+    returnFreedMemory()
   }
 
   /// How many tokens a thread has at once, on average.

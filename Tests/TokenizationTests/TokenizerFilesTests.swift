@@ -111,6 +111,7 @@ import Tokenization
       (#""a": 5"#, #""a": 6"#, "id 6"), (#""a": 5"#, #""a": 1048576"#, "1048576"),
       (#""a": 5"#, #""a": -1"#, "whole number"),
       (#""a": 5"#, #""a": 99999999999999999999999"#, "number is too large"),
+      (#""a": 5"#, #""a": 891667"#, "largest id of the vocab is 891667"),
     ] {
       expectFailure(.badContent, "dir/tokenizer.json", fragment) {
         _ = try read(["tokenizer.json": json(passage, other)])
