@@ -58,7 +58,9 @@ package struct BERTConfiguration: Sendable, Equatable {
   package init(json: Data, source: String) throws {
     var file: ConfigurationReader
     do {
-      file = try ConfigurationReader(JSONValue(Array(json), source: source), source: source)
+      file = try ConfigurationReader(
+        // The names of some ten thousand classes take more than a megabyte.
+        JSONValue(Array(json), source: source, limit: 16 << 20), source: source)
     } catch {
       throw Failure(.badContent, "\(error); pass the config.json that came with the model.")
     }
@@ -76,7 +78,8 @@ package struct BERTConfiguration: Sendable, Equatable {
     initializerRange = try file.float("initializer_range") ?? initializerRange
     layerNormEpsilon = try file.float("layer_norm_eps") ?? layerNormEpsilon
     padTokenID = try file.wholeNumber("pad_token_id") ?? padTokenID
-    tiesWordEmbeddings = try file.boolean("tie_word_embeddings") ?? true
+    // To Python's libraries null is as good as false, and only a key that is left out means true.
+    tiesWordEmbeddings = try file.boolean("tie_word_embeddings") ?? !file.has("tie_word_embeddings")
     // Names of classes; how many is all that counts here.
     if let names = file.value("id2label") {
       guard case .object(let members) = names else { throw file.failure("id2label", names, "an object of texts") }

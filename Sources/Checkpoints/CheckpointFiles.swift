@@ -83,7 +83,7 @@ package struct CheckpointFiles: Sendable {
   /// Removes old checkpoints.
   ///
   /// The newest `count` stay, those of pinned steps, and in any case one that is valid. Files that are no
-  /// checkpoints or whose seal is damaged are left to people.
+  /// checkpoints, have another name than a run gives or a damaged seal are left to people.
   ///
   /// - Parameters:
   ///   - count: How many of the newest stay; at least 1.
@@ -95,7 +95,8 @@ package struct CheckpointFiles: Sendable {
   package func rotate(
     keeping count: Int, pinned: Set<Int> = [], knownValid: Int? = nil
   ) throws(Failure) -> [String] {
-    let candidates = try candidates { _ in }
+    // A copy that somebody has made under another name is theirs.
+    let candidates = try candidates { _ in }.filter { $0.path == path(step: $0.step) }
     var kept = Set(candidates.prefix(max(1, count)).map(\.path))
     kept.formUnion(candidates.filter { pinned.contains($0.step) }.map(\.path))
     let surplus = candidates.filter { !kept.contains($0.path) }

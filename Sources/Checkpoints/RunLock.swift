@@ -18,11 +18,16 @@ package struct RunLock: ~Copyable, Sendable {
 
   /// Takes the right, or says who has it.
   ///
-  /// - Parameter directory: The run directory, which exists.
+  /// - Parameters:
+  ///   - directory: The run directory, which exists.
+  ///   - patience: Seconds to wait for a job of another host.
+  ///   - onWait: Is told, once, what is waited for.
   /// - Returns: The right; it is given back at the end of the owner.
   /// - Throws: `disagreement` naming host and process of the job that has it; `cannotWrite` where no file can
   /// be made.
-  package static func take(in directory: String) throws(Failure) -> RunLock {
+  package static func take(
+    in directory: String, patience: Int = 120, onWait: (String) -> Void = { _ in }
+  ) throws(Failure) -> RunLock {
     let path = directory + "/" + fileName
     let descriptor: Descriptor
     do {
@@ -32,7 +37,7 @@ package struct RunLock: ~Copyable, Sendable {
         .cannotWrite, "the run directory \(directory) cannot be written to: \(error.text) for \(path)")
     }
     var isEnforced = true
-    if flock(descriptor.number, LOCK_EX | LOCK_NB) != 0 {
+    if lock(descriptor, patience, { onWait("waiting for \($0), whose job has \(directory)") }) != 0 {
       let code = errno
       let holder = Holder(readFrom: descriptor)
       if code == EWOULDBLOCK { throw refusal(directory, holder) }
@@ -45,6 +50,21 @@ package struct RunLock: ~Copyable, Sendable {
       throw Disk.failure(error.code, path, needed: Holder.largestByteCount)
     }
     return RunLock(isEnforced: isEnforced, descriptor: descriptor)
+  }
+
+  /// Takes the lock. A job of another host may be one that was lost with its host: file servers give its lock back after
+  /// a while.
+  /// - Returns: What `flock` does.
+  private static func lock(
+    _ descriptor: borrowing Descriptor, _ patience: Int, _ onWait: (String) -> Void
+  ) -> CInt {
+    for second in 0..<patience {
+      if flock(descriptor.number, LOCK_EX | LOCK_NB) == 0 { return 0 }
+      guard errno == EWOULDBLOCK, let holder = Holder(readFrom: descriptor), !holder.isOfThisHost else { break }
+      if second == 0 { onWait("host \(holder.host)") }
+      sleep(1)
+    }
+    return flock(descriptor.number, LOCK_EX | LOCK_NB)
   }
 
   private init(isEnforced: Bool, descriptor: consuming Descriptor) {

@@ -25,7 +25,8 @@ package struct Placement: Sendable, Equatable {
 
   /// The flags of Slurm's srun that say the same.
   package var srunFlags: [String] {
-    ["--mpi=pmix", "--cpus-per-task=\(threads)"] + (isOversubscribed ? ["--overcommit"] : ["--cpu-bind=cores"])
+    ["--mpi=pmix", "--cpus-per-task=\(threads)", "--threads-per-core=1"]
+      + (isOversubscribed ? ["--overcommit"] : ["--cpu-bind=cores"])
   }
 
   /// The same threads for each rank, and as many ranks as have cores.

@@ -37,7 +37,8 @@ struct CellIdentity {
   /// Fields that change nothing about a result; files count by their content.
   private static let free: Set<String> = [
     "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "stall_timeout", "max_minutes",
-    "base", "train_file", "validation_file", "test_file", "tensorboard",
+    "base", "train_file", "validation_file", "test_file", "tensorboard", "language_adapter", "fuse", "skip_nonfinite",
+    "shard_optimizer",
   ]
 
   private let fields: [String: String]
@@ -49,6 +50,9 @@ struct CellIdentity {
   init(_ cell: Cell, _ digests: [String: String]) throws {
     var fields = try Training.fields(of: cell.configuration).filter { !CellIdentity.free.contains($0.key) }
     fields["method_label"] = try jsonText(cell.label, pretty: false)
+    for (name, digest) in try cell.configuration.adapterFileDigests() {
+      fields[name] = try jsonText(digest, pretty: false)
+    }
     for (name, digest) in digests { fields[name] = try jsonText(digest, pretty: false) }
     self.fields = fields
   }

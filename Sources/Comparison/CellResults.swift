@@ -42,22 +42,24 @@ struct CellResults: Decodable {
   /// Whether the run is over and was measured on test reviews.
   var isWhole: Bool { split == "test" && !epochs.isEmpty }
 
-  /// Seconds of training of an epoch: the median, since a machine may do something else for a while.
-  var secondsPerEpoch: Double {
-    let seconds = epochs.map(\.trainSeconds).sorted()
-    guard let last = seconds.indices.last else { return 0 }
-    return (seconds[last / 2] + seconds[(last + 1) / 2]) / 2
-  }
   /// The share of the parameters that is trained.
   var share: Double { Double(trainableParameters) / Double(max(1, totalParameters)) }
-  /// About how long the whole cell took.
-  var seconds: Double { Double(epochs.count) * (secondsPerEpoch + evaluationSeconds) }
 }
 
 /// A cell that is done.
 struct FinishedCell {
   let cell: Cell
   let results: CellResults
+
+  /// Seconds of training of an epoch: the median, since a machine may do something else for a while. An epoch that was
+  /// cut short counts by its rate.
+  var secondsPerEpoch: Double {
+    let seconds = results.epochs.map { Double(cell.trainCount) / max($0.reviewsPerSecond, 1e-9) }.sorted()
+    guard let last = seconds.indices.last else { return 0 }
+    return (seconds[last / 2] + seconds[(last + 1) / 2]) / 2
+  }
+  /// About how long the whole cell took.
+  var seconds: Double { Double(results.epochs.count) * (secondsPerEpoch + results.evaluationSeconds) }
 
   /// Reads what a cell came to.
   /// - Throws: `Failure` when its files are damaged.

@@ -67,7 +67,9 @@ package struct Comparison: Sendable {
     for method in methods { try method.check(shared.configuration) }
     let data = try communicator.collectively { try ComparisonData(first.configuration) }
     let cells = self.cells(data)
-    let place = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(directory) }
+    let place = try communicator.collectively(where: communicator.isFirst) {
+      try RunDirectory(directory, onWait: screen.line)
+    }
     let digests = ["base_sha256": base, "training_sha256": data.trainingSHA256, "test_sha256": data.testSHA256]
       .merging(data.validationSHA256.map { ["validation_sha256": $0] } ?? [:]) { $1 }
     // All cells before any is run: options that do not fit what is there are no news for later.
@@ -204,7 +206,7 @@ struct ComparisonProgress {
     let own = done.values.filter { $0.cell.label == cell.label }
     let known = own.isEmpty ? Array(done.values) : own
     guard !known.isEmpty else { return nil }
-    let perReview = known.map { $0.results.seconds / Double(max(1, $0.cell.trainCount)) }.reduce(0, +)
+    let perReview = known.map { $0.seconds / Double(max(1, $0.cell.trainCount)) }.reduce(0, +)
     return perReview / Double(known.count) * Double(cell.trainCount)
   }
 }

@@ -51,7 +51,7 @@ struct ComparisonTable {
         $0.trainCount == count && $0.method.prefix(while: \.isLetter) == "full"
       }?.secondsPerEpoch.mean
       for index in rows.indices where rows[index].trainCount == count {
-        rows[index].timeRatio = full.map { rows[index].secondsPerEpoch.mean / $0 }
+        rows[index].timeRatio = full.flatMap { $0 > 0 ? rows[index].secondsPerEpoch.mean / $0 : nil }
       }
     }
   }
@@ -83,7 +83,8 @@ struct ComparisonTable {
       + cells.map { cell in
         let (r, s) = (cell.results, cell.results.summary)
         let values: [Any] = [
-          quoted(cell.cell.label), cell.cell.trainCount, cell.cell.seed, r.epochs.count, r.secondsPerEpoch, s.accuracy,
+          quoted(cell.cell.label), cell.cell.trainCount, cell.cell.seed, r.epochs.count, cell.secondsPerEpoch,
+          s.accuracy,
           s.precision, s.recall, s.f1, s.loss, r.trainableParameters, r.totalParameters, r.share, r.allReduceBytes,
           r.worldSize, r.threads,
         ]
@@ -138,7 +139,7 @@ extension ComparisonTable.Row {
     self.trainCount = trainCount
     self.cells = cells
     seeds = cells.map(\.cell.seed)
-    secondsPerEpoch = statistic(\.secondsPerEpoch)
+    secondsPerEpoch = Statistic(cells.map(\.secondsPerEpoch))
     accuracy = statistic(\.summary.accuracy)
     precision = statistic(\.summary.precision)
     recall = statistic(\.summary.recall)

@@ -139,7 +139,7 @@ struct ComparisonJSON: Encodable {
       try container.encode(cell.cell.trainCount, forKey: .trainCount)
       try container.encode(cell.cell.seed, forKey: .seed)
       try container.encode(cell.cell.directory, forKey: .directory)
-      try container.encode(cell.results.secondsPerEpoch, forKey: .secondsPerEpoch)
+      try container.encode(cell.secondsPerEpoch, forKey: .secondsPerEpoch)
       try container.encode(cell.results.epochs, forKey: .epochs)
       try container.encodeIfPresent(cell.cell.configuration.learningRate, forKey: .learningRate)
       try container.encode(cell.results.summary, forKey: .summary)

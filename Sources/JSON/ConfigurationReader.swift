@@ -73,7 +73,7 @@ package struct ConfigurationReader {
   /// - Throws: `Failure(.badContent)` when it is something else.
   package mutating func number(_ key: String) throws -> Double? {
     guard let value = value(key) else { return nil }
-    guard let number = value.number else { throw failure(key, value, "a number") }
+    guard let number = value.number, number.isFinite else { throw failure(key, value, "a number") }
     return number
   }
 

@@ -85,12 +85,12 @@ package struct JSONScanner {
     return true
   }
 
-  /// Scans a number of any form and returns how it is written.
+  /// Scans a number of any form, or one of Python's `NaN`, `Infinity` and `-Infinity`, and returns how it is written.
   /// - Throws: `Failure(.badContent)` at anything else.
   mutating func numberText() throws -> String {
     skipWhitespace()
     let start = position
-    try skipNumber()
+    if !acceptNonFinite() { try skipNumber() }
     return String(decoding: bytes[start..<position], as: UTF8.self)
   }
 
@@ -199,9 +199,18 @@ extension JSONScanner {
     case UInt8(ascii: "t"): try skipWord("true")
     case UInt8(ascii: "f"): try skipWord("false")
     case UInt8(ascii: "n"): try skipWord("null")
-    default: try skipNumber()
+    default: if !acceptNonFinite() { try skipNumber() }
     }
     return nil
+  }
+
+  /// Consumes what Python writes for numbers that JSON does not have.
+  private mutating func acceptNonFinite() -> Bool {
+    for word in ["NaN", "Infinity", "-Infinity"] where bytes[position...].starts(with: word.utf8) {
+      position += word.utf8.count
+      return true
+    }
+    return false
   }
 
   private mutating func skipWord(_ word: StaticString) throws {

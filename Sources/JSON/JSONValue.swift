@@ -33,11 +33,12 @@ package enum JSONValue: Equatable, Sendable {
   /// - Parameters:
   ///   - bytes: JSON text.
   ///   - source: What it is, for messages, quoted.
-  /// - Throws: `Failure(.badContent)` when it is malformed, larger than 1 MiB or nested deeper than 16.
-  package init(_ bytes: [UInt8], source: String) throws {
-    guard bytes.count <= JSONValue.maximumByteCount else {
+  ///   - limit: The most bytes that it may have.
+  /// - Throws: `Failure(.badContent)` when it is malformed, larger than that or nested deeper than 16.
+  package init(_ bytes: [UInt8], source: String, limit: Int = JSONValue.maximumByteCount) throws {
+    guard bytes.count <= limit else {
       throw Failure(
-        .badContent, "\(source) has \(bytes.count) bytes; a configuration of at most 1 MiB is expected")
+        .badContent, "\(source) has \(bytes.count) bytes; a configuration of at most \(limit >> 20) MiB is expected")
     }
     var scanner = JSONScanner(bytes[...], source: source)
     self = try JSONValue.scan(&scanner, depth: 0)
@@ -80,7 +81,7 @@ package enum JSONValue: Equatable, Sendable {
   private static func number(_ scanner: inout JSONScanner) throws -> JSONValue {
     let text = try scanner.numberText()
     if let integer = Int(text) { return .integer(integer) }
-    guard let decimal = Double(text), decimal.isFinite else {
+    guard let decimal = Double(text), decimal.isFinite || text.last?.isLetter == true else {
       throw scanner.failure("a number is too large")
     }
     return .decimal(decimal)
@@ -99,7 +100,7 @@ extension JSONValue {
     case .null: "null"
     case .boolean(let value): value ? "true" : "false"
     case .integer(let value): String(value)
-    case .decimal(let value): "\(value)"
+    case .decimal(let value): value.isFinite ? "\(value)" : value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity"
     case .string(let value): value.jsonString
     case .array(let elements): "[" + elements.map(\.line).joined(separator: ", ") + "]"
     case .object(let members):

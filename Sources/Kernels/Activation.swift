@@ -3,9 +3,10 @@ package import Tensors
 
 /// The non-linearities that BERT and adapter configurations name.
 package enum Activation: String, Sendable, CaseIterable, Codable {
-  /// x·Φ(x), with the error function (Hendrycks, Gimpel, 2016).
+  /// x·Φ(x), with the error function (Hendrycks, Gimpel, 2016); also written `gelu_python`.
   case gelu
-  /// GELU by its tanh approximation, as in the original BERT code; also written `gelu_pytorch_tanh`.
+  /// GELU by its tanh approximation, as in the original BERT code; also written `gelu_pytorch_tanh`,
+  /// `gelu_python_tanh`, `gelu_fast` and `gelu_accurate`.
   case geluTanh = "gelu_new"
   /// max(x, 0).
   case relu
@@ -17,8 +18,8 @@ package enum Activation: String, Sendable, CaseIterable, Codable {
   /// The activation that a configuration file means by a name; nil for one that we do not have.
   package init?(configurationName name: String) {
     switch name {
-    case "gelu": self = .gelu
-    case "gelu_new", "gelu_pytorch_tanh": self = .geluTanh
+    case "gelu", "gelu_python": self = .gelu
+    case "gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate": self = .geluTanh
     case "relu": self = .relu
     case "swish", "silu": self = .swish
     case "tanh": self = .tanh

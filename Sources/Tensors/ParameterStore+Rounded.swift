@@ -31,6 +31,22 @@ extension ParameterStore {
     }
   }
 
+  /// Lets a parameter be read as floats; those of one that is kept in bfloat16 alone are made for the while.
+  package func withElements<Result>(
+    _ parameter: Parameter, _ read: (UnsafeBufferPointer<Float>) throws -> Result
+  ) rethrows -> Result {
+    guard parameter.isOnlyRounded else {
+      return try read(UnsafeBufferPointer(start: self[parameter].base, count: parameter.count))
+    }
+    let memory = UnsafeMutableBufferPointer<Float>.allocate(capacity: parameter.count)
+    defer { memory.deallocate() }
+    if let base = memory.baseAddress {
+      copyRows(
+        0..<parameter.rows, of: parameter, into: Matrix(base, rows: parameter.rows, columns: parameter.columns))
+    }
+    return try read(UnsafeBufferPointer(memory))
+  }
+
   /// Lets a parameter be written as floats, which are rounded once where it is kept in bfloat16 alone.
   /// - Parameters:
   ///   - parameter: What is written.

@@ -11,12 +11,15 @@ struct AddedToken {
   var conditions: [String] = []
 
   /// Reads a token given as a string or as an object.
-  init(_ json: inout JSONScanner) throws {
+  /// - Parameters:
+  ///   - json: Where it is next.
+  ///   - isSpecial: What it is where the object does not say.
+  init(_ json: inout JSONScanner, isSpecial: Bool = false) throws {
     guard json.isAtObject() else {
       content = try json.string()
       return
     }
-    var isSpecial = false
+    var isSpecial = isSpecial
     var isNormalized: Bool?
     try json.object { name, json in
       switch name {
@@ -33,6 +36,12 @@ struct AddedToken {
 
   /// A token named without more.
   init(_ content: String) { self.content = content }
+
+  /// A token of the table `added_tokens.json`, which counts in the normalized text unless it is special.
+  init(_ content: String, id: Int, isSpecial: Bool) {
+    (self.content, self.id) = (content, id)
+    if !isSpecial { conditions.append("normalized") }
+  }
 
   /// Checks that the token counts wherever it stands in the raw text.
   ///

@@ -4,7 +4,8 @@ import Failures
 package struct TokenizerFiles: Sendable {
   /// The names of the files that are looked at; each may be absent.
   package static let names = [
-    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "config.json",
   ]
 
   /// What messages call the directory.
@@ -63,6 +64,12 @@ package struct TokenizerFiles: Sendable {
     if let bytes = contents[name] { config = try TokenizerConfig(bytes, file: path(name)) }
     let map = "special_tokens_map.json"
     if let bytes = contents[map] { try config.readSpecialTokensMap(bytes, file: path(map)) }
+    let added = "added_tokens.json"
+    if contents["tokenizer.json"] == nil, let bytes = contents[added] {
+      try config.readAddedTokens(bytes, file: path(added))
+    }
+    let model = "config.json"
+    if let bytes = contents[model] { try config.readModelConfiguration(bytes, file: path(model)) }
     return config
   }
 
@@ -91,17 +98,24 @@ package struct TokenizerFiles: Sendable {
 
   /// Whether letters and accents are kept, and ideographs isolated.
   private func letters(_ config: TokenizerConfig, _ json: TokenizerJSON?) throws -> TokenizerSettings {
+    if let kind = config.wordTokenizer, kind != "basic" {
+      throw Failure(
+        .badContent,
+        "\(path("tokenizer_config.json")): the word_tokenizer_type is “\(kind)”, expected basic; only BERT's own "
+          + "way of cutting texts into words is supported")
+    }
     switch config.tokenizerClass?.replacingSuffix("Fast") {
     case nil, "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "ConvBertTokenizer":
       return TokenizerSettings(
         lowercase: config.lowercase ?? true, stripAccents: config.stripAccents,
         tokenizeChineseChars: config.tokenizeChineseChars ?? true)
-    case "PreTrainedTokenizer" where json != nil:
+    // As Transformers 5 calls the same.
+    case "PreTrainedTokenizer" where json != nil, "TokenizersBackend" where json != nil:
       return json?.normalizer ?? TokenizerSettings()
     case let other?:
       throw Failure(
         .badContent,
-        "\(path("tokenizer_config.json")): the tokenizer_class is “\(other)”, expected BertTokenizer; only "
+        "\(directory): the tokenizer_class is “\(other)”, expected BertTokenizer; only "
           + "BERT's WordPiece tokenizers are supported")
     }
   }

@@ -194,7 +194,8 @@ private struct NumberedWords {
     guard count <= 4 * words.count + 4096 else {
       throw Failure(
         .badContent,
-        "\(file): the largest id of the vocab is \(count - 1), with \(words.count) tokens in all; expected ids that follow each other")
+        "\(file): the largest id of the vocab is \(count - 1), with \(words.count) tokens in all; expected ids that follow each other"
+      )
     }
     var wordOfID = [Int32](repeating: -1, count: count)
     for (word, entry) in words.enumerated() {

@@ -112,6 +112,13 @@ package struct Vocabulary: Sendable {
     return nil
   }
 
+  /// How many tokens there are without the empty ones at the end.
+  package var countOfNamed: Int {
+    var named = count
+    while named > 0, bytes(of: Int32(named - 1)).isEmpty { named -= 1 }
+    return named
+  }
+
   /// Whether a token goes on a word: "##" and something behind it.
   package func isContinuation(_ id: Int32) -> Bool {
     let token = bytes(of: id)
@@ -137,12 +144,14 @@ package struct Vocabulary: Sendable {
     return Int(truncatingIfNeeded: hash ^ hash >> 32)
   }
 
+  /// Whether all lines end as on Windows; the last one may not end at all.
   private static func everyLineEndsWithReturn(_ content: [UInt8], lineCount: Int) -> Bool {
     var count = 0
     for place in content.indices where content[place] == UInt8(ascii: "\r") {
       if place + 1 == content.count || content[place + 1] == UInt8(ascii: "\n") { count += 1 }
     }
-    return count == lineCount
+    let isOpen = content.last != UInt8(ascii: "\n") && content.last != UInt8(ascii: "\r")
+    return lineCount > 1 ? count + (isOpen ? 1 : 0) == lineCount : count == lineCount
   }
 
   /// The number, from 1, of the first line that is not UTF-8.

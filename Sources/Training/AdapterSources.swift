@@ -1,3 +1,4 @@
+internal import Checkpoints
 internal import Collectives
 internal import Failures
 internal import FineTuning
@@ -184,4 +185,28 @@ struct FuseMember {
     self.path = isNew ? nil : path
     name = isNamed ? parts[0] : (isNew ? FineTuningOptions.newAdapter : nil)
   }
+}
+
+extension TrainingConfiguration {
+  /// What the adapters are that a run takes from files, whatever their paths: SHA-256 by the option and the name.
+  /// - Throws: `Failure` when one of them is missing or unreadable.
+  package func adapterFileDigests() throws -> [String: String] {
+    let members =
+      try (languageAdapter.map { [("language_adapter", try FuseMember($0, option: "language-adapter"))] } ?? [])
+      + fuse.enumerated().map { ("fuse_\($0.offset + 1)", try FuseMember($0.element)) }
+    return try members.reduce(into: [:]) { digests, entry in
+      let (option, member) = entry
+      digests[option] = "\(member.name ?? "")=\(try member.path.map(fileDigest) ?? "new")"
+    }
+  }
+}
+
+/// SHA-256 of a file, or of a folder's files with their names.
+private func fileDigest(_ path: String) throws -> String {
+  guard isDirectory(path) else { return try Digest.hex(ofFile: path) }
+  let names = try FileManager.default.contentsOfDirectory(atPath: path).sorted()
+  let lines = try names.filter { !isDirectory(path + "/" + $0) }.map {
+    "\($0) \(try Digest.hex(ofFile: path + "/" + $0))"
+  }
+  return Digest.hex(of: Array(lines.joined(separator: "\n").utf8))
 }

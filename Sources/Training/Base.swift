@@ -45,9 +45,10 @@ package final class Base: ParameterSource {
     path = directory.path
     configurationJSON = Data(directory.configuration)
     configuration = try BERTConfiguration(json: configurationJSON, source: directory.path + "/config.json")
-    let contents = try CheckpointDirectory.SideFile.allCases.reduce(into: [String: [UInt8]]()) {
+    var contents = try CheckpointDirectory.SideFile.allCases.reduce(into: [String: [UInt8]]()) {
       $0[$1.rawValue] = try directory.contents(of: $1)
     }
+    contents["config.json"] = directory.configuration
     let text = try TokenizerFiles(directory: directory.path, contents: contents).read()
     vocabulary = text.vocabulary.bytes
     tokenizerSettings = text.settings

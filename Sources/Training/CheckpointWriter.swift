@@ -116,7 +116,8 @@ final class CheckpointWriter: @unchecked Sendable {
       (start + 2 * count).initialize(from: v, count: count)
     }
     return TrainingCheckpoint.Numbers(
-      store: ParameterStore(table: model.store.table, frozen: model.store.frozen, trainable: start),
+      store: ParameterStore(
+        table: model.store.table, frozen: model.store.frozen, trainable: start, rounded: model.store.rounded),
       first: UnsafeMutableBufferPointer(start: start + count, count: count),
       second: UnsafeMutableBufferPointer(start: start + 2 * count, count: count))
   }

@@ -14,13 +14,16 @@ package final class RunDirectory {
   private var isUsed = false
 
   /// Makes and locks a directory.
+  /// - Parameters:
+  ///   - path: The directory.
+  ///   - onWait: Is told what is waited for, where a job of another host has it.
   /// - Throws: `Failure` when it cannot be made or written to, or another run has it.
-  package init(_ path: String) throws {
+  package init(_ path: String, onWait: (String) -> Void = { _ in }) throws {
     let missing = RunDirectory.missing(path)
     let files = RunFiles(directory: path)
     hadLock = files.has(RunLock.fileName)
     try files.makeDirectory()
-    lock = try RunLock.take(in: path)
+    lock = try RunLock.take(in: path, onWait: onWait)
     // Now that nobody else writes here: what a killed run left half-written.
     try CheckpointFiles(in: path).removeStaleTemporaries()
     self.path = path

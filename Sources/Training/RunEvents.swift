@@ -131,21 +131,27 @@ package struct RunFiles {
   }
 
   /// Starts `metrics.jsonl`: empty, or with the events up to a step when a run goes on from there.
+  /// - Parameters:
+  ///   - step: The step.
+  ///   - isValidated: Whether the validation of that step is done; it is repeated where it is not.
   /// - Throws: `Failure` when it cannot be written.
-  package func startMetrics(keepingStepsTo step: Int?) throws {
+  package func startMetrics(keepingStepsTo step: Int?, isValidated: Bool = true) throws {
     var kept: [Substring] = []
     if let step, let old = try? String(contentsOfFile: metrics, encoding: .utf8) {
       kept = old.split(separator: "\n").filter { line in
         guard let event = try? JSONDecoder().decode(EventStep.self, from: Data(line.utf8)) else {
           return false
         }
-        return event.step <= step
+        return event.step < step || (event.step == step && (isValidated || event.split != "validation"))
       }
     }
     try write(Data(kept.map { $0 + "\n" }.joined().utf8), to: "metrics.jsonl")
   }
 
-  private struct EventStep: Decodable { let step: Int }
+  private struct EventStep: Decodable {
+    let step: Int
+    let split: String?
+  }
 
   /// Appends an event to `metrics.jsonl`.
   /// - Throws: `Failure` when it cannot be written.

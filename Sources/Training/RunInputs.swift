@@ -168,7 +168,8 @@ package struct SharedBase {
         Vocabulary(vocabulary, file: name + ", vocab.txt"),
         JSONDecoder().decode(TokenizerSettings.self, from: Data(settings)))
     }
-    guard tokenizer.vocabulary.count <= configuration.vocabularySize else {
+    // Empty lines at the end stand for nothing.
+    guard tokenizer.vocabulary.countOfNamed <= configuration.vocabularySize else {
       throw Failure(
         .badContent,
         "\(name): the vocabulary has \(tokenizer.vocabulary.count) tokens, but vocab_size is \(configuration.vocabularySize); they do not belong together."

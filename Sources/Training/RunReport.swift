@@ -161,7 +161,9 @@ struct RunReport {
 
   private func add(_ name: String, _ results: RunResults, to table: inout Table) {
     guard let s = results.evaluation?.summary else { return }
-    let seconds = results.run.epochs.map(\.trainSeconds)
+    // An epoch that was cut short counts by its rate.
+    let most = results.run.epochs.map { $0.trainSeconds * $0.reviewsPerSecond }.max() ?? 0
+    let seconds = results.run.epochs.map { most / max($0.reviewsPerSecond, 1e-9) }
     table.add(
       name, Format.percent(Double(results.run.trainableParameters) / Double(results.run.totalParameters)),
       Format.figure(s.accuracy), Format.interval(s.accuracyInterval.lower, s.accuracyInterval.upper),

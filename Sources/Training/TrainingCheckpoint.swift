@@ -32,6 +32,8 @@ struct RunState: Codable, Equatable {
   var hasStoppedEarly = false
   /// Steps whose loss or gradient was not finite, which changed nothing (`--skip-nonfinite`).
   var skippedSteps = 0
+  /// Bytes that a rank handed to the sum of gradients in a step; nil in old checkpoints.
+  var allReduceBytesPerStep: Int?
 }
 
 /// Writing and reading a run's checkpoints: trained tensors, moments, state and configuration in one verified file.
@@ -96,9 +98,8 @@ struct TrainingCheckpoint {
       TensorSchema.tensors,
       "parameters under their published names; weights are [out, in], numbers have no unit")
     for entry in store.table.trainableEntries + absent.filter({ !$0.parameter.isTrainable }) {
-      let name = entry.specification.name
-      try writer.write(
-        name, shape: entry.specification.shape, UnsafeBufferPointer(store.elements(name)))
+      let (name, shape) = (entry.specification.name, entry.specification.shape)
+      try store.withElements(entry.parameter) { try writer.write(name, shape: shape, $0) }
     }
   }
 

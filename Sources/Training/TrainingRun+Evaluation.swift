@@ -18,9 +18,11 @@ extension TrainingRun {
       memory.sample()
     }
     let evaluation: Evaluation?
+    let reserve = run.maxMinutes == nil ? nil : try communicator.shared { [self.reserve] }.first
     do {
       let evaluator = Evaluator(replica, classes: run.labelCount, communicator, screen)
-      evaluation = try objective.evaluate(data, split: split, evaluator, isCancelled: wantsAttention)
+      evaluation = try objective.evaluate(
+        data, split: split, evaluator, isCancelled: { wantsAttention(reserve: reserve) })
     } catch let failure as Failure where failure.kind == .stopped {
       // Everybody left it.
       try attend()
@@ -31,7 +33,7 @@ extension TrainingRun {
       guard let loss = evaluation?.figures.loss, !loss.isFinite else { return }
       throw Failure(
         .notFinite,
-        "the loss of the \(split) reviews is \(loss) after step \(state.step); lower --learning-rate, or go on from an earlier checkpoint."
+        "the loss of the \(split) reviews is \(loss) after step \(state.step); start again with a lower --learning-rate and another --output."
       )
     }
     guard let evaluation else { return nil }

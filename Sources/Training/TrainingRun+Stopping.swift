@@ -6,12 +6,18 @@ internal import Failures
 /// Checkpoints, and how a run ends before it is done. All ranks decide alike: what one of them wants is added up with
 /// the sums of each step.
 extension TrainingRun {
+  /// Seconds that rank 0 wants to have left when the time is up, for a step and a checkpoint.
+  var reserve: Double { writer.estimate(model) + 2 * longestStep + 1 }
+
   /// Whether this rank wants all of them to `attend`: a signal has come, the time is nearly up, a checkpoint failed.
-  func wantsAttention() -> Bool {
+  /// - Parameter reserve: Rank 0's `reserve`, where ranks go on without hearing of each other and each has to look at
+  ///   the time; nil where it is rank 0 that does.
+  func wantsAttention(reserve shared: Double? = nil) -> Bool {
     let watch = communicator.watch
-    if communicator.isFirst, !watch.wantsStop, let minutes = run.maxMinutes {
-      let reserve = writer.estimate(model) + 2 * longestStep + 1
-      if monotonicSeconds() - watch.began + reserve > 60 * minutes { watch.timeIsUp() }
+    if !watch.wantsStop, let minutes = run.maxMinutes, let reserve = communicator.isFirst ? reserve : shared,
+      monotonicSeconds() - watch.began + reserve > 60 * minutes
+    {
+      watch.timeIsUp()
     }
     return watch.wantsStop || writer.hasFailed
   }
@@ -38,6 +44,7 @@ extension TrainingRun {
     // After `returnToBest` the numbers are not those of the step, whose checkpoint there is already.
     guard run.writesCheckpoints, resultStep == nil else { return }
     communicator.watch.enter(.saving, step: state.step)
+    state.allReduceBytesPerStep = bytesPerStep
     try writer.begin(state, model, optimizer, communicator)
   }
 
@@ -59,7 +66,7 @@ extension TrainingRun {
       let tolerated = run.skipNonfinite > 0 ? " after \(state.skippedSteps) such steps were left out" : ""
       throw Failure(
         .notFinite,
-        "\(what) \(place)\(tolerated); lower --learning-rate, or go on from the last checkpoint with --resume auto."
+        "\(what) \(place)\(tolerated); start again with a lower --learning-rate and another --output, or go on from the last checkpoint with --resume auto and --skip-nonfinite N, which leaves up to N such steps out."
       )
     }
     state.skippedSteps += 1

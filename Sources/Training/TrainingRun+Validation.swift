@@ -86,33 +86,67 @@ extension TrainingRun {
     if isBest { try save() }
   }
 
-  /// Copies the checkpoint that `returnToBest` may need into the run's directory, where the run goes on from one that is
-  /// elsewhere.
+  /// Makes sure that the checkpoint which `returnToBest` may need is whole and in the run's directory, and copies it where
+  /// the run goes on from one that is elsewhere; collective. One that is lost is not the best any more: what was trained
+  /// since is worth more.
   func takeBestAlong(from path: String) throws {
-    guard let best = state.best, run.writesCheckpoints else { return }
-    let own = CheckpointFiles(in: run.output)
-    guard !FileManager.default.fileExists(atPath: own.path(step: best.step)) else { return }
-    let there = CheckpointFiles(in: URL(filePath: path).deletingLastPathComponent().path)
-    try own.adopt(best.step == state.step ? path : there.path(step: best.step), step: best.step)
+    guard run.writesCheckpoints, state.best != nil else { return }
+    let kept = try communicator.shared {
+      [state.best, state.bestBefore].map { step in
+        guard let step = step?.step else { return UInt8(0) }
+        do {
+          try takeAlong(step, from: path)
+          return 1
+        } catch {
+          screen.warning("the checkpoint of step \(step), the best so far, is lost: \(error)")
+          return 0
+        }
+      }
+    }
+    if kept[1] == 0 { state.bestBefore = nil }
+    if kept[0] == 0 { (state.best, state.bestBefore, state.worseValidations) = (state.bestBefore, nil, 0) }
   }
 
-  /// Takes the trained numbers of the best validation, if that was not the last step; collective.
+  private func takeAlong(_ step: Int, from path: String) throws {
+    let own = CheckpointFiles(in: run.output)
+    if FileManager.default.fileExists(atPath: own.path(step: step)) {
+      _ = try TensorFile(opening: own.path(step: step), as: [.checkpoint])
+      return
+    }
+    let there = CheckpointFiles(in: URL(filePath: path).deletingLastPathComponent().path)
+    try own.adopt(step == state.step ? path : there.path(step: step), step: step)
+  }
+
+  /// Takes the trained numbers of the best validation, if that was not the last step; collective. Where its checkpoint
+  /// has been lost meanwhile, those of the one before it, or the last step's.
   func returnToBest() throws {
     guard let best = state.best, best.step != state.step else { return }
     communicator.watch.enter(.finishing)
-    try communicator.collectively(where: communicator.isFirst) {
+    let taken = try communicator.shared {
       try writer.finish()
-      let file = try TensorFile(
-        opening: CheckpointFiles(in: run.output).path(step: best.step), as: [.checkpoint])
+      return [[best, state.bestBefore].compactMap(\.self).first(where: takeNumbers)?.step ?? -1]
+    }
+    guard let step = taken.first, step >= 0 else { return }
+    let count = model.store.table.trainableCount
+    try communicator.broadcast(UnsafeMutableBufferPointer(start: model.store.trainable, count: count))
+    model.store.refreshRounded()
+    (resultStep, evaluated) = (step, nil)
+    screen.line("the result is the model of step \(step), which did best on the validation reviews")
+  }
+
+  /// - Returns: Whether the checkpoint of a step could be read; where it could not, nothing has changed.
+  private func takeNumbers(of best: BestStep) -> Bool {
+    do {
+      let path = CheckpointFiles(in: run.output).path(step: best.step)
+      let file = try TensorFile(opening: path, as: [.checkpoint])
       for entry in model.store.table.trainableEntries {
         let (name, shape) = (entry.specification.name, entry.specification.shape)
         try file.read(name, shape: shape, into: model.store.elements(name))
       }
+      return true
+    } catch {
+      screen.warning("the checkpoint of step \(best.step), which did best on the validation reviews, is lost: \(error)")
+      return false
     }
-    let count = model.store.table.trainableCount
-    try communicator.broadcast(UnsafeMutableBufferPointer(start: model.store.trainable, count: count))
-    model.store.refreshRounded()
-    (resultStep, evaluated) = (best.step, nil)
-    screen.line("the result is the model of step \(best.step), which did best on the validation reviews")
   }
 }

@@ -74,6 +74,7 @@ package final class TrainingRun {
   package init(_ configuration: TrainingConfiguration, _ communicator: Communicator, _ screen: Screen) throws {
     var run = configuration
     try run.validate()
+    forgetPeakResidentBytes()
     self.communicator = communicator
     self.screen = screen
     sentBefore = communicator.statistics
@@ -81,7 +82,9 @@ package final class TrainingRun {
     let precision = run.precision
     try communicator.collectively { try precision.check() }
     files = RunFiles(directory: run.output)
-    directory = try communicator.collectively(where: communicator.isFirst) { try RunDirectory(run.output) }
+    directory = try communicator.collectively(where: communicator.isFirst) {
+      try RunDirectory(run.output, onWait: screen.line)
+    }
     if !blasIsCorrect() {
       throw Failure(
         .other,
@@ -170,14 +173,15 @@ package final class TrainingRun {
     try communicator.collectively(where: true) {
       state = try TrainingCheckpoint.read(path, model, optimizer)
       try state.requireSame(validation: inputs.validationSHA256, path)
-      // An epoch that --max-steps cut short is gone on with.
+      // An epoch that --max-steps cut short is gone on with, unless this run is over there as well.
       let isWhole = state.step % order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep) == 0
-      if !isWhole, state.epochs.last?.step == state.step { state.epochs.removeLast() }
+      let goesOn = state.step < totalSteps && !state.hasStoppedEarly
+      if goesOn, !isWhole, state.epochs.last?.step == state.step { state.epochs.removeLast() }
       // A step that was left out changed nothing.
       optimizer.resume(after: state.step - state.skippedSteps)
     }
     state.validationSHA256 = inputs.validationSHA256
-    try communicator.collectively(where: communicator.isFirst) { try takeBestAlong(from: path) }
+    try takeBestAlong(from: path)
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
   }
 
@@ -197,7 +201,8 @@ package final class TrainingRun {
     try communicator.collectively(where: communicator.isFirst) {
       directory?.use()
       try files.write(json: StoredConfiguration(run, inputs, communicator), to: "config.json")
-      try files.startMetrics(keepingStepsTo: state.step > 0 ? state.step : nil)
+      try files.startMetrics(
+        keepingStepsTo: state.step > 0 ? state.step : nil, isValidated: state.validatedStep == state.step)
       if run.tensorboard == true { events = try EventFile(in: run.output + "/tensorboard", after: state.step) }
     }
     communicator.watch.respond(.asks)
@@ -350,8 +355,9 @@ package final class TrainingRun {
       (state.epochLoss, state.epochTargets, state.epochSeconds) = (0, 0, 0)
       (state.epochReviews, state.epochTokens) = (0, 0)
     }
-    try validateIfDue()
+    // Before the validation: on many reviews it takes long enough to be cut off, and is done again then.
     try save()
+    try validateIfDue()
     memory.sample()
     // Without validation reviews the test reviews show how it goes.
     if validation == nil, run.evaluateEvery == nil, let test { try evaluate(test, "test") }
@@ -360,11 +366,16 @@ package final class TrainingRun {
 
   // MARK: Files
 
+  /// What the collective layer counted; a run that goes on where nothing is left to train has it from before.
+  var bytesPerStep: Int? {
+    let sent = (communicator.statistics - sentBefore)[.allReduceFloats]
+    return stepsHere > 0 ? sent.bytes / stepsHere : state.allReduceBytesPerStep
+  }
+
   private func finish(_ singles: [SingleAdapterResults]) throws -> RunResults? {
     let peaks = try communicator.allGather([Int64(peakResidentBytes())]).map { Int($0.first ?? 0) }
     let held = try memory.gather(communicator)
     let phases = try communicator.allGather(clock.times.values).map(PhaseTimes.init)
-    let sent = (communicator.statistics - sentBefore)[.allReduceFloats]
     let results = try communicator.collectively(where: communicator.isFirst) {
       if let test, let lastTest {
         let predictions = ReviewPredictions(lastTest, of: test, isInTraining: isInTraining)
@@ -372,9 +383,7 @@ package final class TrainingRun {
       }
       let results = RunResults(
         run, state, lastEvaluation, inputs, model, worldSize: communicator.size,
-        // What the collective layer counted; nothing was sent when there was nothing left to train.
-        allReduceBytesPerStep: stepsHere > 0
-          ? sent.bytes / stepsHere : 4 * model.store.table.trainableCount,
+        allReduceBytesPerStep: bytesPerStep ?? 4 * model.store.table.trainableCount,
         peakResidentBytes: peaks, held: held, phases: phases, totalSteps: totalSteps, singles: singles)
       try files.write(json: results, to: "results.json")
       return results

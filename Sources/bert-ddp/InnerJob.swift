@@ -128,7 +128,7 @@ struct InnerJob {
     let maps = (try? String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)) ?? ""
     return maps.split(separator: "\n").compactMap { line in
       let path = line.split(separator: " ").last.map(String.init) ?? ""
-      return path.hasPrefix("/dev/shm/vader_segment") ? path : nil
+      return ["vader", "sm"].contains { path.hasPrefix("/dev/shm/\($0)_segment") } ? path : nil
     }
   }
 

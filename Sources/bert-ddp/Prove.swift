@@ -43,7 +43,7 @@ struct Prove: ParsableCommand {
   }
 
   func run() throws {
-    guard Launcher.current == nil else {
+    guard Launcher.current?.processCount ?? 1 == 1 else {
       throw Failure(.usage, "prove starts its own mpirun; call it without one: bert-ddp prove --ranks \(ranks).")
     }
     let place = output ?? FileManager.default.temporaryDirectory.path + "/bert-ddp-prove-\(getpid())"

@@ -51,7 +51,8 @@ struct BERTConfigurationTests {
       """
       {"directionality": "bidi", "pooler_fc_size": 768, "pooler_type": "first_token_transform", "dtype": "float32",
        "architectures": ["BertForMaskedLM"], "chunk_size_feed_forward": 4, "label2id": {"a": 0}, "future": [1, {}],
-       "transformers_version": "4.57.6", "gradient_checkpointing": true, "use_cache": true}
+       "transformers_version": "4.57.6", "gradient_checkpointing": true, "use_cache": true,
+       "best_loss": NaN, "limits": [Infinity, -Infinity]}
       """)
     #expect(c == BERTConfiguration())
   }
@@ -62,6 +63,16 @@ struct BERTConfigurationTests {
     let c = try Self.read(#"{"id2label": {"0": 0, "1": null, "2": "c"}, "tie_word_embeddings": false}"#)
     #expect(c.labelCount == 3 && !c.tiesWordEmbeddings)
     #expect(try Self.read("{}").tiesWordEmbeddings)
+    #expect(try !Self.read(#"{"tie_word_embeddings": null}"#).tiesWordEmbeddings)
+  }
+
+  @Test(arguments: [
+    ("gelu_python", Activation.gelu), ("gelu_fast", .geluTanh), ("gelu_accurate", .geluTanh),
+    ("gelu_python_tanh", .geluTanh),
+    ("silu", .swish),
+  ])
+  func namesOfActivations(_ name: String, _ expected: Activation) throws {
+    #expect(try Self.read(#"{"hidden_act": "\#(name)"}"#).activation == expected)
   }
 
   @Test
@@ -100,6 +111,7 @@ struct BERTConfigurationTests {
     (#"{"model_type": 3}"#, ["model_type", "a string"]),
     (#"{"hidden_size": 76.5}"#, ["hidden_size", "whole number"]),
     (#"{"vocab_size": 1e30}"#, ["vocab_size", "whole number"]),
+    (#"{"layer_norm_eps": NaN}"#, ["layer_norm_eps", "NaN", "a number"]),
     ("", ["pass the config.json"]), ("[]", ["pass the config.json"]), ("3", ["pass the config.json"]),
     ("{\"hidden_size\": 768", ["pass the config.json"]), ("<html>", ["pass the config.json"]),
     // Foundation's decoder crashes on 513 of them.

@@ -41,6 +41,21 @@ import Testing
     }
   }
 
+  /// The job may have been lost with its host, whose lock a file server gives back after a while.
+  @Test func aJobOfAnotherHostIsWaitedFor() throws {
+    let scratch = try Scratch()
+    let lock = try RunLock.take(in: scratch.directory)
+    try writeBytes(
+      Array("host far-away\nprocess 7\nsince 2026-11-26T00:00:00Z\n".utf8), to: scratch.path(RunLock.fileName))
+    var told: [String] = []
+    let refusal = failure { _ = try RunLock.take(in: scratch.directory, patience: 1) { told.append($0) } }
+    #expect(refusal?.kind == .disagreement)
+    #expect(told.count == 1 && told[0].contains("host far-away") && told[0].contains(scratch.directory))
+    _ = consume lock
+    _ = try RunLock.take(in: scratch.directory, patience: 1) { told.append($0) }
+    #expect(told.count == 1)
+  }
+
   @Test func aDirectoryThatIsNotThere() throws {
     let scratch = try Scratch()
     let refusal = failure { _ = try RunLock.take(in: scratch.path("none")) }

@@ -230,7 +230,7 @@ for count in 1 2; do
   job=$!
   # Any of step 10 or later: two stay, so a certain one is soon gone.
   for _ in $(seq 2000); do compgen -G "$run/checkpoint-*[0-9][0-9].h5" >/dev/null && break; sleep 0.01; done
-  debris=$(for process in $(processes); do grep -hos '/dev/shm/vader_segment.*' "/proc/$process/maps" || true; done | sort -u)
+  debris=$(for process in $(processes); do grep -hosE '/dev/shm/(vader|sm)_segment.*' "/proc/$process/maps" || true; done | sort -u)
   for process in $(processes); do kill -KILL "$process" 2>/dev/null || true; done
   wait "$job" 2>/dev/null || true
   none_left

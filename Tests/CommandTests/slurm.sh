@@ -145,6 +145,15 @@ finished preempted
 holds "the urgent job has not run: $(scontrol show job "$urgent")" [ -s "$slurm/urgent" ]
 conclude "preempted by a more urgent job, it makes way and goes on afterwards"
 
+submit cancelled srun -- "${options[@]}"
+await "running with a checkpoint" 120 has_checkpoint cancelled
+scancel "$id"
+await "cancelled" 60 is_state CANCELLED
+sleep 2
+holds "queued again: $(cat cancelled.log)" is_state CANCELLED
+holds "no word of it: $(cat cancelled.log)" grep -q 'not queued again from here' cancelled.log
+conclude "cancelled, it saves and stays ended"
+
 echo "-- A study"
 id=$(sbatch --parsable --ntasks-per-node=2 --output="$work/study.log" --wrap="'$program' scaling --methods lora --ranks 1,2 \
   --repetitions 2 --warmup-steps 1 --max-steps 3 --base base --train-file train.tsv --max-length 32 --output study" 2>"$err") ||

@@ -101,5 +101,21 @@ succeed 1 train --base base --train-file train.tsv --max-length 32 --method lora
 succeed 1 train --base base --train-file train.tsv --max-length 32 --method lora --epochs 2 --output cut --resume auto
 holds "$(grep -c '"train_seconds"' cut/results.json) epochs of 2" [ "$(grep -c '"train_seconds"' cut/results.json)" -eq 2 ]
 conclude "an epoch that --max-steps has cut short is one epoch when the run goes on"
+cut=(train --base base --train-file train.tsv --max-length 32 --method lora --epochs 2 --max-steps 3 --output "cut for good")
+succeed 1 "${cut[@]}"
+bytes=$(grep all_reduce_bytes "cut for good/results.json")
+succeed 1 "${cut[@]}" --resume auto
+holds "no epoch" [ "$(grep -c '"train_seconds"' "cut for good/results.json")" -eq 1 ]
+holds "other bytes" [ "$(grep all_reduce_bytes "cut for good/results.json")" = "$bytes" ]
+conclude "where nothing is left to train, the results are those that it had"
+
+echo "-- The best checkpoint is lost"
+read -r step _ <<<"$(best short)"
+cp -r short lost
+rm "lost/checkpoint-$step.h5" lost/model.h5
+succeed 1 "${short[@]}" --max-steps "$train_until" --output lost --resume auto
+holds "no warning: $(cat "$err")" grep -q "checkpoint of step $step, .* is lost" "$err"
+holds "no model" [ -e lost/model.h5 ]
+conclude "the run goes on, says so, and has the best of what is left"
 
 report

@@ -107,6 +107,24 @@ import Testing
     }
   }
 
+  /// PEFT from 0.7 to 0.19 says that it trained them, and does not save them.
+  @Test func biasesThatWereNotSaved() throws {
+    var configuration = PEFTFolderTests.configuration
+    (configuration.targets, configuration.biases) = (.named(["query", "value"]), .loraOnly)
+    let updates = PEFTFolderTests.updates(["query", "value"])
+    let bias = TensorEntry(name: "bert.encoder.layer.0.attention.self.query.bias", shape: [smallShape.hiddenSize])
+    try withTemporaryDirectory { directory in
+      let path = directory.path("out")
+      try PEFTFolder.write(configuration, tensors: updates + PEFTFolderTests.head, to: path, source: sampleSource)
+      let read = try PEFTFolder(opening: path)
+      try read.check(against: smallShape)
+      #expect(read.lacksBiases)
+    }
+    // Some of them are a damaged file.
+    try expectRefusal(
+      "lacks the tensor", document: configuration.json, tensors: updates + [bias] + PEFTFolderTests.head)
+  }
+
   @Test func configurationHasTheFourteenKeys() {
     let keys = membersByKey(PEFTFolderTests.configuration.json).keys.sorted()
     #expect(

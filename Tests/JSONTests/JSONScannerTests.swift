@@ -25,7 +25,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "0", "-1", "10.5", "1e5", "-0.5E-10", "true", "false", "null", "\"a\"", "[]", "{}", "[1]",
+    "0", "-1", "10.5", "1e5", "NaN", "Infinity", "-Infinity", "-0.5E-10", "true", "false", "null", "\"a\"", "[]", "{}",
+    "[1]",
     " [ 1 , [ ] , { } ] ",
     "{\"a\":{\"b\":[1,{\"c\":[]}]},\"d\":2}", "[[[[]]],[[]]]", "{\"a\":[],\"b\":{}}",
   ])
@@ -44,7 +45,7 @@ import Testing
     "", " ", "-", "01", "-01", "1.", ".5", "1e", "1e+", "+1", "tru", "nul", "truex", "\"a", "[", "]", "[1",
     "[1,", "[1,]",
     "[,1]", "[1 2]", "[}", "{", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}",
-    "{\"a\":1 \"b\":2}", "1 2", "NaN",
+    "{\"a\":1 \"b\":2}", "1 2", "nan", "-NaN", "Inf", "+Infinity",
     "'a'", "[1]]", "//", "\u{0}",
   ])
   func malformedValuesAreRefused(text: String) {
@@ -98,6 +99,23 @@ import Testing
     expectRefusal("the key 'ab' occurs twice") {
       try scan(#"{"ab":1,"\u0061b":2}"#) { try $0.object { _, scanner in try scanner.skipValue() } }
     }
+  }
+
+  /// Python writes them, and reads them back.
+  @Test func numbersThatAreNone() throws {
+    let value = try JSONValue(Array(#"[NaN, Infinity, -Infinity, 1]"#.utf8), source: "text")
+    #expect(value.line == "[NaN, Infinity, -Infinity, 1]")
+    #expect(throws: Failure.self) { try JSONValue(Array("1e999".utf8), source: "text") }
+    var reader = try ConfigurationReader(
+      JSONValue(Array(#"{"a": NaN, "b": 2.5}"#.utf8), source: "text"), source: "text")
+    #expect(try reader.number("b") == 2.5)
+    expectRefusal("a is 'NaN', but a number was expected") { try reader.number("a") }
+  }
+
+  @Test func documentsHaveALimit() throws {
+    let bytes = Array("[\"\(String(repeating: "a", count: 1 << 20))\"]".utf8)
+    expectRefusal("at most 1 MiB is expected") { try JSONValue(bytes, source: "text") }
+    _ = try JSONValue(bytes, source: "text", limit: 2 << 20)
   }
 
   /// To `String` these are equal; a vocabulary has both.

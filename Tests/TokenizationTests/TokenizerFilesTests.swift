@@ -219,8 +219,40 @@ import Tokenization
 
   @Test func otherClassesAreRefused() throws {
     let config = #"{"tokenizer_class": "BertJapaneseTokenizer"}"#
-    expectFailure(.badContent, "dir/tokenizer_config.json", "BertJapaneseTokenizer") {
+    expectFailure(.badContent, "dir", "BertJapaneseTokenizer") {
       _ = try read(["vocab.txt": Self.lines, "tokenizer_config.json": config])
+    }
+    // Older models name it in config.json alone, which counts where nothing else is said.
+    expectFailure(.badContent, "dir", "BertJapaneseTokenizer") {
+      _ = try read(["vocab.txt": Self.lines, "config.json": config, "tokenizer_config.json": "{}"])
+    }
+    let own = #"{"tokenizer_class": "BertTokenizer"}"#
+    _ = try read(["vocab.txt": Self.lines, "config.json": config, "tokenizer_config.json": own])
+    expectFailure(.badContent, "dir/tokenizer_config.json", "mecab") {
+      _ = try read(["vocab.txt": Self.lines, "tokenizer_config.json": #"{"word_tokenizer_type": "mecab"}"#])
+    }
+    _ = try read(["vocab.txt": Self.lines, "tokenizer_config.json": #"{"word_tokenizer_type": "basic"}"#])
+  }
+
+  /// What tokens were added to the vocabulary stands in a table of its own in older folders.
+  @Test func tableOfAddedTokens() throws {
+    let count = try read(["vocab.txt": Self.lines]).vocabulary.count
+    let map = #"{"additional_special_tokens": ["[E1]", {"content": "[E2]"}]}"#
+    let found = try read([
+      "vocab.txt": Self.lines, "special_tokens_map.json": map,
+      "added_tokens.json": "{\"[E2]\": \(count), \"[E1]\": \(count + 1)}",
+    ])
+    #expect(found.vocabulary.id(of: "[E2]") == Int32(count))
+    #expect(found.vocabulary.id(of: "[E1]") == Int32(count + 1))
+    #expect(found.settings.additionalTokens == ["[E2]", "[E1]"])
+    expectFailure(.badContent, "[E1]", "\(count + 7)") {
+      _ = try read([
+        "vocab.txt": Self.lines, "special_tokens_map.json": map,
+        "added_tokens.json": "{\"[E2]\": \(count), \"[E1]\": \(count + 7)}",
+      ])
+    }
+    expectFailure(.badContent, "foo", "normalized") {
+      _ = try read(["vocab.txt": Self.lines, "added_tokens.json": "{\"foo\": \(count)}"])
     }
   }
 

@@ -39,7 +39,15 @@ import Tokenization
     #expect(try read("a\rb\r\nc\r\n").token(0) == "a\rb")
     // One line without: then it is part of the tokens.
     #expect(try read("a\r\nb\n").token(0) == "a\r")
-    #expect(try read("a\r\nb").token(0) == "a\r")
+    // The last line may not end at all.
+    #expect(try read("a\r\nb") == read("a\nb\n"))
+    #expect(try read("a\rb").token(0) == "a\rb")
+  }
+
+  @Test func emptyLinesAtTheEnd() throws {
+    #expect(try read("a\nb\n\n\n").countOfNamed == 2)
+    #expect(try read("a\n\nb\n").countOfNamed == 3)
+    #expect(try read("\n").countOfNamed == 0)
   }
 
   @Test func equalTokens() throws {

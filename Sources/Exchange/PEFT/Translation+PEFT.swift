@@ -31,7 +31,7 @@ extension Translation {
     options.loraBias =
       switch configuration.biases {
       case .none: .none
-      case .loraOnly: .loraOnly
+      case .loraOnly: folder.lacksBiases ? .none : .loraOnly
       case .all: .all
       }
     for (module, rank, scaling) in updates {
@@ -50,8 +50,13 @@ extension Translation {
         design: .pooled, labels: (0..<count).map { "LABEL_\($0)" },
         tensors: all.filter { HeadDesign.owns($0.name) })
     }
+    let notices =
+      folder.lacksBiases
+      ? [
+        "\(folder.path): the biases that were trained are not in the folder (PEFT has not saved them); the base's are used"
+      ] : []
     self.init(
-      method: "lora", options: options, tensors: all.filter { !HeadDesign.owns($0.name) }, head: head,
+      method: "lora", options: options, tensors: all.filter { !HeadDesign.owns($0.name) }, head: head, notices: notices,
       baseName: configuration.baseModel, check: folder.check)
   }
 }

@@ -10,6 +10,7 @@ package struct CheckpointDirectory: Sendable {
     case tokenizer = "tokenizer.json"
     case tokenizerConfiguration = "tokenizer_config.json"
     case specialTokensMap = "special_tokens_map.json"
+    case addedTokens = "added_tokens.json"
   }
 
   /// The directory.
@@ -103,7 +104,7 @@ extension CheckpointDirectory {
     var isTied = true
     try scanner.object { key, scanner in
       if key == "tie_word_embeddings" {
-        isTied = try scanner.boolean()
+        isTied = scanner.acceptNull() ? false : try scanner.boolean()
       } else {
         try scanner.skipValue()
       }

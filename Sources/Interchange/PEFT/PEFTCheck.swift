@@ -79,6 +79,7 @@ struct PEFTCheck {
   /// Weights of the base that were trained whole: biases and modules to save.
   private func checkWhole(_ expected: inout Set<String>) throws {
     let updated = Set(expected.compactMap { PEFTNames.updatedModule($0) })
+    let hasBiases = updated.contains { entries[$0 + ".bias"] != nil }
     for parameter in shape.parameters {
       let isBias = parameter.name.hasSuffix(".bias")
       let module = String(parameter.name.dropLast(isBias ? 5 : 7))
@@ -87,7 +88,7 @@ struct PEFTCheck {
         switch configuration.biases {
         case .none: false
         case .all: isBias
-        case .loraOnly: isBias && isUpdated
+        case .loraOnly: isBias && isUpdated && hasBiases
         }
       guard isTrained || modules.isSaved(publishedModule(module)) else { continue }
       // Which of them PEFT writes has changed between its versions only for modules without an update.

@@ -45,6 +45,15 @@ package struct PEFTFolder: Sendable {
   /// The number of classes of the classifier; nil when there is none.
   package var labelCount: Int? { tensors.entry(named: "classifier.weight")?.shape.first }
 
+  /// Whether biases were trained that are not there: from 0.7 to 0.19 at least, PEFT does not save those of `lora_only`
+  /// (huggingface/peft#3306), and goes on with the base's.
+  package var lacksBiases: Bool {
+    configuration.biases == .loraOnly
+      && !tensors.entries.contains { entry in
+        PEFTNames.updatedModule(entry.name).map { tensors.entry(named: $0 + ".bias") != nil } ?? false
+      }
+  }
+
   /// The modules that have an update, with what it takes to apply it, in the order of the file.
   /// - Throws: `Failure(.badContent)` when a pattern of the configuration is not supported.
   package func updates() throws -> [(module: String, rank: Int, scaling: Double)] {

@@ -70,7 +70,7 @@ extension TokenMasking.Tokens {
         "the vocabulary has no mask token \(tokenizer.settings.maskToken), and nothing can be hidden; add one.")
     }
     self.init(
-      count: tokenizer.vocabulary.count, mask: mask, special: tokenizer.specialIDs,
+      count: tokenizer.vocabulary.countOfNamed, mask: mask, special: tokenizer.specialIDs,
       isContinuation: tokenizer.vocabulary.isContinuation)
   }
 }

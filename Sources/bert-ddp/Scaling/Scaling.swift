@@ -36,7 +36,7 @@ struct Scaling: ParsableCommand {
   }
 
   func run() throws {
-    guard Launcher.current == nil else {
+    guard Launcher.current?.processCount ?? 1 == 1 else {
       throw Failure(
         .usage, "scaling starts its own \(study.program.rawValue); call it without a launcher.")
     }

@@ -39,7 +39,13 @@ struct StudyEnvironment: Codable, Equatable {
     // Ranks fill one node of an allocation after the other.
     let nodes = ProcessInfo.processInfo.environment["SLURM_JOB_NUM_NODES"].flatMap { Int($0) } ?? 1
     let placement = Placement(ranks: ranks, threads: options.threads, cores: max(1, nodes) * coresPerNode)
-    return InnerJob.Launch(program: options.program, ranks: ranks, flags: StudyEnvironment.flags(placement, options))
+    var flags = StudyEnvironment.flags(placement, options)
+    if options.program == .srun, nodes > 1, !flags.contains(where: { $0.hasPrefix("--nodes") || $0 == "-N" }) {
+      // srun spreads ranks over all nodes that it has.
+      let perNode = max(1, coresPerNode / options.threads)
+      flags.insert("--nodes=\(min(nodes, (ranks + perNode - 1) / perNode))", at: 0)
+    }
+    return InnerJob.Launch(program: options.program, ranks: ranks, flags: flags)
   }
 
   /// A person who binds ranks by hand, or names hosts, knows better than this machine's cores.

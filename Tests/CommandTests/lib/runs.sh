@@ -84,7 +84,7 @@ undisturbed() { # DIRECTORY
 # Where to look for what nobody is left to remove when mpirun is killed: its ranks' message buffers.
 buffers() {
   local process
-  for process in $(rank_processes); do grep -hos '/dev/shm/vader_segment.*' "/proc/$process/maps" || true; done | sort -u
+  for process in $(rank_processes); do grep -hosE '/dev/shm/(vader|sm)_segment.*' "/proc/$process/maps" || true; done | sort -u
 }
 # Removes them, and mpirun's directory.
 sweep() { # BUFFERS
