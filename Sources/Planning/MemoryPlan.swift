@@ -174,7 +174,7 @@ extension MemoryPlan {
   /// What a rank has of its own whatever it trains: the table of the vocabulary, BLAS's buffers for each thread, MPI's
   /// buffers for each of the node's other ranks.
   private static func fixedBytes(_ setting: Setting) -> Int {
-    (15 << 20) + 60 * setting.configuration.vocabularySize + setting.threads * (4 << 20)
+    (8 << 20) + 60 * setting.configuration.vocabularySize + setting.threads * (4 << 20)
       + (setting.ranksPerNode - 1) << 19
   }
 }

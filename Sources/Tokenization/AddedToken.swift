@@ -14,6 +14,7 @@ struct AddedToken {
   /// - Parameters:
   ///   - json: Where it is next.
   ///   - isSpecial: What it is where the object does not say.
+  /// - Throws: `Failure` (bad content) for anything else.
   init(_ json: inout JSONScanner, isSpecial: Bool = false) throws {
     guard json.isAtObject() else {
       content = try json.string()

@@ -12,9 +12,11 @@ extension TrainingRun {
   /// Whether this rank wants all of them to `attend`: a signal has come, the time is nearly up, a checkpoint failed.
   /// - Parameter reserve: Rank 0's `reserve`, where ranks go on without hearing of each other and each has to look at
   ///   the time; nil where it is rank 0 that does.
-  func wantsAttention(reserve shared: Double? = nil) -> Bool {
+  /// - Returns: Whether it does.
+  func wantsAttention(reserve: Double? = nil) -> Bool {
     let watch = communicator.watch
-    if !watch.wantsStop, let minutes = run.maxMinutes, let reserve = communicator.isFirst ? reserve : shared,
+    if !watch.wantsStop, let minutes = run.maxMinutes,
+      let reserve = communicator.isFirst ? self.reserve : reserve,
       monotonicSeconds() - watch.began + reserve > 60 * minutes
     {
       watch.timeIsUp()

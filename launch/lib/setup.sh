@@ -58,5 +58,7 @@ build() {
     die "$root/.build belongs to another user (was it built with sudo?); remove it, and start this again"
   fi
   say "Building for $march (BERT_DDP_MARCH=portable builds for any processor of this architecture)"
-  swift build --package-path "$root" -c release "${march_flags[@]}" "$@"
+  local linking=()
+  if [ -n "${BERT_DDP_STATIC:-}" ]; then linking+=(--static-swift-stdlib); fi
+  swift build --package-path "$root" -c release "${march_flags[@]}" "${linking[@]}" "$@"
 }
