@@ -86,6 +86,20 @@ import Testing
     #expect(try files.rotate(keeping: 0).sorted() == [files.path(step: 3), files.path(step: 7)])
   }
 
+  /// It neither counts as one of the newest nor is removed.
+  @Test func rotationLeavesCopiesAlone() throws {
+    let scratch = try Scratch()
+    let files = CheckpointFiles(in: scratch.directory)
+    for step in 1...4 { try publishSample(to: files.path(step: step), step: step) }
+    try publishSample(to: scratch.path("checkpoint-4-keep.h5"), step: 4)
+    try publishSample(to: scratch.path("checkpoint-1-keep.h5"), step: 1)
+    #expect(try files.rotate(keeping: 2, knownValid: 4).sorted() == [1, 2].map { files.path(step: $0) })
+    #expect(
+      try scratch.names() == [
+        "checkpoint-1-keep.h5", "checkpoint-3.h5", "checkpoint-4-keep.h5", "checkpoint-4.h5",
+      ])
+  }
+
   @Test func rotationNeverRemovesTheLastValidOne() throws {
     let scratch = try Scratch()
     let files = CheckpointFiles(in: scratch.directory)

@@ -67,6 +67,16 @@ succeed 2 "${compare[@]}" --methods fusion,adapter:4 --train-limits 50 --output 
 holds "no fusion: $(cat "$out")" grep -qE '^fusion +50 ' "$out"
 holds "checkpoints are left: $(find fused -name 'checkpoint-*')" [ -z "$(find fused -name 'checkpoint-*')" ]
 conclude "a fusion of two new adapters"
+adapter=(train --base base --train-file train.tsv --max-length 32 --method adapter --epochs 1)
+succeed 1 "${adapter[@]}" --output "an adapter"
+succeed 1 "${adapter[@]}" --output "another adapter" --seed 2
+fuse=("${compare[@]}" --methods fusion --train-limits 50 --output "fused files")
+succeed 1 "${fuse[@]}" --fuse "a=an adapter/model.h5,b=new"
+cp "an adapter/model.h5" moved.h5
+succeed 1 "${fuse[@]}" --fuse "a=moved.h5,b=new"
+holds "a cell was run again" [ "$(grep -cE '^cell ' "$out" || true)" -eq 0 ]
+conclude "a fusion of a file counts it by its content: moved, it is the same"
+refused "another adapter" 78 fuse_1 -- "${fuse[@]}" --fuse "a=another adapter/model.h5,b=new"
 succeed 2 compare --methods linear-probe --epochs 1 --max-steps 3 --output demo
 holds "no table: $(cat "$out")" grep -qE '^linear-probe +8,000 ' "$out"
 conclude "the embedded demo"
