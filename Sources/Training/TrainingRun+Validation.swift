@@ -98,7 +98,10 @@ extension TrainingRun {
           try takeAlong(step, from: path)
           return 1
         } catch {
-          screen.warning("the checkpoint of step \(step), the best so far, is lost: \(error)")
+          // Without the other one something is lost only when this one is damaged later.
+          if step == state.best?.step {
+            screen.warning("the checkpoint of step \(step), the best so far, is lost: \(error)")
+          }
           return 0
         }
       }

@@ -18,21 +18,21 @@ private func allocateAligned(_ alignment: Int, _ size: Int) -> UnsafeMutableRawP
 /// `malloc`, which everything in this process calls, libraries too.
 @_cdecl("counted_malloc")
 public func countedAllocate(_ size: Int) -> UnsafeMutableRawPointer? {
-  if isCounting { count += 1 }
+  if isCounting { countUnlessOfBLAS() }
   return allocate(size)
 }
 
 /// `calloc`.
 @_cdecl("counted_calloc")
 public func countedAllocateZeros(_ number: Int, _ size: Int) -> UnsafeMutableRawPointer? {
-  if isCounting { count += 1 }
+  if isCounting { countUnlessOfBLAS() }
   return allocateZeros(number, size)
 }
 
 /// `realloc`.
 @_cdecl("counted_realloc")
 public func countedReallocate(_ memory: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
-  if isCounting { count += 1 }
+  if isCounting { countUnlessOfBLAS() }
   return reallocate(memory, size)
 }
 
@@ -41,10 +41,17 @@ public func countedReallocate(_ memory: UnsafeMutableRawPointer?, _ size: Int) -
 public func countedAllocateAligned(
   _ memory: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ size: Int
 ) -> CInt {
-  if isCounting { count += 1 }
+  if isCounting { countUnlessOfBLAS() }
   memory.pointee = allocateAligned(alignment, size)
   // ENOMEM.
   return memory.pointee == nil ? 12 : 0
+}
+
+/// OpenBLAS's kernels for small products on processors with AVX-512 ask for memory of their own.
+private func countUnlessOfBLAS() {
+  isCounting = false
+  if !isCalledByBLAS() { count += 1 }
+  isCounting = true
 }
 
 // MPI's own allocations are MPI's: its profiling interface lets a program put itself in front of a function.
