@@ -79,12 +79,21 @@ struct Frame {
         text: label
       )
     }
-    for (reference, top) in zip(references, spread(references.map { yPixel($0.y) }, apart: 14)) {
+    for (reference, box) in zip(references, referenceNames) {
       let pixel = yPixel(reference.y)
       line(&markup, "reference", area.left, pixel, area.right, pixel)
       markup.element(
-        "text", [("class", "muted"), ("x", coordinate(area.right + 6)), ("y", coordinate(top + 4))],
+        "text", [("class", "muted"), ("x", coordinate(box.left)), ("y", coordinate(box.top + 11))],
         text: reference.name)
+    }
+  }
+
+  /// Where the names of the lines stand, right of the data.
+  var referenceNames: [Box] {
+    zip(references, spread(references.map { yPixel($0.y) }, apart: 14)).map { reference, y in
+      let left = area.right + 6
+      let width = textWidth(reference.name, size: Frame.fontSize)
+      return Box(left: left, top: y - 7, right: left + width, bottom: y + 7)
     }
   }
 

@@ -134,7 +134,7 @@ private struct PlotDrawing {
     }
   }
 
-  /// Puts words beside their points: right, left, above or below, where they cover no marker and no other word; a word
+  /// Puts words beside their points: right, left, above or below, where they cover no marker, no name of a line and no other word; a word
   /// for which there is no such place is left out, the legend and the pointer's tip still have it.
   private func drawLabels(_ series: [Series], _ markup: inout Markup) {
     let points = series.flatMap(\.points).filter(isInside)
@@ -154,6 +154,7 @@ private struct PlotDrawing {
         return Box(left: clampedX(range.lowerBound), top: cy - 5, right: clampedX(range.upperBound), bottom: cy + 5)
       }
     }
+    taken += frame.referenceNames
     for point in points {
       guard let label = point.label, !label.isEmpty else { continue }
       let (cx, cy) = (xPixel(point.x), frame.yPixel(point.y))

@@ -49,6 +49,24 @@ import Testing
     #expect(!CountGrid("lora:16", classes: ["0", "1"], counts: [[4, 1], [2, 3]]).svg(nil).contains(">16</text>"))
   }
 
+  @Test("a point's word does not stand on the name of a line")
+  func wordsBesideNames() throws {
+    func left(_ text: String, in svg: String) throws -> Double {
+      let line = try #require(svg.split(separator: "\n").first { $0.contains(">\(text)</text>") })
+      let found = try #require(line.firstMatch(of: /x="([0-9.]+)"/))
+      return try #require(Double(found.1))
+    }
+    var plot = Plot(
+      "Words", x: Axis("share"), y: Axis("accuracy"),
+      [
+        Series("low", [Point(0, 0.7)], style: Style(0), form: .markers),
+        Series("last", [Point(1, 0.8, label: "the last one")], style: Style(1), form: .markers),
+      ])
+    plot.references = [ReferenceLine(0.8, "published")]
+    let svg = plot.svg()
+    #expect(try left("the last one", in: svg) + 60 < left("published", in: svg))
+  }
+
   @Test("Titles, units, names and values are there, escaped")
   func content() {
     let svg = plot.svg()
