@@ -39,7 +39,8 @@ extension Facts {
     kernels = blas.split(separator: " ").dropLast().last.map(String.init) ?? ""
     coreType = variable("OPENBLAS_CORETYPE")
     blasThreads = variable("OPENBLAS_NUM_THREADS") ?? variable("OMP_NUM_THREADS")
-    blasIsCorrect = Kernels.blasIsCorrect()
+    blasIsCorrect = multipliesCorrectly(.openBLAS)
+    hasOneDNN = ProductLibrary.forLarge == .oneDNN
     let flags = " \(processorFlags()) "
     hasAVX512 = flags.contains(" avx512f ")
   }

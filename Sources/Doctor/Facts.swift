@@ -25,6 +25,8 @@ package struct Facts: Sendable, Equatable {
   package var blasIsCorrect = true
   /// Whether the processor has AVX-512.
   package var hasAVX512 = false
+  /// Whether large products are oneDNN's, so that OpenBLAS's kernels matter little.
+  package var hasOneDNN = false
 
   /// The MPI library: `Open MPI v4.1.4`.
   package var mpi = ""

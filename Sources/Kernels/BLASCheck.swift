@@ -3,10 +3,13 @@ internal import CVectors
 internal import Glibc
 internal import Tensors
 
-/// The library and the kernels that it chose for this processor: `OpenBLAS 0.3.21, Haswell kernels`.
+/// Who multiplies, and the kernels that OpenBLAS chose for this processor: `OpenBLAS 0.3.21, Haswell kernels`, or
+/// `oneDNN 2.6.3, small products OpenBLAS 0.3.21, Haswell kernels`.
 package func blasDescription() -> String {
   let words = String(cString: openblas_get_config()).split(separator: " ").prefix(2)
-  return words.joined(separator: " ") + ", \(blasKernels()) kernels"
+  let openBLAS = words.joined(separator: " ") + ", \(blasKernels()) kernels"
+  guard ProductLibrary.forLarge == .oneDNN, let version = OneDNN.library?.version else { return openBLAS }
+  return "oneDNN \(version), thin products \(openBLAS)"
 }
 
 private func blasKernels() -> String { String(cString: openblas_get_corename()) }
@@ -22,18 +25,19 @@ package struct SpeedFinding: Sendable, Equatable {
   /// What to do, a sentence.
   package let cure: String
 
-  /// What there is to say about OpenBLAS's kernels on this machine: slower ones than the processor has; nil when there
-  /// is nothing.
+  /// What there is to say about the products of this machine: slower ones than the processor can do; nil when there is
+  /// nothing.
   package static func ofBLAS() -> SpeedFinding? {
     ofBLAS(
-      kernels: blasKernels(), hasWideVectors: cvectors_processor_has_avx512() != 0,
+      kernels: blasKernels(),
+      hasWideVectors: cvectors_processor_has_avx512() != 0 && ProductLibrary.forLarge == .openBLAS,
       coreType: getenv("OPENBLAS_CORETYPE").map { String(cString: $0) })
   }
 
   /// The same for a machine that is described.
   /// - Parameters:
   ///   - kernels: OpenBLAS's name for its kernels.
-  ///   - hasWideVectors: Whether the processor has AVX-512.
+  ///   - hasWideVectors: Whether the processor has AVX-512 and OpenBLAS is who multiplies.
   ///   - coreType: What `OPENBLAS_CORETYPE` says, if anything.
   /// - Returns: What there is to say; nil when there is nothing.
   package static func ofBLAS(kernels: String, hasWideVectors: Bool, coreType: String?) -> SpeedFinding? {
@@ -42,20 +46,22 @@ package struct SpeedFinding: Sendable, Equatable {
     guard let coreType, !coreType.isEmpty else {
       return SpeedFinding(
         finding: "OpenBLAS uses its \(kernels) kernels although this processor has AVX-512: about half the speed.",
-        cure: "Install a newer OpenBLAS, or set OPENBLAS_CORETYPE=SkylakeX; its products are checked at every start.")
+        cure:
+          "Install oneDNN (Debian: libdnnl-dev), or set OPENBLAS_CORETYPE=SkylakeX; products are checked at every start."
+      )
     }
     return SpeedFinding(
       finding: "OPENBLAS_CORETYPE=\(coreType) makes OpenBLAS use its \(kernels) kernels although this processor has "
         + "AVX-512: about half the speed.",
-      cure: "Unset OPENBLAS_CORETYPE; products are checked at every start.")
+      cure: "Install oneDNN (Debian: libdnnl-dev), or unset OPENBLAS_CORETYPE; products are checked at every start.")
   }
 }
 
-/// Multiplies matrices of every kind that a step has and says whether OpenBLAS gets them right.
+/// Multiplies matrices of every kind that a step has and says whether a library gets them right.
 ///
 /// Old releases choose kernels for new processors that compute wrong numbers, some of them only for small matrices or
 /// for one orientation; that has to show before training does. Takes some milliseconds.
-package func blasIsCorrect() -> Bool {
+package func multipliesCorrectly(_ library: ProductLibrary) -> Bool {
   // Single numbers, attention's tables, thin products of low rank, whole tiles, and more than a block of packed rows.
   let shapes = [
     (1, 1, 1), (5, 3, 7), (1, 96, 384), (22, 22, 64), (22, 64, 22), (33, 65, 17), (67, 83, 129), (131, 16, 770),
@@ -65,7 +71,7 @@ package func blasIsCorrect() -> Bool {
   for (m, n, k) in shapes {
     for a in orientations {
       for b in orientations {
-        for beta in [Float(0), 1] where !ProductCheck(m, n, k).holds(a, b, beta) { return false }
+        for beta in [Float(0), 1] where !ProductCheck(m, n, k, library).holds(a, b, beta) { return false }
       }
     }
   }
@@ -76,8 +82,11 @@ package func blasIsCorrect() -> Bool {
 /// a wrong number anywhere shows, at the cost of a few passes over the matrices (Freivalds, 1977).
 private struct ProductCheck {
   let m: Int, n: Int, k: Int
+  let library: ProductLibrary
 
-  init(_ m: Int, _ n: Int, _ k: Int) { (self.m, self.n, self.k) = (m, n, k) }
+  init(_ m: Int, _ n: Int, _ k: Int, _ library: ProductLibrary) {
+    (self.m, self.n, self.k, self.library) = (m, n, k, library)
+  }
 
   func holds(_ aOrientation: Orientation, _ bOrientation: Orientation, _ beta: Float) -> Bool {
     var a = (0..<m * k).map { Float(($0 * 7) % 13) - 6 }
@@ -91,7 +100,7 @@ private struct ProductCheck {
         c.withUnsafeMutableBufferPointer { c in
           multiply(
             view(a, m, k, aOrientation), aOrientation, view(b, k, n, bOrientation), bOrientation,
-            into: view(c, m, n, .plain), alpha: 2, beta: beta)
+            into: view(c, m, n, .plain), alpha: 2, beta: beta, by: library)
         }
       }
     }

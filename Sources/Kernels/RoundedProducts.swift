@@ -1,4 +1,3 @@
-internal import Glibc
 package import Tensors
 
 /// `c = alpha · op(a) op(b) + beta · c` of factors in bfloat16: products and sums are in `Float`.
@@ -19,23 +18,10 @@ package func multiply(
 ) {
   let depth = productDepth(a, aOrientation, b, bOrientation, c)
   guard needsProduct(c, depth: depth, beta: beta) else { return }
-  guard let library = OneDNN.loaded.library else {
-    preconditionFailure("products in bfloat16 without a library for them")
-  }
-  // Each thread has a number of its own.
-  library.setThreadCount?(1)
-  var status: CInt = 0
+  guard let library = OneDNN.library else { preconditionFailure("products in bfloat16 without a library for them") }
   KernelClock.time(.products, operations: 2 * c.rows * c.columns * depth) {
-    status = library.multiply(
-      aOrientation.letter, bOrientation.letter, c.rows, c.columns, depth, alpha, a.base, max(a.stride, 1), b.base,
-      max(b.stride, 1), beta, c.base, max(c.stride, 1))
+    library.multiply(a, aOrientation, b, bOrientation, into: c, depth: depth, alpha: alpha, beta: beta)
   }
-  precondition(status == 0, "dnnl_gemm_bf16bf16f32 returned \(status)")
-}
-
-extension Orientation {
-  /// What BLAS calls it.
-  fileprivate var letter: CChar { CChar(self == .plain ? UInt8(ascii: "N") : UInt8(ascii: "T")) }
 }
 
 /// Whether this machine multiplies in bfloat16, and with what.
@@ -52,13 +38,13 @@ package enum RoundedProducts {
 
   /// What is missing on this machine.
   package static let obstacle: Obstacle? = {
-    guard let library = OneDNN.loaded.library else { return .library }
-    guard library.hasInstructions else { return .instructions }
+    guard let library = OneDNN.library else { return .library }
+    guard library.hasRoundedInstructions else { return .instructions }
     return isCorrect() ? nil : .wrongNumbers
   }()
 
   /// The library and its version, `oneDNN 2.6.3`; nil when there is none.
-  package static var description: String? { OneDNN.loaded.library.map { "oneDNN \($0.version)" } }
+  package static var description: String? { OneDNN.library.map { "oneDNN \($0.version)" } }
 
   /// Multiplies small matrices whose product is known.
   private static func isCorrect() -> Bool {
@@ -81,51 +67,5 @@ package enum RoundedProducts {
       let (row, column) = (index / n, index % n)
       return c[index] == (0..<k).reduce(0) { $0 + a[row * k + $1].float * b[$1 * n + column].float }
     }
-  }
-}
-
-/// oneDNN's shared library, found when the program runs: it need not be there when the program is built.
-private struct OneDNN: @unchecked Sendable {
-  /// `dnnl_gemm_bf16bf16f32`: row-major, sizes are `int64_t`. In the library since 1.2, though not in its header.
-  typealias Multiply =
-    @convention(c) (
-      CChar, CChar, Int, Int, Int, Float, UnsafeRawPointer, Int, UnsafeRawPointer, Int, Float,
-      UnsafeMutablePointer<Float>, Int
-    ) -> CInt
-
-  let multiply: Multiply
-  /// OpenMP's, where the library was built with it.
-  let setThreadCount: (@convention(c) (CInt) -> Void)?
-  /// Whether the library will use the instructions for bfloat16 that this processor has.
-  let hasInstructions: Bool
-  let version: String
-
-  /// The library, once it was looked for.
-  static let loaded = Loaded()
-
-  struct Loaded: Sendable {
-    let library: OneDNN?
-
-    init() {
-      library = ["libdnnl.so.3", "libdnnl.so.2", "libdnnl.so"].lazy.compactMap(OneDNN.init).first
-    }
-  }
-
-  init?(_ name: String) {
-    guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else { return nil }
-    func symbol<Function>(_ name: String, as type: Function.Type) -> Function? {
-      dlsym(handle, name).map { unsafeBitCast($0, to: type) }
-    }
-    guard let multiply = symbol("dnnl_gemm_bf16bf16f32", as: Multiply.self),
-      let isa = symbol("dnnl_get_effective_cpu_isa", as: (@convention(c) () -> CUnsignedInt).self),
-      let version = symbol("dnnl_version", as: (@convention(c) () -> UnsafePointer<CInt>).self)
-    else { return nil }
-    self.multiply = multiply
-    setThreadCount = symbol("omp_set_num_threads", as: (@convention(c) (CInt) -> Void).self)
-    // dnnl_cpu_isa_avx512_core_bf16; AMX has all of its bits.
-    hasInstructions = isa() & 0xE7 == 0xE7
-    // dnnl_version_t begins with major, minor, patch.
-    let numbers = version()
-    self.version = "\(numbers[0]).\(numbers[1]).\(numbers[2])"
   }
 }

@@ -85,7 +85,7 @@ package final class TrainingRun {
     directory = try communicator.collectively(where: communicator.isFirst) {
       try RunDirectory(run.output, onWait: screen.line)
     }
-    if !blasIsCorrect() {
+    if !multipliesCorrectly(.openBLAS) {
       throw Failure(
         .other,
         "OpenBLAS computes wrong products on this processor (\(blasDescription())); set OPENBLAS_CORETYPE=Haswell and start again."

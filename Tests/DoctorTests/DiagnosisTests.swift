@@ -49,6 +49,7 @@ struct DiagnosisTests {
     let forced = try finding("BLAS") { ($0.hasAVX512, $0.coreType) = (true, "Haswell") }
     #expect(forced.level == .problem && forced.cure == "unset OPENBLAS_CORETYPE")
     #expect(try finding("BLAS") { $0.hasAVX512 = true }.level == .note)
+    #expect(try finding("BLAS") { ($0.hasAVX512, $0.coreType, $0.hasOneDNN) = (true, "Haswell", true) }.level == .ok)
     #expect(try finding("BLAS") { ($0.hasAVX512, $0.kernels) = (true, "Cooperlake") }.level == .ok)
     #expect(try finding("BLAS") { $0.blasIsCorrect = false }.cure == "export OPENBLAS_CORETYPE=Haswell")
     #expect(try finding("BLAS threads") { $0.blasThreads = "8" }.level == .note)

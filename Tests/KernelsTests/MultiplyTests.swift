@@ -27,12 +27,18 @@ struct MultiplyTests {
     Case(m: 5, n: 0, k: 4), Case(m: 0, n: 0, k: 0), Case(m: 4, n: 4, k: 0, beta: 1),
     Case(m: 9, n: 4, k: 5, alpha: 0, beta: 1),
   ]
+  /// Those of this machine, and nobody in particular.
+  static let libraries: [ProductLibrary?] = [nil] + ProductLibrary.allCases.filter(ProductLibrary.isUsable)
   static let orientations: [(Orientation, Orientation)] = [
     (.plain, .plain), (.plain, .transposed), (.transposed, .plain), (.transposed, .transposed),
   ]
 
   @Test(arguments: cases, orientations)
   func product(_ test: Case, _ orientation: (Orientation, Orientation)) {
+    for library in MultiplyTests.libraries { expectProduct(test, orientation, by: library) }
+  }
+
+  private func expectProduct(_ test: Case, _ orientation: (Orientation, Orientation), by library: ProductLibrary?) {
     let (m, n, k) = (test.m, test.n, test.k)
     let (aPlain, bPlain) = (orientation.0 == .plain, orientation.1 == .plain)
     let a = Cells(aPlain ? m : k, aPlain ? k : m, margin: test.margin, seed: 1)
@@ -40,7 +46,7 @@ struct MultiplyTests {
     let c = Cells(m, n, margin: test.margin, seed: 3)
     let (da, db, before) = (a.doubles, b.doubles, c.doubles)
     multiply(
-      a.view, orientation.0, b.view, orientation.1, into: c.view, alpha: test.alpha, beta: test.beta)
+      a.view, orientation.0, b.view, orientation.1, into: c.view, alpha: test.alpha, beta: test.beta, by: library)
 
     for i in 0..<m {
       for j in 0..<n {
@@ -67,9 +73,11 @@ struct MultiplyTests {
     for depth in [0, 6] {
       let a = orientation.0 == .plain ? Cells(4, depth, seed: 1) : Cells(depth, 4, seed: 1)
       let b = orientation.1 == .plain ? Cells(depth, 5, seed: 2) : Cells(5, depth, seed: 2)
-      let c = Cells(4, 5, margin: 1) { _, _ in .nan }
-      multiply(a.view, orientation.0, b.view, orientation.1, into: c.view)
-      #expect(c.values.allSatisfy { $0.isFinite }, "depth \(depth)")
+      for library in MultiplyTests.libraries {
+        let c = Cells(4, 5, margin: 1) { _, _ in .nan }
+        multiply(a.view, orientation.0, b.view, orientation.1, into: c.view, by: library)
+        #expect(c.values.allSatisfy { $0.isFinite }, "depth \(depth)")
+      }
     }
   }
 
@@ -78,15 +86,19 @@ struct MultiplyTests {
   func notANumberShows() {
     let a = Cells(2, 20) { r, c in r == 1 && c == 17 ? .nan : 1 }
     let b = Cells(20, 3) { r, _ in r == 17 ? 0 : 1 }
-    let c = Cells(2, 3)
-    multiply(a.view, .plain, b.view, .plain, into: c.view)
-    #expect(c.values[0..<3].allSatisfy { $0 == 19 } && c.values[3...].allSatisfy { $0.isNaN })
+    for library in MultiplyTests.libraries {
+      let c = Cells(2, 3)
+      multiply(a.view, .plain, b.view, .plain, into: c.view, by: library)
+      #expect(c.values[0..<3].allSatisfy { $0 == 19 } && c.values[3...].allSatisfy { $0.isNaN })
+    }
   }
 
   @Test
-  func openBLASIsRight() {
+  func librariesAreRight() {
     useOneBLASThread()
-    #expect(blasIsCorrect())
+    #expect(multipliesCorrectly(.openBLAS))
+    // One that is there and wrong would not be used, and nobody would know.
+    #expect(!ProductLibrary.isPresent(.oneDNN) || multipliesCorrectly(.oneDNN))
     #expect(blasDescription().contains("OpenBLAS"))
   }
 
@@ -94,7 +106,7 @@ struct MultiplyTests {
   @Test
   func slowKernelsAreNoticed() throws {
     let forced = try #require(SpeedFinding.ofBLAS(kernels: "Haswell", hasWideVectors: true, coreType: "Haswell"))
-    #expect(forced.finding.contains("OPENBLAS_CORETYPE=Haswell") && forced.cure.contains("Unset"))
+    #expect(forced.finding.contains("OPENBLAS_CORETYPE=Haswell") && forced.cure.contains("unset"))
     let old = try #require(SpeedFinding.ofBLAS(kernels: "Zen", hasWideVectors: true, coreType: nil))
     #expect(old.finding.contains("Zen kernels") && old.cure.contains("OPENBLAS_CORETYPE=SkylakeX"))
     for kernels in ["SkylakeX", "Cooperlake", "SapphireRapids"] {
