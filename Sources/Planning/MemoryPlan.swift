@@ -2,6 +2,7 @@ package import BERT
 internal import Failures
 package import FineTuning
 internal import Glibc
+internal import Kernels
 internal import Tensors
 package import Training
 
@@ -164,17 +165,20 @@ extension MemoryPlan {
     return max(8, 2 * ranks) * ranks * 4 * tile
   }
 
-  // Measured on Linux with Open MPI 4.1, OpenBLAS 0.3.21 and HDF5 1.10, on 1 to 4 ranks, a small and a large vocabulary.
+  // Measured on Linux with Open MPI 4.1, OpenBLAS 0.3.21, oneDNN 2.6 and HDF5 1.10, on 1 to 4 ranks, a small and a large
+  // vocabulary, on a machine where nothing else ran that had Swift's libraries open.
 
   /// Pages of the program and its libraries that all ranks of a node read, the vocabulary's text among them.
   private static func commonBytes(_ setting: Setting) -> Int {
-    (14 << 20) + 130 * setting.configuration.vocabularySize
+    let libraries = ProductLibrary.forLarge == .oneDNN ? 44 : 38
+    return libraries << 20 + 130 * setting.configuration.vocabularySize
   }
 
-  /// What a rank has of its own whatever it trains: the table of the vocabulary, BLAS's buffers for each thread, MPI's
-  /// buffers for each of the node's other ranks.
+  /// What a rank has of its own whatever it trains: the table of the vocabulary, for each thread what factors of products
+  /// are packed into, MPI's buffers for each of the node's other ranks.
   private static func fixedBytes(_ setting: Setting) -> Int {
-    (8 << 20) + 60 * setting.configuration.vocabularySize + setting.threads * (4 << 20)
+    let packed = ProductLibrary.forLarge == .oneDNN ? 12 : 4
+    return (8 << 20) + 60 * setting.configuration.vocabularySize + setting.threads * packed << 20
       + (setting.ranksPerNode - 1) << 19
   }
 }

@@ -118,7 +118,8 @@ package struct RunPlan: Sendable {
     let arena = Int(calibration.arenaBytesPerToken * Double(tokensPerPass))
     memory = try MemoryPlan(setting(isEvaluated ? max(arena, calibration.evaluationArenaBytes) : arena))
     try RunPlan.refuse(memory, request, trainableCount)
-    time = RunPlan.time(request, calibration, load, bytes: bytesPerStep)
+    let stepped = RunPlan.stepped(table, request, perStep: bytesPerStep / 4)
+    time = RunPlan.time(request, calibration, load, bytes: bytesPerStep, stepped: stepped)
   }
 
   /// What a node does not have room for is not begun.
@@ -147,13 +148,22 @@ package struct RunPlan: Sendable {
     return 4 * (table.trainableCount - looked.count + Int(rows) * looked.columns)
   }
 
+  /// Which share of the trained numbers a rank steps along: its part where ranks share them out, and the rows of
+  /// embeddings that a step has, which all ranks step along.
+  private static func stepped(_ table: ParameterTable, _ request: Request, perStep: Int) -> Double {
+    let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter.count ?? 0
+    let others = table.trainableCount - looked
+    let own = request.run.shardOptimizer ? Double(others) / Double(request.ranks) : Double(others)
+    return (own + Double(perStep - others)) / Double(max(1, table.trainableCount))
+  }
+
   private static func time(
-    _ request: Request, _ calibration: Calibration, _ load: TokenLoads.Load, bytes: Int
+    _ request: Request, _ calibration: Calibration, _ load: TokenLoads.Load, bytes: Int, stepped: Double
   ) -> Time {
     let run = request.run
     var model = StepModel()
     // The optimiser's work is shared out over a rank's threads.
-    let optimizer = calibration.optimizerSeconds / Double(run.threads)
+    let optimizer = stepped * calibration.optimizerSeconds / Double(run.threads)
     let passes = Double(run.accumulationSteps)
     model.methods[run.method] = StepModel.Method(
       fixedSeconds: passes * calibration.secondsPerStep + optimizer,

@@ -50,6 +50,16 @@ package struct Setting: Sendable, Hashable {
   package var ranksPerNode: Int { (ranks + nodes - 1) / max(1, nodes) }
   /// How many threads share a core; 1 where each has its own.
   package var crowding: Double { max(1, Double(ranksPerNode * threads) / Double(max(1, cores))) }
+  /// How much longer computing takes where threads share cores, if it would take so many seconds on a core of its own:
+  /// whole turns in short steps, `crowding` in long ones. Ranks that wait for others keep their cores busy, so the system
+  /// moves a thread from a core that has too many only now and then.
+  func slowdown(_ seconds: Double) -> Double {
+    let share = crowding * seconds
+    let stays = Setting.betweenMoves / (Setting.betweenMoves + share)
+    return crowding + (crowding.rounded(.up) - crowding) * stays
+  }
+  /// How long a thread stays on a core that has too many, in seconds; found with 3 and 5 ranks on 2 cores, Linux 6.
+  private static let betweenMoves = 0.11
   /// Whether threads share cores, so that the point says little of how the program scales.
   package var isOversubscribed: Bool { ranksPerNode * threads > cores }
   /// How much of a node is at work beside a thread, from 0 (nothing) to 1 (all other cores): they share its memory.
