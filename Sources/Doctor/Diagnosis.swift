@@ -70,7 +70,7 @@ package enum Diagnosis {
     guard
       let slow = SpeedFinding.ofBLAS(
         kernels: facts.kernels, hasWideVectors: facts.hasAVX512 && !facts.hasOneDNN, coreType: facts.coreType)
-    else { return .ok("BLAS", "\(facts.blas): the widest that the processor has.") }
+    else { return .ok("BLAS", "\(facts.blas)\(facts.hasOneDNN ? "" : ", the widest that the processor has").") }
     return facts.coreType == nil
       ? .note("BLAS", slow.finding, cure: "export OPENBLAS_CORETYPE=SkylakeX")
       : .problem("BLAS", slow.finding, cure: "unset OPENBLAS_CORETYPE")

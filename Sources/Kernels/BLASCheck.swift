@@ -4,12 +4,12 @@ internal import Glibc
 internal import Tensors
 
 /// Who multiplies, and the kernels that OpenBLAS chose for this processor: `OpenBLAS 0.3.21, Haswell kernels`, or
-/// `oneDNN 2.6.3, small products OpenBLAS 0.3.21, Haswell kernels`.
+/// `oneDNN 2.6.3, small products by OpenBLAS 0.3.21, Haswell kernels`.
 package func blasDescription() -> String {
   let words = String(cString: openblas_get_config()).split(separator: " ").prefix(2)
   let openBLAS = words.joined(separator: " ") + ", \(blasKernels()) kernels"
   guard ProductLibrary.forLarge == .oneDNN, let version = OneDNN.library?.version else { return openBLAS }
-  return "oneDNN \(version), thin products \(openBLAS)"
+  return "oneDNN \(version), small products by \(openBLAS)"
 }
 
 private func blasKernels() -> String { String(cString: openblas_get_corename()) }

@@ -34,11 +34,14 @@ struct Products {
     (self.threads, self.communicator) = (threads, communicator)
   }
 
-  /// The most that sgemm gives here, over all threads of all ranks, in operations a second: large square products, the
-  /// best of many, since threads that have just begun may share a core for a while.
+  /// The most that a library's sgemm gives here, over all threads of all ranks, in operations a second: large square
+  /// products, the best of many, since threads that have just begun may share a core for a while.
   func peak() throws -> Double {
-    let rates = try measure(Shape("", 768, 768, 768, .plain, .transposed), rounds: 60)
-    return rates.max() ?? 0
+    let square = Shape("", 768, 768, 768, .plain, .transposed)
+    // Those that all ranks have, so that all measure together.
+    let usable = try ProductLibrary.allCases.map { try communicator.minimum(of: ProductLibrary.isUsable($0) ? 1 : 0) }
+    return try zip(ProductLibrary.allCases, usable).filter { $0.1 > 0 }
+      .flatMap { try measure(square, rounds: 60, by: $0.0) }.max() ?? 0
   }
 
   /// Every kind of product in a step, timed alone, beside the peak.
@@ -65,7 +68,7 @@ struct Products {
   }
 
   /// - Returns: Operations a second over all threads of all ranks, for each round.
-  private func measure(_ shape: Shape, rounds: Int) throws -> [Double] {
+  private func measure(_ shape: Shape, rounds: Int, by library: ProductLibrary? = nil) throws -> [Double] {
     func matrix(_ rows: Int, _ columns: Int, _ value: Float) -> Matrix {
       let m = Matrix(.allocate(capacity: rows * columns), rows: rows, columns: columns)
       m.fill(value)
@@ -87,7 +90,7 @@ struct Products {
       let start = monotonicSeconds()
       pool.run { thread in
         let (a, b, c) = factors[thread]
-        for _ in 0..<repetitions { multiply(a, shape.a, b, shape.b, into: c) }
+        for _ in 0..<repetitions { multiply(a, shape.a, b, shape.b, into: c, by: library) }
       }
       let own = Double(threads * repetitions) * shape.operations / (monotonicSeconds() - start)
       return try communicator.sum(of: own)
