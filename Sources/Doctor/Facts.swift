@@ -13,7 +13,7 @@ package struct Facts: Sendable, Equatable {
   /// For each rank of the node, the processors that it may run on.
   package var allowed: [[Int]] = []
 
-  /// BLAS and its kernels: `OpenBLAS 0.3.21, Haswell kernels`.
+  /// Who multiplies, and OpenBLAS's kernels: `OpenBLAS 0.3.21, Haswell kernels`.
   package var blas = ""
   /// The kernels' name: `Haswell`.
   package var kernels = ""

@@ -31,6 +31,7 @@ package struct SpeedFinding: Sendable, Equatable {
     ofBLAS(
       kernels: blasKernels(),
       hasWideVectors: cvectors_processor_has_avx512() != 0 && ProductLibrary.forLarge == .openBLAS,
+      oneDNN: OneDNN.library == nil ? "Install oneDNN (Debian: libdnnl-dev)" : "Let oneDNN use AVX-512",
       coreType: getenv("OPENBLAS_CORETYPE").map { String(cString: $0) })
   }
 
@@ -38,22 +39,23 @@ package struct SpeedFinding: Sendable, Equatable {
   /// - Parameters:
   ///   - kernels: OpenBLAS's name for its kernels.
   ///   - hasWideVectors: Whether the processor has AVX-512 and OpenBLAS is who multiplies.
+  ///   - oneDNN: How it would come to multiply.
   ///   - coreType: What `OPENBLAS_CORETYPE` says, if anything.
   /// - Returns: What there is to say; nil when there is nothing.
-  package static func ofBLAS(kernels: String, hasWideVectors: Bool, coreType: String?) -> SpeedFinding? {
+  package static func ofBLAS(
+    kernels: String, hasWideVectors: Bool, oneDNN: String = "Install oneDNN (Debian: libdnnl-dev)", coreType: String?
+  ) -> SpeedFinding? {
     let wide = ["SkylakeX", "Cooperlake", "Sapphirerapids", "Zen4", "Zen5"]
     guard hasWideVectors, !wide.contains(where: { $0.lowercased() == kernels.lowercased() }) else { return nil }
     guard let coreType, !coreType.isEmpty else {
       return SpeedFinding(
         finding: "OpenBLAS uses its \(kernels) kernels although this processor has AVX-512: about half the speed.",
-        cure:
-          "Install oneDNN (Debian: libdnnl-dev), or set OPENBLAS_CORETYPE=SkylakeX; products are checked at every start."
-      )
+        cure: "\(oneDNN), or set OPENBLAS_CORETYPE=SkylakeX; products are checked at every start.")
     }
     return SpeedFinding(
       finding: "OPENBLAS_CORETYPE=\(coreType) makes OpenBLAS use its \(kernels) kernels although this processor has "
         + "AVX-512: about half the speed.",
-      cure: "Install oneDNN (Debian: libdnnl-dev), or unset OPENBLAS_CORETYPE; products are checked at every start.")
+      cure: "\(oneDNN), or unset OPENBLAS_CORETYPE; products are checked at every start.")
   }
 }
 
@@ -95,19 +97,20 @@ private struct ProductCheck {
     var c = (0..<m * n).map { beta == 0 ? .nan : Float(($0 * 3) % 7) }
     let weights = (0..<n).map { Double(1 + ($0 * 7919) % 31) }
     let old = beta == 0 ? [Double](repeating: 0, count: m) : rowSums(c, weights)
+    var isDone = false
     a.withUnsafeMutableBufferPointer { a in
       b.withUnsafeMutableBufferPointer { b in
         c.withUnsafeMutableBufferPointer { c in
-          multiply(
+          isDone = library.multiply(
             view(a, m, k, aOrientation), aOrientation, view(b, k, n, bOrientation), bOrientation,
-            into: view(c, m, n, .plain), alpha: 2, beta: beta, by: library)
+            into: view(c, m, n, .plain), depth: k, alpha: 2, beta: beta)
         }
       }
     }
     let bx = product(b, k, n, bOrientation, weights)
     let abx = product(a, m, k, aOrientation, bx)
     let found = rowSums(c, weights)
-    return (0..<m).allSatisfy { found[$0] == 2 * abx[$0] + old[$0] }
+    return isDone && (0..<m).allSatisfy { found[$0] == 2 * abx[$0] + old[$0] }
   }
 
   private func view(

@@ -18,10 +18,10 @@ package enum ProductLibrary: Sendable, CaseIterable {
 
   /// Who multiplies large ones here: oneDNN where it is installed, computes with AVX-512, stays on the calling thread and
   /// gets known products right. It is 5 % quicker than OpenBLAS's AVX-512 kernels and twice as quick as its others.
-  /// A matter of the machine alone, not of a measurement: a run that goes on has the bits it would have had.
+  /// A matter of the machine alone, not of a measurement: a run that goes on where it began has the bits it would have had.
   package static let forLarge: ProductLibrary = isUsable(.oneDNN) ? .oneDNN : .openBLAS
 
-  /// Whether a library is there, and the processor that it is for.
+  /// Whether a library is there, with the instructions and the threads that make it of use here.
   package static func isPresent(_ library: ProductLibrary) -> Bool {
     library == .openBLAS || OneDNN.library.map { $0.hasWideVectors && $0.staysOnThread } == true
   }
@@ -33,7 +33,7 @@ package enum ProductLibrary: Sendable, CaseIterable {
 
   /// Who multiplies an `[m, k]` by a `[k, n]`: OpenBLAS has kernels for small ones that do without packing.
   @inline(__always)
-  fileprivate static func forProduct(_ m: Int, _ n: Int, _ k: Int) -> ProductLibrary {
+  package static func forProduct(_ m: Int, _ n: Int, _ k: Int) -> ProductLibrary {
     m * n * k < 400_000 ? .openBLAS : forLarge
   }
 }
@@ -56,16 +56,37 @@ package func multiply(
 ) {
   let depth = productDepth(a, aOrientation, b, bOrientation, c)
   guard needsProduct(c, depth: depth, beta: beta) else { return }
+  let library = library ?? .forProduct(c.rows, c.columns, depth)
+  var isDone = true
   KernelClock.time(.products, operations: 2 * c.rows * c.columns * depth) {
-    switch library ?? .forProduct(c.rows, c.columns, depth) {
+    isDone = library.multiply(a, aOrientation, b, bOrientation, into: c, depth: depth, alpha: alpha, beta: beta)
+  }
+  if !isDone {
+    fatalError(
+      "oneDNN did not multiply \(c.rows) × \(depth) by \(depth) × \(c.columns): is memory at its end? ONEDNN_MAX_CPU_ISA=AVX2 leaves products to OpenBLAS."
+    )
+  }
+}
+
+extension ProductLibrary {
+  /// `c = alpha · op(a) op(b) + beta · c`, of sizes that were checked.
+  /// - Returns: Whether it was done.
+  @inline(__always)
+  func multiply(
+    _ a: Matrix, _ aOrientation: Orientation, _ b: Matrix, _ bOrientation: Orientation, into c: Matrix, depth: Int,
+    alpha: Float, beta: Float
+  ) -> Bool {
+    switch self {
     case .openBLAS:
       cblas_sgemm(
         CblasRowMajor, aOrientation == .plain ? CblasNoTrans : CblasTrans,
         bOrientation == .plain ? CblasNoTrans : CblasTrans, blasint(c.rows), blasint(c.columns), blasint(depth),
         alpha, a.base, blasint(max(a.stride, 1)), b.base, blasint(max(b.stride, 1)), beta, c.base,
         blasint(max(c.stride, 1)))
+      return true
     case .oneDNN:
-      OneDNN.library?.multiply(a, aOrientation, b, bOrientation, into: c, depth: depth, alpha: alpha, beta: beta)
+      guard let library = OneDNN.library else { return false }
+      return library.multiply(a, aOrientation, b, bOrientation, into: c, depth: depth, alpha: alpha, beta: beta)
     }
   }
 }

@@ -1,3 +1,4 @@
+internal import COpenBLAS
 internal import Glibc
 internal import Tensors
 
@@ -10,22 +11,34 @@ struct OneDNN: @unchecked Sendable {
       UnsafeMutablePointer<Float>, Int
     ) -> CInt
 
-  /// The library; nil where there is none.
-  static let library = ["libdnnl.so.3", "libdnnl.so.2", "libdnnl.so"].lazy.compactMap(OneDNN.init).first
+  /// The library: of several the first that suits, else the first; nil where there is none.
+  static let library: OneDNN? = {
+    var first: OneDNN?
+    for name in ["libdnnl.so.3", "libdnnl.so.2", "libdnnl.so"] {
+      guard let library = keepingAffinity({ OneDNN(name) }) else { continue }
+      if library.hasWideVectors && library.staysOnThread { return library }
+      first = first ?? library
+    }
+    return first
+  }()
 
   /// Its version: `2.6.3`.
   let version: String
   /// Whether it will use AVX-512 on this processor.
   let hasWideVectors: Bool
+  /// Whether it has products in bfloat16.
+  var hasRounded: Bool { rounded != nil }
   /// Whether it will use the instructions for bfloat16 that this processor has.
   let hasRoundedInstructions: Bool
+  /// Which instructions it will use, in its own notation: those with AMX round in another order.
+  let instructions: CUnsignedInt
   /// Whether a call stays on the thread that makes it.
   let staysOnThread: Bool
 
   /// `dnnl_sgemm`.
   private let floats: Product
   /// `dnnl_gemm_bf16bf16f32`, in the library since 1.2, though not in its header.
-  private let rounded: Product
+  private let rounded: Product?
   /// OpenMP's, where the library was built with it; each thread has a number of its own.
   private let setThreadCount: (@convention(c) (CInt) -> Void)?
 
@@ -35,15 +48,16 @@ struct OneDNN: @unchecked Sendable {
       dlsym(handle, name).map { unsafeBitCast($0, to: type) }
     }
     guard let floats = symbol("dnnl_sgemm", as: Product.self),
-      let rounded = symbol("dnnl_gemm_bf16bf16f32", as: Product.self),
       let isa = symbol("dnnl_get_effective_cpu_isa", as: (@convention(c) () -> CUnsignedInt).self),
       let version = symbol("dnnl_version", as: (@convention(c) () -> UnsafeRawPointer).self)
     else { return nil }
-    (self.floats, self.rounded) = (floats, rounded)
+    self.floats = floats
+    rounded = symbol("dnnl_gemm_bf16bf16f32", as: Product.self)
     setThreadCount = symbol("omp_set_num_threads", as: (@convention(c) (CInt) -> Void).self)
     // dnnl_cpu_isa_avx512_core, and with bfloat16; AMX has all of their bits.
-    hasWideVectors = isa() & 0x27 == 0x27
-    hasRoundedInstructions = isa() & 0xE7 == 0xE7
+    instructions = isa()
+    hasWideVectors = instructions & 0x27 == 0x27
+    hasRoundedInstructions = instructions & 0xE7 == 0xE7
     // dnnl_version_t: major, minor, patch, a pointer, then what its threads are: none (1), OpenMP's (2), others.
     let facts = version()
     let numbers = (0..<3).map { facts.load(fromByteOffset: 4 * $0, as: CInt.self) }
@@ -52,18 +66,28 @@ struct OneDNN: @unchecked Sendable {
     staysOnThread = threading == 1 || (threading == 2 && setThreadCount != nil)
   }
 
+  /// Where `OMP_PROC_BIND` or the like is set, OpenMP binds the thread that loads it to one core, as if it would start
+  /// others for the rest.
+  private static func keepingAffinity<Result>(_ body: () -> Result) -> Result {
+    var processors = cpu_set_t()
+    let size = UInt(MemoryLayout<cpu_set_t>.size)
+    let isKnown = blas_getAffinity(0, size, &processors) >= 0
+    defer { if isKnown { _ = blas_setAffinity(0, size, &processors) } }
+    return body()
+  }
+
   /// `c = alpha · op(a) op(b) + beta · c`, of sizes that were checked.
+  /// - Returns: Whether it did; memory for packed factors may be lacking.
   @inline(__always)
   func multiply<Element: BitwiseCopyable>(
     _ a: MatrixView<Element>, _ aOrientation: Orientation, _ b: MatrixView<Element>, _ bOrientation: Orientation,
     into c: Matrix, depth: Int, alpha: Float, beta: Float
-  ) {
+  ) -> Bool {
+    guard let product = Element.self == Float.self ? floats : rounded else { return false }
     setThreadCount?(1)
-    let product = Element.self == Float.self ? floats : rounded
-    let status = product(
+    return product(
       aOrientation.letter, bOrientation.letter, c.rows, c.columns, depth, alpha, a.base, max(a.stride, 1), b.base,
-      max(b.stride, 1), beta, c.base, max(c.stride, 1))
-    precondition(status == 0, "oneDNN returned \(status) for a product")
+      max(b.stride, 1), beta, c.base, max(c.stride, 1)) == 0
   }
 }
 

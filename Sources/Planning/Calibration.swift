@@ -23,7 +23,7 @@ package struct Calibration: Sendable {
   package let evaluationArenaBytes: Int
   /// Billions of floating-point operations a second of one thread in these steps, in products alone.
   package let gigaflops: Double
-  /// The same of a large square product, the most that BLAS gives.
+  /// The same of a large square product.
   package let sgemmGigaflops: Double
 
   /// Measures; takes a few seconds and about the memory of a rank for each thread.

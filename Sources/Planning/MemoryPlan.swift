@@ -32,6 +32,8 @@ package struct MemoryPlan: Sendable, Equatable {
   package let parts: [Part]
   /// Ranks of the fullest node.
   package let ranksPerNode: Int
+  /// How many numbers a rank steps along, and has moments of.
+  package let steppedCount: Int
 
   /// Bytes of a rank that no other sees; those of rank 0 when it is asked for.
   package func privateBytes(ofFirst: Bool = false) -> Int {
@@ -97,19 +99,20 @@ extension MemoryPlan {
     let tokens =
       setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
+    steppedCount = MemoryPlan.stepped(table, reached, setting)
     let always = [
       Part(
         name: "frozen parameters", bytes: 4 * table.frozenCount + 2 * table.roundedCount,
         owner: setting.ranksPerNode > 1 ? .node : .rank),
       Part(name: "trained parameters", bytes: 4 * trained + MemoryPlan.copyBytes(table), owner: .rank),
       Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),
-      Part(name: "the optimiser's moments", bytes: 8 * MemoryPlan.stepped(table, reached, setting), owner: .rank),
+      Part(name: "the optimiser's moments", bytes: 8 * steppedCount, owner: .rank),
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
       Part(
         name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
       Part(name: "reviews", bytes: MemoryPlan.reviewBytes(setting.reviews, tokens), owner: .rank),
       Part(name: "program and libraries", bytes: MemoryPlan.commonBytes(setting), owner: .node),
-      Part(name: "buffers of BLAS and MPI, vocabulary", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
+      Part(name: "buffers of products and MPI, vocabulary", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
       Part(name: "the copy that a checkpoint is written from", bytes: 12 * trained, owner: .first),
     ]
     let kept = try setting.keptBytesLimit.map { limit in

@@ -118,7 +118,7 @@ package struct RunPlan: Sendable {
     let arena = Int(calibration.arenaBytesPerToken * Double(tokensPerPass))
     memory = try MemoryPlan(setting(isEvaluated ? max(arena, calibration.evaluationArenaBytes) : arena))
     try RunPlan.refuse(memory, request, trainableCount)
-    let stepped = RunPlan.stepped(table, request, perStep: bytesPerStep / 4)
+    let stepped = Double(memory.steppedCount) / Double(max(1, trainableCount))
     time = RunPlan.time(request, calibration, load, bytes: bytesPerStep, stepped: stepped)
   }
 
@@ -148,15 +148,7 @@ package struct RunPlan: Sendable {
     return 4 * (table.trainableCount - looked.count + Int(rows) * looked.columns)
   }
 
-  /// Which share of the trained numbers a rank steps along: its part where ranks share them out, and the rows of
-  /// embeddings that a step has, which all ranks step along.
-  private static func stepped(_ table: ParameterTable, _ request: Request, perStep: Int) -> Double {
-    let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter.count ?? 0
-    let others = table.trainableCount - looked
-    let own = request.run.shardOptimizer ? Double(others) / Double(request.ranks) : Double(others)
-    return (own + Double(perStep - others)) / Double(max(1, table.trainableCount))
-  }
-
+  /// - Parameter stepped: Which share of the trained numbers a rank steps along.
   private static func time(
     _ request: Request, _ calibration: Calibration, _ load: TokenLoads.Load, bytes: Int, stepped: Double
   ) -> Time {

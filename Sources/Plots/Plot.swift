@@ -134,8 +134,8 @@ private struct PlotDrawing {
     }
   }
 
-  /// Puts words beside their points: right, left, above or below, where they cover no marker, no name of a line and no other word; a word
-  /// for which there is no such place is left out, the legend and the pointer's tip still have it.
+  /// Puts words beside their points: right, left, above or below, where they cover no marker, no name of a line and no
+  /// other word; a word for which there is no such place is left out, the legend and the pointer's tip still have it.
   private func drawLabels(_ series: [Series], _ markup: inout Markup) {
     let points = series.flatMap(\.points).filter(isInside)
     var taken = points.map { point in

@@ -50,15 +50,23 @@ package struct Setting: Sendable, Hashable {
   package var ranksPerNode: Int { (ranks + nodes - 1) / max(1, nodes) }
   /// How many threads share a core; 1 where each has its own.
   package var crowding: Double { max(1, Double(ranksPerNode * threads) / Double(max(1, cores))) }
-  /// How much longer computing takes where threads share cores, if it would take so many seconds on a core of its own:
-  /// whole turns in short steps, `crowding` in long ones. Ranks that wait for others keep their cores busy, so the system
-  /// moves a thread from a core that has too many only now and then.
-  func slowdown(_ seconds: Double) -> Double {
+  /// How long computing takes where threads share cores, if it takes so many seconds on a core of its own: whole turns in
+  /// short steps, `crowding` in long ones. Ranks that wait for others keep their cores busy, so the system moves a thread
+  /// from a core that has too many only now and then; the threads of one rank wait asleep.
+  package func crowded(_ seconds: Double) -> Double {
     let share = crowding * seconds
-    let stays = Setting.betweenMoves / (Setting.betweenMoves + share)
-    return crowding + (crowding.rounded(.up) - crowding) * stays
+    return share + (turns - crowding) * seconds * Setting.betweenMoves / (Setting.betweenMoves + share)
   }
-  /// How long a thread stays on a core that has too many, in seconds; found with 3 and 5 ranks on 2 cores, Linux 6.
+  /// The seconds on a core of its own of computing that takes so many where threads share cores: the inverse.
+  package func uncrowded(_ seconds: Double) -> Double {
+    let b = Setting.betweenMoves * turns - crowding * seconds
+    return ((b * b + 4 * crowding * crowding * seconds * Setting.betweenMoves).squareRoot() - b)
+      / (2 * crowding * crowding)
+  }
+  /// How many threads the fullest core has when no thread is moved.
+  private var turns: Double { ranksPerNode > 1 ? crowding.rounded(.up) : crowding }
+  /// How long a thread stays on a core that has too many, in seconds; found with 3 and 5 ranks on 2 cores that run one
+  /// thread at a time, Linux 6.
   private static let betweenMoves = 0.11
   /// Whether threads share cores, so that the point says little of how the program scales.
   package var isOversubscribed: Bool { ranksPerNode * threads > cores }

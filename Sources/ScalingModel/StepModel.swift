@@ -66,7 +66,7 @@ package struct StepModel: Sendable, Equatable {
     let (company, crowding) = (1 + company * setting.company, setting.crowding)
     let mean = company * method.seconds(tokens: load.mean)
     // On a crowded node the cores are shared out by the system: what counts is the sum, unless one rank has more.
-    let compute = max(company * method.seconds(tokens: load.busiest), setting.slowdown(mean) * mean)
+    let compute = max(company * method.seconds(tokens: load.busiest), setting.crowded(mean))
     guard setting.ranks > 1 else { return Step(compute: compute, communication: 0, waiting: 0) }
     guard let within, setting.nodes == 1 || between != nil else { return nil }
     let tokens = load.mean * Double(setting.ranks * setting.threads)
@@ -116,10 +116,13 @@ extension StepModel {
   /// A method's costs if company costs so much, and the sum of squares of the relative errors that are left.
   private static func method(_ points: [MeasuredPoint], company: Double) -> (method: Method, misfit: Double) {
     let rows = points.map { point in
-      let slowdown = point.setting.slowdown(point.compute / point.setting.crowding)
-      return [1, point.load.mean].map { $0 * slowdown * (1 + company * point.setting.company) }
+      [1, point.load.mean].map { $0 * (1 + company * point.setting.company) }
     }
-    let seconds = points.map(\.compute)
+    // What ranks that share cores compute, each in turns of its own, shows in the time of all of them together.
+    let seconds = points.map { point in
+      let waiting = point.setting.isOversubscribed ? max(0, point.waiting - StepModel.handover) : 0
+      return point.setting.uncrowded(point.compute + waiting)
+    }
     let times = LeastSquares.nonNegative(rows, seconds, weights: weights(seconds))
     let errors = zip(rows, seconds).map { row, target in
       target > 0 ? (row[0] * times[0] + row[1] * times[1]) / target - 1 : 0
@@ -145,7 +148,7 @@ extension StepModel {
   /// What is waited beyond what sharing out reviews explains.
   private func jitter(_ points: [MeasuredPoint]) -> Double {
     let terms = points.compactMap { point -> (row: Double, target: Double)? in
-      guard let method = methods[point.setting.method] else { return nil }
+      guard let method = methods[point.setting.method], !point.setting.isOversubscribed else { return nil }
       let uneven =
         (1 + company * point.setting.company)
         * (method.seconds(tokens: point.load.busiest) - method.seconds(tokens: point.load.mean))

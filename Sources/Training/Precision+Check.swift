@@ -13,6 +13,8 @@ extension Precision {
         "the library oneDNN (libdnnl.so), which was not found: install it (Debian: apt-get install libdnnl-dev)"
       case .instructions:
         "a processor with AVX512-BF16 or AMX, and this one has neither"
+      case .threads:
+        "an oneDNN whose threads are OpenMP's or none, and \(RoundedProducts.description ?? "this one") has others: install another build (Debian: libdnnl-dev)"
       case .wrongNumbers:
         "a library that multiplies correctly, and \(RoundedProducts.description ?? "oneDNN") does not on this processor: install another version"
       }

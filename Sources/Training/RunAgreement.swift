@@ -1,5 +1,6 @@
 internal import Checkpoints
 internal import Collectives
+internal import Console
 internal import Datasets
 internal import FineTuning
 internal import Kernels
@@ -16,11 +17,22 @@ enum RunAgreement {
       values["version"] = version
       // Two builds of a version may round differently, and ranks would drift apart.
       values["the program"] = try Digest.hex(ofFile: "/proc/self/exe")
-      // Another processor's kernels round differently.
+      // Another library, or another processor's kernels, round differently.
       if run.deterministic { values["BLAS"] = blasDescription() }
-      if run.precision == .bf16 { values["the library for bf16"] = RoundedProducts.description }
+      if run.precision == .bf16 { values["the library for bf16"] = RoundedProducts.identity }
       return values
     }
+  }
+
+  /// Says which ranks multiply with something else than rank 0, which is no mistake but may make all wait for the slowest;
+  /// collective.
+  /// - Throws: `Failure` when ranks cannot talk.
+  static func onProducts(_ communicator: Communicator, _ screen: Screen) throws {
+    let all = try communicator.allGather(Array(blasDescription().utf8)).map { String(decoding: $0, as: UTF8.self) }
+    guard let first = all.first, let other = all.firstIndex(where: { $0 != first }) else { return }
+    screen.warning(
+      "rank 0 multiplies with \(first), rank \(other) with \(all[other]); all wait for the slower, so have the same on every machine."
+    )
   }
 
   /// Compares what was read, and what is trained, with rank 0's; collective.

@@ -91,6 +91,7 @@ package final class TrainingRun {
         "OpenBLAS computes wrong products on this processor (\(blasDescription())); set OPENBLAS_CORETYPE=Haswell and start again."
       )
     }
+    try RunAgreement.onProducts(communicator, screen)
     inputs = try RunInputs(&run, communicator)
     let method = try run.fineTuningMethod()
     if run.cacheFrozen == true { _ = try FrozenOutputs.layerCount(method, inputs.configuration) }

@@ -114,6 +114,20 @@ differ "num_labels, train_file" "$program" --train-file "train pairs.tsv" --num-
 cp "$program" "$scratch/bin/another bert-ddp"
 printf '\0' >>"$scratch/bin/another bert-ddp"
 differ "the program" "$scratch/bin/another bert-ddp"
+# Where oneDNN multiplies, one rank is kept from it.
+unlike() { # OPTION…
+  rm -rf apart
+  observe mpirun -np 1 "$program" "${common[@]}" "$@" : -np 1 -x ONEDNN_MAX_CPU_ISA=AVX2 "$program" "${common[@]}" "$@"
+}
+if "$program" doctor 2>&1 | grep -q "BLAS: oneDNN"; then
+  unlike
+  holds "status $status: $(head -c 500 "$err")" [ "$status" -eq 0 ]
+  holds "said: $(cat "$err")" grep -qE "^warning: rank 0 multiplies with oneDNN .*, rank 1 with OpenBLAS" "$err"
+  unlike --deterministic
+  holds "status $status, expected 78" [ "$status" -eq 78 ]
+  holds "said: $(cat "$err")" grep -q "^bert-ddp: rank 1 disagrees with rank 0 about BLAS; start every rank" "$err"
+  conclude "another library for products on rank 1: said, and refused where bits are to be the same"
+fi
 # Files of one name and another content, as on hosts whose disks differ.
 mkdir -p one two
 cp train.tsv one/train.tsv

@@ -100,6 +100,9 @@ struct MultiplyTests {
     // One that is there and wrong would not be used, and nobody would know.
     #expect(!ProductLibrary.isPresent(.oneDNN) || multipliesCorrectly(.oneDNN))
     #expect(blasDescription().contains("OpenBLAS"))
+    #expect(blasDescription().contains("oneDNN") == (ProductLibrary.forLarge == .oneDNN))
+    #expect(ProductLibrary.forProduct(20, 100, 199) == .openBLAS)
+    #expect(ProductLibrary.forProduct(20, 100, 200) == .forLarge)
   }
 
   /// Kernels slower than the processor's own are noticed, and whoever asked for them is told how to undo it.

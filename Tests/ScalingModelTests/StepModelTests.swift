@@ -78,6 +78,39 @@ struct StepModelTests {
     #expect(abs(step.compute / crowded.compute - 1) < 1e-5)
   }
 
+  @Test("on shared cores ranks take whole turns in short steps, threads of one rank do not")
+  func turns() throws {
+    func setting(_ ranks: Int, threads: Int = 1) -> Setting {
+      Setting(method: "small", ranks: ranks, threads: threads, batch: 32, cores: 2)
+    }
+    #expect(abs(setting(3).crowded(1e-6) / 1e-6 - 2) < 1e-3 && abs(setting(3).crowded(1e3) / 1e3 - 1.5) < 1e-3)
+    #expect(setting(2).crowded(0.01) == 0.01 && abs(setting(4).crowded(0.01) / 0.01 - 2) < 1e-12)
+    #expect(abs(setting(1, threads: 3).crowded(0.01) / 0.01 - 1.5) < 1e-12)
+    for ranks in 1...6 {
+      for seconds in [1e-3, 0.05, 2] {
+        let one = setting(ranks)
+        #expect(abs(one.uncrowded(one.crowded(seconds)) / seconds - 1) < 1e-9)
+      }
+    }
+  }
+
+  @Test("where all points are of shared cores the model gives their computing back")
+  func crowdedOnly() throws {
+    let points = [300.0, 600, 900].map { tokens in
+      let setting = Setting(method: "small", ranks: 3, batch: 96, cores: 2)
+      let compute = setting.crowded(2e-3 + tokens * 9e-6)
+      return MeasuredPoint(
+        setting, load: TokenLoads.Load(busiest: tokens, mean: tokens), seconds: compute, compute: compute,
+        communication: 1e-4, waiting: 0, bytes: 4e5)
+    }
+    let model = StepModel(fitting: points)
+    for point in points {
+      let step = try #require(model.step(point.setting, load: point.load))
+      #expect(abs(step.compute / point.compute - 1) < 1e-4)
+      #expect(step.waiting > 0 && step.waiting < 1e-3)
+    }
+  }
+
   @Test("what the model was not told of it does not answer")
   func refuses() {
     let model = StepModel(fitting: points)

@@ -32,6 +32,8 @@ let allocationChecks: [Check] =
       for name in ["full", "lora", "adapter", "linear-probe", "bitfit", "ia3", "prefix-tuning"] {
         try countAllocations(try TrialRun(name, reviews: 45), name, threads, world, findings)
       }
+      try countAllocations(
+        try TrialRun("lora", reviews: 45, hidden: 192), "LoRA on a wider base", threads, world, findings)
       try countAllocations(try TrialRun.ofHiddenTokens(texts: 45), "pre-training", threads, world, findings)
       for trial in methodTrials where trial.method == "fusion" {
         try countAllocations(try TrialRun(trial, reviews: 45), trial.name, threads, world, findings)

@@ -47,7 +47,8 @@ public func countedAllocateAligned(
   return memory.pointee == nil ? 12 : 0
 }
 
-/// OpenBLAS's kernels for small products on processors with AVX-512 ask for memory of their own.
+/// oneDNN asks for the memory that it packs factors into, OpenBLAS's kernels for small products on processors with AVX-512
+/// do so too.
 private func countUnlessOfBLAS() {
   isCounting = false
   if !isCalledByBLAS() { count += 1 }

@@ -26,6 +26,12 @@ let trainingChecks: [Check] =
       }
       try compareBits(try TrialRun("lora", reviews: 2), threads: 1, $0, $1)
     },
+    Check("a model whose products are large: the same by whoever multiplies these, sharded to the last bit") {
+      let trial = try TrialRun("full", reviews: 45, hidden: 192)
+      $1.expectEqual(ProductLibrary.forProduct(20, 3 * 192, 192), .forLarge, "who multiplies")
+      try compare(trial.withoutDropout, steps: 4, threads: 2, $0, $1)
+      try compareBits(trial, threads: 2, $0, $1)
+    },
     Check("bf16: losses and trained tensors are those of one rank; sharded, and evaluations, to the last bit") {
       try checkRounded($0, $1)
     },
@@ -185,9 +191,10 @@ struct TrialRun {
   let seed: UInt32
 
   init(
-    _ name: String, reviews: Int, vocabulary: Int = 60, precision: Precision = .fp32, seed: UInt32 = 1
+    _ name: String, reviews: Int, vocabulary: Int = 60, hidden: Int = 32, precision: Precision = .fp32, seed: UInt32 = 1
   ) throws {
-    try self.init(MethodTrial(name), reviews: reviews, vocabulary: vocabulary, precision: precision, seed: seed)
+    try self.init(
+      MethodTrial(name), reviews: reviews, vocabulary: vocabulary, hidden: hidden, precision: precision, seed: seed)
   }
 
   /// The same without the base's dropout.
@@ -204,13 +211,13 @@ struct TrialRun {
   }
 
   init(
-    _ trial: MethodTrial, reviews: Int, vocabulary: Int = 60, precision: Precision = .fp32, seed: UInt32 = 1,
-    masking: TokenMasking? = nil
+    _ trial: MethodTrial, reviews: Int, vocabulary: Int = 60, hidden: Int = 32, precision: Precision = .fp32,
+    seed: UInt32 = 1, masking: TokenMasking? = nil
   ) throws {
     method = try FineTuningMethods.method(named: trial.method, trial.options)
     var c = BERTConfiguration()
-    (c.vocabularySize, c.hiddenSize, c.layerCount, c.attentionHeadCount) = (vocabulary, 32, 3, 4)
-    (c.intermediateSize, c.positionCount, c.initializerRange) = (64, 32, 0.1)
+    (c.vocabularySize, c.hiddenSize, c.layerCount, c.attentionHeadCount) = (vocabulary, hidden, 3, 4)
+    (c.intermediateSize, c.positionCount, c.initializerRange) = (2 * hidden, 32, 0.1)
     c.precision = precision
     if masking != nil { c.task = .maskedLanguage(nextSentence: false) }
     configuration = c

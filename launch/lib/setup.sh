@@ -17,7 +17,12 @@ has_libraries() {
 
 # Installs the Debian packages unless all libraries are there; asks sudo for the password where it has to.
 install_libraries() {
-  has_libraries && return
+  if has_libraries; then
+    if grep -qs avx512f /proc/cpuinfo && ! ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so'; then
+      say "oneDNN (${optional_packages[*]}) is not installed: products will be slower, and --precision bf16 needs it"
+    fi
+    return
+  fi
   local packages=${debian_packages[*]}
   command -v apt-get >/dev/null || die "Open MPI, OpenBLAS or HDF5 is missing and this machine has no apt-get;" \
     "install them with their headers and pkg-config files (ompi-c, openblas, hdf5), and start this again"
@@ -34,7 +39,7 @@ install_libraries() {
   "${as_root[@]}" install --no-install-recommends "${debian_packages[@]}" </dev/null ||
     die "the packages $packages could not be installed; see above"
   "${as_root[@]}" install --no-install-recommends "${optional_packages[@]}" </dev/null ||
-    say "${optional_packages[*]} could not be installed; all but --precision bf16 works without"
+    say "${optional_packages[*]} could not be installed; all but --precision bf16 works without, slower on processors with AVX-512"
   has_libraries || die "the packages are installed, but pkg-config does not find ompi-c, openblas and hdf5"
 }
 

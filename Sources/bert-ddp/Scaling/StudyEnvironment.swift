@@ -28,7 +28,9 @@ struct StudyEnvironment: Codable, Equatable {
     mpi = mpiVersion()
     system = Machine.system
     version = producer
-    let names = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"]
+    let names = [
+      "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "ONEDNN_MAX_CPU_ISA",
+    ]
     variables = ProcessInfo.processInfo.environment.filter { names.contains($0.key) || $0.key.hasPrefix("OMPI_MCA_") }
     let flags = StudyEnvironment.flags(Placement(ranks: 1, threads: options.threads, cores: Cores.physical), options)
     launch = ([options.program.rawValue] + flags).joined(separator: " ")
