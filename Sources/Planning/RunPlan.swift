@@ -148,13 +148,12 @@ package struct RunPlan: Sendable {
     return 4 * (table.trainableCount - looked.count + Int(rows) * looked.columns)
   }
 
-  /// - Parameter stepped: Which share of the trained numbers a rank steps along.
   private static func time(
     _ request: Request, _ calibration: Calibration, _ load: TokenLoads.Load, bytes: Int, stepped: Double
   ) -> Time {
     let run = request.run
     var model = StepModel()
-    // The optimiser's work is shared out over a rank's threads.
+    // A rank steps along a share of what is trained, and its threads share that out.
     let optimizer = stepped * calibration.optimizerSeconds / Double(run.threads)
     let passes = Double(run.accumulationSteps)
     model.methods[run.method] = StepModel.Method(
