@@ -32,7 +32,7 @@ package struct MemoryPlan: Sendable, Equatable {
   package let parts: [Part]
   /// Ranks of the fullest node.
   package let ranksPerNode: Int
-  /// How many numbers a rank steps along, and has moments of.
+  /// How many numbers a rank steps along once it has seen all reviews.
   package let steppedCount: Int
 
   /// Bytes of a rank that no other sees; those of rank 0 when it is asked for.
@@ -92,21 +92,21 @@ extension MemoryPlan {
   package init(_ setting: Setting) throws {
     let table = try setting.method.table(for: setting.configuration)
     let trained = table.trainableCount
-    let reached = MemoryPlan.reached(table, setting)
+    let reached = MemoryPlan.reached(table, setting, byPages: true)
     let arena =
       setting.arenaBytes
       ?? setting.method.model(setting.configuration, table).leastArenaBytes(tokens: setting.tokensPerPass) * 3 / 2
     let tokens =
       setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
-    steppedCount = MemoryPlan.stepped(table, reached, setting)
+    steppedCount = MemoryPlan.stepped(table, MemoryPlan.reached(table, setting), setting)
     let always = [
       Part(
         name: "frozen parameters", bytes: 4 * table.frozenCount + 2 * table.roundedCount,
         owner: setting.ranksPerNode > 1 ? .node : .rank),
       Part(name: "trained parameters", bytes: 4 * trained + MemoryPlan.copyBytes(table), owner: .rank),
       Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),
-      Part(name: "the optimiser's moments", bytes: 8 * steppedCount, owner: .rank),
+      Part(name: "the optimiser's moments", bytes: 8 * MemoryPlan.stepped(table, reached, setting), owner: .rank),
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
       Part(
         name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
@@ -138,13 +138,13 @@ extension MemoryPlan {
   }
 
   /// How many trained numbers get gradients: all but the rows of embeddings of tokens that do not occur. Memory comes
-  /// in pages, so a page counts as soon as one of its rows does.
-  private static func reached(_ table: ParameterTable, _ setting: Setting) -> Int {
+  /// in pages: by these, a page counts as soon as one of its rows does.
+  private static func reached(_ table: ParameterTable, _ setting: Setting, byPages: Bool = false) -> Int {
     guard !setting.decays, let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter
     else { return table.trainableCount }
     let missing = 1 - min(1, Double(setting.reviews.distinctTokenCount) / Double(max(1, looked.rows)))
     let rowsOfPage = max(1, 4096 / Double(4 * looked.columns)) + (looked.columns % 1024 == 0 ? 0 : 0.5)
-    return table.trainableCount - Int(Double(looked.count) * pow(missing, rowsOfPage))
+    return table.trainableCount - Int(Double(looked.count) * pow(missing, byPages ? rowsOfPage : 1))
   }
 
   /// What products read in bfloat16 beside the floats.

@@ -176,5 +176,5 @@ package struct RunPlan: Sendable {
 
   /// Between two ranks of a node through Open MPI's shared buffers, as measured on the machines that this was written on;
   /// a study (`scaling`) fits a machine's own.
-  package static let withinNode = Link(latency: 5e-6, secondsPerByte: 1 / 2.5e9)
+  package static let withinNode = Link(latency: 5e-6, secondsPerByte: 1 / 5e9)
 }

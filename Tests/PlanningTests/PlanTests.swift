@@ -61,6 +61,12 @@ struct PlanTests {
     let dense = try bytes(RunPlan(request("full", ranks: 1, on: wide) { $0.weightDecay = 0.01 }), "the optimiser").0
     let trainable = try MethodFigures(FineTuningMethods.planned("full", FineTuningOptions()), on: wide).trainableCount
     #expect(dense == 8 * trainable)
+    let stepped = try RunPlan(request("full", ranks: 1, on: wide)).memory.steppedCount
+    let decaying = try RunPlan(request("full", ranks: 1, on: wide) { $0.weightDecay = 0.01 }).memory.steppedCount
+    let shared = try RunPlan(request("full", ranks: 4, on: wide) { $0.weightDecay = 0.01 }).memory.steppedCount
+    #expect(decaying == trainable && stepped < trainable)
+    // Four ranks share all but the table of embeddings.
+    #expect(shared == 5000 * 1024 + (trainable - 5000 * 1024) / 4)
     #expect(sparse < dense && sparse >= 8 * (trainable - 5000 * 1024))
     let figures = try MethodFigures(FineTuningMethods.planned("full", FineTuningOptions()), on: shape)
     // A step of 32 reviews of 12 tokens has some 230 of a thousand tokens.
