@@ -31,7 +31,9 @@ package struct SpeedFinding: Sendable, Equatable {
     ofBLAS(
       kernels: blasKernels(),
       hasWideVectors: cvectors_processor_has_avx512() != 0 && ProductLibrary.forLarge == .openBLAS,
-      oneDNN: OneDNN.library == nil ? "Install oneDNN (Debian: libdnnl-dev)" : "Let oneDNN use AVX-512",
+      oneDNN: OneDNN.library.map {
+        $0.hasWideVectors ? "Install another build of oneDNN (Debian: libdnnl-dev)" : "Let oneDNN use AVX-512"
+      } ?? "Install oneDNN (Debian: libdnnl-dev)",
       coreType: getenv("OPENBLAS_CORETYPE").map { String(cString: $0) })
   }
 

@@ -54,10 +54,15 @@ struct OneDNN: @unchecked Sendable {
     self.floats = floats
     rounded = symbol("dnnl_gemm_bf16bf16f32", as: Product.self)
     setThreadCount = symbol("omp_set_num_threads", as: (@convention(c) (CInt) -> Void).self)
-    // dnnl_cpu_isa_avx512_core, and with bfloat16; AMX has all of their bits.
     instructions = isa()
-    hasWideVectors = instructions & 0x27 == 0x27
-    hasRoundedInstructions = instructions & 0xE7 == 0xE7
+    #if arch(x86_64)
+      // dnnl_cpu_isa_avx512_core, and with bfloat16; AMX has all of their bits.
+      hasWideVectors = instructions & 0x27 == 0x27
+      hasRoundedInstructions = instructions & 0xE7 == 0xE7
+    #else
+      // The same bits mean other things elsewhere, where its products are not of its own making.
+      (hasWideVectors, hasRoundedInstructions) = (false, false)
+    #endif
     // dnnl_version_t: major, minor, patch, a pointer, then what its threads are: none (1), OpenMP's (2), others.
     let facts = version()
     let numbers = (0..<3).map { facts.load(fromByteOffset: 4 * $0, as: CInt.self) }

@@ -10,7 +10,7 @@ extension Precision {
     let missing =
       switch obstacle {
       case .library:
-        "the library oneDNN (libdnnl.so), which was not found: install it (Debian: apt-get install libdnnl-dev)"
+        "the library oneDNN (libdnnl.so) with products in bfloat16, which was not found: install it (Debian: apt-get install libdnnl-dev)"
       case .instructions:
         "a processor with AVX512-BF16 or AMX, and this one has neither"
       case .threads:

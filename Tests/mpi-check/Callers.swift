@@ -15,14 +15,14 @@ private struct Place {
   var address: UnsafeRawPointer?
 }
 
-/// Whether OpenBLAS or oneDNN is among the functions that led here.
+/// Whether OpenBLAS or oneDNN, or OpenMP which oneDNN is built on, is among the functions that led here.
 func isCalledByBLAS() -> Bool {
   withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: 8) { frames in
     let found = callers(frames.baseAddress, CInt(frames.count))
     return frames.prefix(Int(found)).contains { frame in
       var place = Place()
       guard let frame, locate(frame, &place) != 0, let file = place.file else { return false }
-      return strstr(file, "openblas") != nil || strstr(file, "dnnl") != nil
+      return strstr(file, "openblas") != nil || strstr(file, "dnnl") != nil || strstr(file, "libgomp") != nil
     }
   }
 }

@@ -18,7 +18,11 @@ has_libraries() {
 # Installs the Debian packages unless all libraries are there; asks sudo for the password where it has to.
 install_libraries() {
   if has_libraries; then
-    if grep -qs avx512f /proc/cpuinfo && ! ldconfig -p 2>/dev/null | grep -q 'libdnnl\.so'; then
+    # /sbin is not on everybody's PATH; on a cluster libraries are elsewhere.
+    local known
+    known=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null) || known=
+    if grep -qs avx512f /proc/cpuinfo && [ -n "$known" ] && [[ $known != *libdnnl.so* ]] &&
+      [ -z "${LD_LIBRARY_PATH:-}" ]; then
       say "oneDNN (${optional_packages[*]}) is not installed: products will be slower, and --precision bf16 needs it"
     fi
     return
