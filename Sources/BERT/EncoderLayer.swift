@@ -183,9 +183,12 @@ package final class EncoderLayer {
     let arena = workspace.arena
     let rows = onlyReads ? batch.reads : batch.tokens
     let mark = arena.mark
-    defer { arena.rewind(to: mark) }
+    defer {
+      workspace.weightGradients?.settle()
+      arena.rewind(to: mark)
+    }
     let reach = backwardReach(needsInput: dx != nil)
-    let dBranch = workspace.output(rows.count, hiddenSize, for: outputGroup.precision)
+    var dBranch = workspace.output(rows.count, hiddenSize, for: outputGroup.precision)
 
     // dy becomes the gradient of x₁ along the residual; the feed-forward block adds its own.
     output.backward(dy, dd: dBranch, dResidual: dy, rows, workspace)
@@ -201,6 +204,9 @@ package final class EncoderLayer {
       rows, workspace)
 
     guard reach >= .attentionOutput else { return }
+    if workspace.weightGradients != nil {
+      dBranch = workspace.output(rows.count, hiddenSize, for: attentionDenseGroup.precision)
+    }
     attentionOutput.backward(dy, dd: dBranch, dResidual: dy, rows, workspace)
     guard reach >= .attentionDense else { return }
     let dContext = reach >= .attention ? arena.matrix(rows.count, hiddenSize) : nil

@@ -160,7 +160,8 @@ struct ProjectionGroup {
     let trainsWeights = members.contains { $0.weight.isTrainable }
     guard dx != nil || trainsWeights else { return }
     let mark = workspace.arena.mark
-    defer { workspace.arena.rewind(to: mark) }
+    // What was handed in is read until the layer settles.
+    defer { if workspace.weightGradients == nil { workspace.arena.rewind(to: mark) } }
     let dy = workspace.operand(dy, precision)
     if trainsWeights { addWeightGradients(dy, x, workspace) }
     if let dx { addInputGradient(dy, to: dx, accumulate: accumulate, workspace) }

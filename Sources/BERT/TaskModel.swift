@@ -59,7 +59,7 @@ extension TaskModel {
     let masks = (3 * (c.hiddenSize + 128) + 16 * c.hiddenSize) / 4
     let prefix = encoder.layers.map { $0.attentionPrefix?.length ?? 0 }.max() ?? 0
     let attention = c.attentionHeadCount * (longest + prefix + 128) * 5 / 4 + 2 * 128
-    let backward = 10 * c.hiddenSize + 2 * c.intermediateSize + longest
+    let backward = 16 * c.hiddenSize + 3 * c.intermediateSize + longest
     let ends = encoder.layers.flatMap(\.blockOutputs)
     let branches =
       ends.reduce(encoder.embeddings.branch?.floatsPerRow ?? 0) { $0 + ($1.branch?.floatsPerRow ?? 0) }

@@ -19,8 +19,9 @@ package struct Operand: BitwiseCopyable {
   /// An activation in one form or both.
   init(_ values: Matrix?, rounded: RoundedMatrix?) { (floats, self.rounded) = (values, rounded) }
 
-  func columns(_ range: Range<Int>) -> Operand {
-    Operand(values.columns(range), rounded: rounded?.columns(range))
+  /// The view of some columns.
+  package func columns(_ range: Range<Int>) -> Operand {
+    Operand(floats?.columns(range), rounded: rounded?.columns(range))
   }
 }
 
@@ -63,11 +64,16 @@ extension Workspace {
 
   /// `dW += dyᵀ x`; nothing where the weight is frozen.
   package func addGradient(_ dy: Operand, _ x: Operand, of weight: Parameter) {
-    guard let dWeight = gradient(of: weight) else { return }
-    if let dy = dy.rounded, let x = x.rounded {
-      Kernels.multiply(dy, .transposed, x, .plain, into: dWeight, beta: 1)
-    } else {
-      Kernels.multiply(dy.values, .transposed, x.values, .plain, into: dWeight, beta: 1)
-    }
+    guard let dWeight = gradient(of: weight), weightGradients?.add(dy, x, of: weight) != true else { return }
+    multiplyTransposed(dy, x, into: dWeight, beta: 1)
+  }
+}
+
+/// `dW = dyᵀ x + beta · dW`, in bfloat16 where both factors are there in it.
+package func multiplyTransposed(_ dy: Operand, _ x: Operand, into dWeight: Matrix, beta: Float) {
+  if let dy = dy.rounded, let x = x.rounded {
+    Kernels.multiply(dy, .transposed, x, .plain, into: dWeight, beta: beta)
+  } else {
+    Kernels.multiply(dy.values, .transposed, x.values, .plain, into: dWeight, beta: beta)
   }
 }

@@ -9,6 +9,8 @@ package final class Workspace {
   package let parameters: ParameterStore
   /// Where gradients are added up, in the layout of the trainable block; nil where nothing is trained.
   package var gradients: UnsafeMutablePointer<Float>?
+  /// Who adds up the gradients of the encoder's matrices; nil where this worker does so alone.
+  package var weightGradients: (any WeightGradients)?
   /// Memory for one pass.
   package let arena: ActivationArena
   /// The run's seed.

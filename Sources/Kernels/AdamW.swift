@@ -35,14 +35,14 @@ private func power(_ base: Double, _ exponent: Int) -> Double {
   return result
 }
 
-/// One AdamW step over `count` parameters; the gradient is read and set to zero for the next step.
+/// One AdamW step over `count` parameters; the gradient is set to zero for the next step where that is asked for.
 ///
 /// `p ← p·(1 − η·λ)`, then `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `p ← p − η·m̂/(√v̂ + ε)`.
 /// - SeeAlso: Loshchilov, Hutter: *Decoupled weight decay regularization*, ICLR 2019, algorithm 2.
 package func adamWUpdate(
   values: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>,
   firstMoments m: UnsafeMutablePointer<Float>, secondMoments v: UnsafeMutablePointer<Float>, count: Int,
-  learningRate: Float, weightDecay: Float, step: AdamWStep
+  learningRate: Float, weightDecay: Float, step: AdamWStep, clearsGradients: Bool = true
 ) {
   let keep = Lanes(repeating: 1 - learningRate * weightDecay)
   let (b1, b2) = (Lanes(repeating: step.beta1), Lanes(repeating: step.beta2))
@@ -52,9 +52,9 @@ package func adamWUpdate(
   let epsilon = Lanes(repeating: step.epsilon)
   let gradientScale = Lanes(repeating: step.gradientScale)
   @inline(__always)
-  func update(_ range: LaneRange) {
+  func update(_ range: LaneRange, clears: Bool) {
     let g = range.load(gradients) * gradientScale
-    range.store(.zero, gradients)
+    if clears { range.store(.zero, gradients) }
     let mi = multiplyAdd(b1, range.load(m), c1 * g)
     let vi = multiplyAdd(b2, range.load(v), c2 * g * g)
     range.store(mi, m)
@@ -62,5 +62,9 @@ package func adamWUpdate(
     let change = rate * mi / multiplyAdd(squareRoot(vi), correction2, epsilon)
     range.store(range.load(values) * keep - change, values)
   }
-  forEachRange(count, update)
+  if clearsGradients {
+    forEachRange(count) { update($0, clears: true) }
+  } else {
+    forEachRange(count) { update($0, clears: false) }
+  }
 }

@@ -108,7 +108,7 @@ package struct Calibration: Sendable {
 
   private static func optimizerStep(_ replica: Replica) -> Double {
     guard let gradients = replica.gradients.baseAddress else { return 0 }
-    let optimizer = Optimizer(replica.store, Optimizer.Settings())
+    let optimizer = Optimizer(replica.store, Optimizer.Settings(), overwritten: replica.overwritten)
     var best = Double.infinity
     for _ in 0..<3 {
       let began = monotonicSeconds()

@@ -33,6 +33,8 @@ package final class Optimizer {
   package var stepCount = 0
 
   private let lookedUp: LookedUpRows
+  /// What the next step overwrites of the gradients, so that they need not be cleared.
+  private let overwritten: [Range<Int>]
   /// How ranks share the block out; nil when each steps along everything.
   let tiles: BlockTiles?
   /// This rank's tiles.
@@ -50,9 +52,14 @@ package final class Optimizer {
   ///   - settings: The constants.
   ///   - tiles: How ranks share the block out: it steps along its own tiles and the looked-up table, and has moments of
   ///     nothing else; nil for everything.
-  package init(_ store: ParameterStore, _ settings: Settings, tiles: BlockTiles? = nil) {
+  ///   - overwritten: What steps leave of the gradients as it is, in order: the next one overwrites it. All else they
+  ///     leave at zero.
+  package init(
+    _ store: ParameterStore, _ settings: Settings, tiles: BlockTiles? = nil, overwritten: [Range<Int>] = []
+  ) {
     self.store = store
     self.tiles = tiles
+    self.overwritten = overwritten
     owned = tiles?.owned
     self.settings = settings
     firstMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
@@ -128,7 +135,7 @@ package final class Optimizer {
   /// How many numbers are added up before sums of pieces are: what makes a norm independent of threads.
   private static let normPiece = 1 << 16
 
-  /// One step; the gradients of what is stepped along are zero afterwards.
+  /// One step; the gradients of what is stepped along are zero afterwards, but for what the next step overwrites.
   /// - Parameters:
   ///   - gradients: The sum over `count` reviews.
   ///   - count: How many reviews it is the sum of.
@@ -166,18 +173,24 @@ package final class Optimizer {
   ) {
     guard let m = firstMoments.baseAddress, let v = secondMoments.baseAddress else { return }
     let groups = store.table.groups
-    var group = 0
+    var (group, kept) = (0, 0)
     reached.forEach(in: part) { stretch in
       var start = stretch.lowerBound
-      // Both lists are in order, and groups cover the block.
+      // All lists are in order, and groups cover the block.
       while start < stretch.upperBound {
         while groups[group].range.upperBound <= start { group += 1 }
-        let end = min(stretch.upperBound, groups[group].range.upperBound, start + Optimizer.pieceLength)
+        while kept < overwritten.count, overwritten[kept].upperBound <= start { kept += 1 }
+        var end = min(stretch.upperBound, groups[group].range.upperBound, start + Optimizer.pieceLength)
+        let clears = kept == overwritten.count || start < overwritten[kept].lowerBound
+        if kept < overwritten.count {
+          end = min(end, clears ? overwritten[kept].lowerBound : overwritten[kept].upperBound)
+        }
         adamWUpdate(
           values: store.trainable + start, gradients: gradients + start, firstMoments: m + start,
           secondMoments: v + start, count: end - start,
           learningRate: Float(learningRate * Double(groups[group].learningRateScale)),
-          weightDecay: groups[group].decays ? Float(settings.weightDecay) : 0, step: constants)
+          weightDecay: groups[group].decays ? Float(settings.weightDecay) : 0, step: constants,
+          clearsGradients: clears)
         store.refreshRounded(start..<end, of: groups[group])
         start = end
       }

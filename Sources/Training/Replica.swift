@@ -29,8 +29,10 @@ package final class Replica {
 
   private var share: ShareOut
   private let sums: WorkerSums
-  /// Whether no more reviews follow those of the passes under way.
-  private var completes = false
+  private let joint: JointGradients?
+  /// Whether a step's first and last reviews are among those of the passes under way.
+  private var begins = true
+  private var completes = true
 
   /// A replica over a store.
   /// - Parameters:
@@ -51,15 +53,19 @@ package final class Replica {
     self.store = store
     self.pool = pool
     self.tokensPerPass = tokensPerPass
-    workers = (0..<pool.count).map { _ in
+    workers = (0..<pool.count).map { index in
       Worker(
-        method, configuration, store, seed: seed, tokensPerPass: tokensPerPass, trains: trains, frozen: frozen)
+        method, configuration, store, seed: seed, tokensPerPass: tokensPerPass, trains: trains, isFirst: index == 0,
+        frozen: frozen)
     }
     reviewCost = Replica.cost(configuration)
     share = ShareOut(cost: reviewCost)
     stages = BackwardStages(configuration, store.table)
-    sums = WorkerSums(workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range)
+    joint = trains ? JointGradients(workers[0].model.encoder, workers[0].gradients, workerCount: workers.count) : nil
+    sums = WorkerSums(
+      workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range, except: joint?.ranges ?? [])
     for (index, worker) in workers.enumerated() {
+      worker.weightGradients = joint.map { JointGradientsOfWorker($0, worker: index) }
       worker.completed = { [unowned self] stage in complete(stage, by: index) }
     }
   }
@@ -74,6 +80,9 @@ package final class Replica {
   /// The most tokens of a pass, unless a review alone has more.
   static func tokensPerPass(maxLength: Int) -> Int { max(1024, maxLength) }
 
+  /// What a step's first pass overwrites of `gradients`; the rest has to be zero before a step.
+  package var overwritten: [Range<Int>] { joint?.ranges ?? [] }
+
   /// The sum of this rank's gradients after `addGradients`, in the layout of the trainable block.
   package var gradients: UnsafeMutableBufferPointer<Float> { workers[0].gradients }
 
@@ -85,14 +94,15 @@ package final class Replica {
   ///   - touched: Where their gradients can be other than zero; everywhere when left out.
   ///   - rank: This rank.
   ///   - size: How many ranks share the reviews.
+  ///   - begins: Whether these are a step's first reviews.
   ///   - completes: Whether no more reviews follow, so that `completed` is told of what is.
   /// - Returns: What this rank computed.
   package func addGradients(
     _ reviews: ArraySlice<Int>, of data: EncodedReviews, step: Int, touched: Stretches? = nil, rank: Int, size: Int,
-    completes: Bool = false
+    begins: Bool = true, completes: Bool = true
   ) -> Worker.Tally {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
-    self.completes = completes
+    (self.begins, self.completes) = (begins, completes)
     sums.begin()
     // Workers only read what is shared out, each its own part.
     pool.run(with: (self, share, data, step, rank)) { values, worker in
@@ -106,13 +116,15 @@ package final class Replica {
 
   /// A worker's passes.
   private func addGradients(_ passes: ShareOut.MicroBatches, of data: EncodedReviews, _ step: Int, _ worker: Int) {
+    joint?.begin(worker, isFirst: begins)
     var passes = passes
     var next = passes.next()
     while let pass = next {
       next = passes.next()
-      workers[worker].addGradients(pass, of: data, step: step, completes: next == nil)
+      workers[worker].addGradients(pass, of: data, step: step, completes: completes && next == nil)
       progress?()
     }
+    joint?.finish(worker, completes: completes)
     complete(sums.stageCount - 1, by: worker)
   }
 

@@ -131,7 +131,7 @@ package final class StepPasses {
       let end = min(first + reviewsPerPass, reviews.count)
       total += replica.addGradients(
         reviews[first..<end], of: data, step: step, touched: touched, rank: rank, size: size,
-        completes: end == reviews.count)
+        begins: first == 0, completes: end == reviews.count)
     }
     sums.append(total.loss)
     if let failure {

@@ -140,7 +140,9 @@ package final class TrainingRun {
     settings.maxGradientNorm = run.maxGradNorm > 0 ? run.maxGradNorm : nil
     let exchange = GradientExchange(
       communicator, model.store.table, replica.stages, isSharded: run.shardOptimizer)
-    optimizer = Optimizer(model.store, settings, tiles: exchange.optimizerTiles)
+    optimizer = Optimizer(
+      model.store, settings, tiles: exchange.optimizerTiles,
+      overwritten: run.deterministic ? [] : replica.overwritten)
     passes = StepPasses(
       replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: run.globalBatchSize,
       isDeterministic: run.deterministic)

@@ -49,7 +49,8 @@ package final class Worker {
 
   init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore, seed: UInt32,
-    tokensPerPass: Int, trains: Bool, frozen: FrozenOutputs?
+    tokensPerPass: Int, trains: Bool, isFirst: Bool,
+    frozen: FrozenOutputs?
   ) {
     model = method.taskModel(configuration, store.table)
     // A pass has no more, so a step like an earlier one allocates nothing.
@@ -61,7 +62,9 @@ package final class Worker {
     losses.reserveCapacity(tokensPerPass)
     masked.reserveCapacity(tokensPerPass)
     positions.reserveCapacity(tokensPerPass)
-    gradients = zeroedFloats(trains ? store.table.trainableCount : 0)
+    // The encoder's matrices have gradients in the first worker's alone, which all compute together.
+    gradients = zeroedFloats(
+      trains ? store.table.trainableCount : 0, isSparse: !isFirst && !JointGradients.ranges(of: model.encoder).isEmpty)
     let arena = ActivationArena(
       capacity: model.arenaBytes(tokens: tokensPerPass, reviews: tokensPerPass, longest: tokensPerPass)
         + (frozen == nil ? 0 : 4 * tokensPerPass * configuration.hiddenSize))
@@ -71,8 +74,17 @@ package final class Worker {
 
   deinit { free(gradients.baseAddress) }
 
-  /// Has later passes add their gradients elsewhere than in `gradients`.
-  func addsGradients(to values: UnsafeMutablePointer<Float>) { workspace.gradients = values }
+  /// Who adds up the gradients of the encoder's matrices; nil where this worker does so alone.
+  var weightGradients: (any WeightGradients)? {
+    get { workspace.weightGradients }
+    set { workspace.weightGradients = newValue }
+  }
+
+  /// Has later passes add all their gradients elsewhere than in `gradients`.
+  func addsGradients(to values: UnsafeMutablePointer<Float>) {
+    workspace.gradients = values
+    workspace.weightGradients = nil
+  }
 
   /// A pass over some reviews, forward and backward; `completed` is told of the stages of backward where that completes
   /// them.

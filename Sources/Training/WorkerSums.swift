@@ -22,7 +22,11 @@ final class WorkerSums: @unchecked Sendable {
   ///   - gradients: Each worker's; the first one's gets the sum, the others' are zero afterwards.
   ///   - stages: When backward completes what.
   ///   - besides: What is left to `finish`: a table of which a step touches only some rows.
-  init(_ gradients: [UnsafeMutableBufferPointer<Float>], _ stages: BackwardStages, besides: Range<Int>) {
+  ///   - except: In order, what workers compute together in the first one's gradients.
+  init(
+    _ gradients: [UnsafeMutableBufferPointer<Float>], _ stages: BackwardStages, besides: Range<Int>,
+    except: [Range<Int>] = []
+  ) {
     self.gradients = gradients
     self.besides = besides
     stageCount = stages.ranges.count
@@ -30,7 +34,7 @@ final class WorkerSums: @unchecked Sendable {
       ranges.flatMap { range in
         let after = besides.upperBound..<max(besides.upperBound, range.upperBound)
         return [range.clamped(to: 0..<besides.lowerBound), range.clamped(to: after)]
-      }
+      }.flatMap { WorkerSums.gaps(of: $0, between: except) }
     }
     arrived = .allocate(capacity: stageCount)
     isSummed = .allocate(capacity: stageCount)
@@ -84,6 +88,18 @@ final class WorkerSums: @unchecked Sendable {
       let (sums, touched) = values
       touched.forEach(in: part) { sums.add($0.clamped(to: sums.besides)) }
     }
+  }
+
+  /// What is left of a range without others, which come in order.
+  private static func gaps(of range: Range<Int>, between others: [Range<Int>]) -> [Range<Int>] {
+    var gaps: [Range<Int>] = []
+    var start = range.lowerBound
+    for other in others where other.overlaps(range) {
+      if start < other.lowerBound { gaps.append(start..<other.lowerBound) }
+      start = other.upperBound
+    }
+    if start < range.upperBound { gaps.append(start..<range.upperBound) }
+    return gaps
   }
 
   private func add(_ range: Range<Int>) {

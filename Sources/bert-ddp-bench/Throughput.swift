@@ -82,7 +82,8 @@ struct Throughput {
     let clock = StepClock(in: .compute)
     let exchange = GradientExchange(
       communicator, replica.store.table, replica.stages, isSharded: bench.shardOptimizer)
-    let optimizer = Optimizer(replica.store, Optimizer.Settings(), tiles: exchange.optimizerTiles)
+    let optimizer = Optimizer(
+      replica.store, Optimizer.Settings(), tiles: exchange.optimizerTiles, overwritten: replica.overwritten)
     let passes = StepPasses(
       replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: bench.globalBatchSize)
     let order = SampleOrder(count: data.count, seed: 1)

@@ -262,7 +262,8 @@ struct TrialRun {
   ) throws -> (losses: [Double], trained: [Float]) {
     try withReplica(threads: threads, trains: true, frozen: frozen) { replica, trainable in
       let exchange = GradientExchange(world, table, replica.stages, isSharded: sharesOptimizer)
-      let optimizer = Optimizer(replica.store, settings, tiles: exchange.optimizerTiles)
+      let optimizer = Optimizer(
+        replica.store, settings, tiles: exchange.optimizerTiles, overwritten: isSharded ? [] : replica.overwritten)
       let passes = StepPasses(
         replica, optimizer, exchange, method, world, StepClock(in: .compute), reviewsPerPass: reviewsPerPass,
         isDeterministic: isSharded, isDense: isDense)
