@@ -81,7 +81,7 @@ package final class Worker {
   }
 
   /// Has later passes add all their gradients elsewhere than in `gradients`.
-  func addsGradients(to values: UnsafeMutablePointer<Float>) {
+  package func addsGradients(to values: UnsafeMutablePointer<Float>) {
     workspace.gradients = values
     workspace.weightGradients = nil
   }
