@@ -11,12 +11,13 @@ extension BERTConfiguration {
     var list: [ParameterSpecification] = []
     func add(
       _ name: String, _ shape: [Int], _ initializer: Initializer, isLookedUp: Bool = false, isRounded: Bool = false,
-      isUsed: Bool = true
+      isUsed: Bool = true, keepsTranspose: Bool = false
     ) {
       var specification = ParameterSpecification(
         name, shape, initializer, isTrainable: isUsed && isTrainable(name), isLookedUp: isLookedUp)
       // A table that is trained is read in its floats, which are there anyway.
       if isRounded, !(isLookedUp && specification.isTrainable) { specification.precision = precision }
+      specification.keepsTranspose = keepsTranspose
       list.append(specification)
     }
     let weights = Initializer.normal(deviation: initializerRange)
@@ -24,8 +25,8 @@ extension BERTConfiguration {
       add(name + ".LayerNorm.weight", [hiddenSize], .constant(1))
       add(name + ".LayerNorm.bias", [hiddenSize], .constant(0))
     }
-    func addLinear(_ name: String, _ out: Int, _ input: Int, isRounded: Bool = true) {
-      add(name + ".weight", [out, input], weights, isRounded: isRounded)
+    func addLinear(_ name: String, _ out: Int, _ input: Int, isRounded: Bool = true, keepsTranspose: Bool = false) {
+      add(name + ".weight", [out, input], weights, isRounded: isRounded, keepsTranspose: keepsTranspose)
       add(name + ".bias", [out], .constant(0))
     }
     let h = hiddenSize
@@ -41,12 +42,12 @@ extension BERTConfiguration {
     for layer in 0..<layerCount {
       let prefix = "bert.encoder.layer.\(layer)"
       let projections = ["query", "key", "value"].map { "\(prefix).attention.self.\($0)" }
-      for name in projections { add(name + ".weight", [h, h], weights, isRounded: true) }
+      for name in projections { add(name + ".weight", [h, h], weights, isRounded: true, keepsTranspose: true) }
       for name in projections { add(name + ".bias", [h], .constant(0)) }
       addLinear("\(prefix).attention.output.dense", h, h)
       addNorm("\(prefix).attention.output")
       addLinear("\(prefix).intermediate.dense", intermediateSize, h)
-      addLinear("\(prefix).output.dense", h, intermediateSize)
+      addLinear("\(prefix).output.dense", h, intermediateSize, keepsTranspose: true)
       addNorm("\(prefix).output")
     }
     // One row a review, or a hidden token: nothing to gain from rounding.

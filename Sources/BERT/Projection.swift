@@ -200,14 +200,17 @@ struct ProjectionGroup {
 private func joined(_ parameters: [Parameter], byRows: Bool) -> Parameter? {
   guard let first = parameters.first else { return nil }
   var end = first.offset
+  var row = 0
   for parameter in parameters {
+    let transpose = first.transpose.map { Transpose(offset: $0.offset + row, stride: $0.stride) }
     guard parameter.isTrainable == first.isTrainable, parameter.precision == first.precision,
-      parameter.offset == end
+      parameter.offset == end, parameter.transpose == transpose
     else { return nil }
     end += parameter.count
+    row += parameter.rows
   }
   let rows = byRows ? parameters.reduce(0) { $0 + $1.rows } : 1
   return Parameter(
     isTrainable: first.isTrainable, offset: first.offset, rows: rows, columns: (end - first.offset) / rows,
-    precision: first.precision)
+    precision: first.precision, transpose: first.transpose)
 }

@@ -47,6 +47,8 @@ extension Workspace {
     let beta: Float = accumulate ? 1 : 0
     if weight.precision == .bf16, let x = x.rounded {
       Kernels.multiply(x, .plain, parameters.rounded(weight), .transposed, into: y, beta: beta)
+    } else if let transposed = parameters.transposed(weight) {
+      Kernels.multiply(x.values, .plain, transposed, .plain, into: y, beta: beta)
     } else {
       Kernels.multiply(x.values, .plain, self[weight], .transposed, into: y, beta: beta)
     }

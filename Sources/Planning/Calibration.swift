@@ -143,6 +143,7 @@ private final class MadeUpNumbers {
   private let trainable: UnsafeMutableBufferPointer<Float>
   /// What is frozen in bfloat16, then the copies of what is trained so.
   private let rounded: UnsafeMutableBufferPointer<BFloat16>
+  private let transposes: UnsafeMutableBufferPointer<Float>
 
   init(_ table: ParameterTable) {
     frozen = .allocate(capacity: max(1, table.frozenCount))
@@ -154,6 +155,7 @@ private final class MadeUpNumbers {
         block.initializeElement(at: index, to: 0.04 * (Float(word >> 8) * 0x1p-24 - 0.5))
       }
     }
+    transposes = .allocate(capacity: max(1, table.transposeCount))
     rounded = .allocate(capacity: table.roundedCount + table.trainableCount + 1)
     for index in 0..<table.roundedCount { rounded[index] = BFloat16(0.04 * (Float(index % 997) / 997 - 0.5)) }
     guard let frozen = frozen.baseAddress, let trainable = trainable.baseAddress, let rounded = rounded.baseAddress
@@ -162,11 +164,14 @@ private final class MadeUpNumbers {
     }
     store = ParameterStore(
       table: table, frozen: frozen, trainable: trainable,
-      rounded: RoundedBlocks(frozen: rounded, trainable: rounded + table.roundedCount))
+      rounded: RoundedBlocks(frozen: rounded, trainable: rounded + table.roundedCount),
+      transposes: transposes.baseAddress)
     store.refreshRounded()
+    store.writeTransposes()
   }
 
   deinit {
+    transposes.deallocate()
     frozen.deallocate()
     trainable.deallocate()
     rounded.deallocate()

@@ -104,6 +104,9 @@ extension MemoryPlan {
       Part(
         name: "frozen parameters", bytes: 4 * table.frozenCount + 2 * table.roundedCount,
         owner: setting.ranksPerNode > 1 ? .node : .rank),
+      Part(
+        name: "transposed copies of some of them", bytes: 4 * table.transposeCount,
+        owner: setting.ranksPerNode > 1 ? .node : .rank),
       Part(name: "trained parameters", bytes: 4 * trained + MemoryPlan.copyBytes(table), owner: .rank),
       Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),
       Part(name: "the optimiser's moments", bytes: 8 * MemoryPlan.stepped(table, reached, setting), owner: .rank),

@@ -12,17 +12,20 @@ package struct ParameterStore: @unchecked Sendable {
 
   /// What is kept in bfloat16; nil when nothing is.
   package let rounded: RoundedBlocks?
+  /// Transposed copies of frozen matrices, `table.transposeCount` floats; nil where there are none.
+  package let transposes: UnsafeMutablePointer<Float>?
 
   /// A store over memory of `table.frozenCount` and `table.trainableCount` floats, and what its parameters need in
   /// bfloat16.
   package init(
     table: ParameterTable, frozen: UnsafeMutablePointer<Float>, trainable: UnsafeMutablePointer<Float>,
-    rounded: RoundedBlocks? = nil
+    rounded: RoundedBlocks? = nil, transposes: UnsafeMutablePointer<Float>? = nil
   ) {
     self.table = table
     self.frozen = frozen
     self.trainable = trainable
     self.rounded = rounded
+    self.transposes = transposes
   }
 
   /// The view of a parameter that has floats.

@@ -28,6 +28,8 @@ package struct ParameterSpecification: Sendable {
   package let isLookedUp: Bool
   /// In which precision products and look-ups read it.
   package var precision = Precision.fp32
+  /// Whether products read it along its rows so often that a transposed copy is worth its memory while it is frozen.
+  package var keepsTranspose = false
   /// Whether a method's regularisation holds it near the identity while it is trained.
   package var isHeldAtIdentity = false
 
@@ -49,6 +51,19 @@ package struct ParameterSpecification: Sendable {
 
   /// How many numbers it has.
   package var count: Int { shape.reduce(1, *) }
+  /// Whether there is a transposed copy of it.
+  fileprivate var hasTranspose: Bool { keepsTranspose && !isTrainable && precision == .fp32 && shape.count == 2 }
+}
+
+/// Where a transposed copy of a frozen matrix lies, `[columns, rows]`.
+package struct Transpose: BitwiseCopyable, Sendable, Equatable {
+  /// Its first element, counted from the start of the copies.
+  package let offset: Int
+  /// How many numbers lie between the starts of two rows of the copy.
+  package let stride: Int
+
+  /// A place among the copies.
+  package init(offset: Int, stride: Int) { (self.offset, self.stride) = (offset, stride) }
 }
 
 /// Where a parameter lies: in which block, at which offset, in which shape. A vector has one row.
@@ -64,18 +79,23 @@ package struct Parameter: BitwiseCopyable, Sendable, Equatable {
   /// In which precision products and look-ups read it. Frozen in bfloat16 it lies in the rounded block alone; trained
   /// in bfloat16 it lies in the trainable block, and rounded at the same offset of that block's copy.
   package let precision: Precision
+  /// Where a transposed copy of it lies; nil where there is none.
+  package var transpose: Transpose?
   /// How many numbers it has.
   package var count: Int { rows * columns }
   /// Whether there are no floats of it.
   package var isOnlyRounded: Bool { precision == .bf16 && !isTrainable }
 
   /// A parameter at a place.
-  package init(isTrainable: Bool, offset: Int, rows: Int, columns: Int, precision: Precision = .fp32) {
+  package init(
+    isTrainable: Bool, offset: Int, rows: Int, columns: Int, precision: Precision = .fp32, transpose: Transpose? = nil
+  ) {
     self.isTrainable = isTrainable
     self.offset = offset
     self.rows = rows
     self.columns = columns
     self.precision = precision
+    self.transpose = transpose
   }
 }
 
@@ -112,6 +132,8 @@ package struct ParameterTable: Sendable {
   package let roundedCount: Int
   /// How many numbers the trainable block has.
   package let trainableCount: Int
+  /// How much room transposed copies of frozen matrices take, in floats.
+  package let transposeCount: Int
   /// The stretches of the trainable block, in order; they cover it.
   package let groups: [Group]
   private let index: [String: Int]
@@ -122,7 +144,8 @@ package struct ParameterTable: Sendable {
     var index: [String: Int] = [:]
     var groups: [Group] = []
     var (frozen, rounded, trainable) = (0, 0, 0)
-    for specification in specifications {
+    let transposes = ParameterTable.transposes(of: specifications)
+    for (number, specification) in specifications.enumerated() {
       precondition(index[specification.name] == nil, "two parameters are named \(specification.name)")
       index[specification.name] = entries.count
       let isRounded = specification.precision == .bf16 && !specification.isTrainable
@@ -131,7 +154,7 @@ package struct ParameterTable: Sendable {
       let rows = shape.count == 1 ? 1 : shape.dropLast().reduce(1, *)
       let parameter = Parameter(
         isTrainable: specification.isTrainable, offset: offset, rows: rows, columns: shape.last ?? 1,
-        precision: specification.precision)
+        precision: specification.precision, transpose: transposes.places[number])
       entries.append(Entry(specification: specification, parameter: parameter))
       guard specification.isTrainable else {
         if isRounded { rounded += parameter.count } else { frozen += parameter.count }
@@ -146,6 +169,34 @@ package struct ParameterTable: Sendable {
     frozenCount = frozen
     roundedCount = rounded
     trainableCount = trainable
+    transposeCount = transposes.count
+  }
+
+  /// Where transposed copies lie: those of matrices one after another, which may be factors of one product, side by side.
+  private static func transposes(
+    of specifications: [ParameterSpecification]
+  ) -> (places: [Int: Transpose], count: Int) {
+    var places: [Int: Transpose] = [:]
+    var (count, start) = (0, 0)
+    while start < specifications.count {
+      var end = start
+      var rows = 0
+      let columns = specifications[start].shape.last ?? 0
+      while end < specifications.count, specifications[end].hasTranspose, specifications[end].shape[1] == columns {
+        rows += specifications[end].shape[0]
+        end += 1
+      }
+      // Rows that are a multiple of a page apart would take each other's places in the nearest cache.
+      let stride = (rows + 31) & ~15
+      var row = 0
+      for number in start..<end {
+        places[number] = Transpose(offset: count + row, stride: stride)
+        row += specifications[number].shape[0]
+      }
+      if end > start { count += columns * stride }
+      start = max(end, start + 1)
+    }
+    return (places, count)
   }
 
   private static func extend(

@@ -14,14 +14,15 @@ package final class ParameterBlocks {
   /// Why it is not, if some node has several ranks.
   package var note: String? { window.note }
 
-  /// Floats, then bfloat16.
+  /// Floats, then transposed copies of some, then bfloat16.
   private let window: SharedWindow<UInt8>
   private let copies: UnsafeMutableBufferPointer<Float>
 
   /// Memory for a table, all zero; collective.
   /// - Throws: The same `Failure` on all ranks when there is none.
   package init(_ table: ParameterTable, _ communicator: Communicator) throws {
-    let floatBytes = (4 * table.frozenCount + 63) & ~63
+    let transposesStart = (4 * table.frozenCount + 63) & ~63
+    let floatBytes = (transposesStart + 4 * table.transposeCount + 63) & ~63
     let isRounded = table.roundedCount > 0 || table.groups.contains { $0.precision == .bf16 }
     window = try SharedWindow<UInt8>(count: max(1, floatBytes + 2 * table.roundedCount), on: communicator)
     trainable = zeroedFloats(table.trainableCount)
@@ -36,7 +37,9 @@ package final class ParameterBlocks {
       trainable: UnsafeMutableRawPointer(copiesStart).bindMemory(to: BFloat16.self, capacity: table.trainableCount))
     store = ParameterStore(
       table: table, frozen: start.bindMemory(to: Float.self, capacity: table.frozenCount), trainable: trainableStart,
-      rounded: isRounded ? rounded : nil)
+      rounded: isRounded ? rounded : nil,
+      transposes: table.transposeCount == 0
+        ? nil : (start + transposesStart).bindMemory(to: Float.self, capacity: table.transposeCount))
   }
 
   deinit {
@@ -47,7 +50,10 @@ package final class ParameterBlocks {
   /// Writes what is frozen: the work runs on one rank of each node, and calls no collectives.
   /// - Throws: The same `Failure` on all ranks when the work failed anywhere.
   package func fillFrozen(_ work: (ParameterStore) throws -> Void) throws {
-    try window.fill { _ in try work(store) }
+    try window.fill { _ in
+      try work(store)
+      store.writeTransposes()
+    }
   }
 
   /// Gives the frozen block back; collective.
