@@ -44,9 +44,11 @@ extension BERTConfiguration {
       let projections = ["query", "key", "value"].map { "\(prefix).attention.self.\($0)" }
       for name in projections { add(name + ".weight", [h, h], weights, isRounded: true, keepsTranspose: true) }
       for name in projections { add(name + ".bias", [h], .constant(0)) }
-      addLinear("\(prefix).attention.output.dense", h, h)
+      // Of floats those have a transposed copy that gain most from it; in bfloat16 all, which takes less.
+      let isRounded = precision == .bf16
+      addLinear("\(prefix).attention.output.dense", h, h, keepsTranspose: isRounded)
       addNorm("\(prefix).attention.output")
-      addLinear("\(prefix).intermediate.dense", intermediateSize, h)
+      addLinear("\(prefix).intermediate.dense", intermediateSize, h, keepsTranspose: isRounded)
       addLinear("\(prefix).output.dense", h, intermediateSize, keepsTranspose: true)
       addNorm("\(prefix).output")
     }

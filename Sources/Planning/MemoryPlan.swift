@@ -105,7 +105,7 @@ extension MemoryPlan {
         name: "frozen parameters", bytes: 4 * table.frozenCount + 2 * table.roundedCount,
         owner: setting.ranksPerNode > 1 ? .node : .rank),
       Part(
-        name: "transposed copies of some of them", bytes: 4 * table.transposeCount,
+        name: "transposed copies of some of them", bytes: table.transposeBytes,
         owner: setting.ranksPerNode > 1 ? .node : .rank),
       Part(name: "trained parameters", bytes: 4 * trained + MemoryPlan.copyBytes(table), owner: .rank),
       Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),

@@ -28,6 +28,9 @@ package enum Precision: String, Sendable, BitwiseCopyable, Codable, CaseIterable
   case fp32
   /// bfloat16.
   case bf16
+
+  /// How many bytes a number takes.
+  package var bytes: Int { self == .fp32 ? 4 : 2 }
 }
 
 /// Rounds `count` floats to bfloat16.

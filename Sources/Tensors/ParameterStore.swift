@@ -12,14 +12,14 @@ package struct ParameterStore: @unchecked Sendable {
 
   /// What is kept in bfloat16; nil when nothing is.
   package let rounded: RoundedBlocks?
-  /// Transposed copies of frozen matrices, `table.transposeCount` floats; nil where there are none.
-  package let transposes: UnsafeMutablePointer<Float>?
+  /// Transposed copies of frozen matrices, `table.transposeBytes`; nil where there are none.
+  package let transposes: UnsafeMutableRawPointer?
 
   /// A store over memory of `table.frozenCount` and `table.trainableCount` floats, and what its parameters need in
   /// bfloat16.
   package init(
     table: ParameterTable, frozen: UnsafeMutablePointer<Float>, trainable: UnsafeMutablePointer<Float>,
-    rounded: RoundedBlocks? = nil, transposes: UnsafeMutablePointer<Float>? = nil
+    rounded: RoundedBlocks? = nil, transposes: UnsafeMutableRawPointer? = nil
   ) {
     self.table = table
     self.frozen = frozen

@@ -51,13 +51,15 @@ package struct ParameterSpecification: Sendable {
 
   /// How many numbers it has.
   package var count: Int { shape.reduce(1, *) }
-  /// Whether there is a transposed copy of it.
-  fileprivate var hasTranspose: Bool { keepsTranspose && !isTrainable && precision == .fp32 && shape.count == 2 }
+  /// Whether there is a transposed copy of it, which lies beside that of another.
+  fileprivate func isTransposed(beside other: ParameterSpecification) -> Bool {
+    keepsTranspose && !isTrainable && shape.count == 2 && other.shape.last == shape[1] && other.precision == precision
+  }
 }
 
 /// Where a transposed copy of a frozen matrix lies, `[columns, rows]`.
 package struct Transpose: BitwiseCopyable, Sendable, Equatable {
-  /// Its first element, counted from the start of the copies.
+  /// The byte where its first element begins, counted from the start of the copies.
   package let offset: Int
   /// How many numbers lie between the starts of two rows of the copy.
   package let stride: Int
@@ -132,8 +134,8 @@ package struct ParameterTable: Sendable {
   package let roundedCount: Int
   /// How many numbers the trainable block has.
   package let trainableCount: Int
-  /// How much room transposed copies of frozen matrices take, in floats.
-  package let transposeCount: Int
+  /// How many bytes the transposed copies of frozen matrices take.
+  package let transposeBytes: Int
   /// The stretches of the trainable block, in order; they cover it.
   package let groups: [Group]
   private let index: [String: Int]
@@ -169,34 +171,31 @@ package struct ParameterTable: Sendable {
     frozenCount = frozen
     roundedCount = rounded
     trainableCount = trainable
-    transposeCount = transposes.count
+    transposeBytes = transposes.bytes
   }
 
   /// Where transposed copies lie: those of matrices one after another, which may be factors of one product, side by side.
   private static func transposes(
     of specifications: [ParameterSpecification]
-  ) -> (places: [Int: Transpose], count: Int) {
+  ) -> (places: [Int: Transpose], bytes: Int) {
     var places: [Int: Transpose] = [:]
-    var (count, start) = (0, 0)
+    var (bytes, start) = (0, 0)
     while start < specifications.count {
+      let first = specifications[start]
       var end = start
-      var rows = 0
-      let columns = specifications[start].shape.last ?? 0
-      while end < specifications.count, specifications[end].hasTranspose, specifications[end].shape[1] == columns {
-        rows += specifications[end].shape[0]
-        end += 1
-      }
+      while end < specifications.count, specifications[end].isTransposed(beside: first) { end += 1 }
+      let members = start..<end
       // Rows that are a multiple of a page apart would take each other's places in the nearest cache.
-      let stride = (rows + 31) & ~15
-      var row = 0
-      for number in start..<end {
-        places[number] = Transpose(offset: count + row, stride: stride)
-        row += specifications[number].shape[0]
+      let stride = (members.reduce(0) { $0 + specifications[$1].shape[0] } + 63) & ~31
+      var offset = bytes
+      for number in members {
+        places[number] = Transpose(offset: offset, stride: stride)
+        offset += specifications[number].shape[0] * first.precision.bytes
       }
-      if end > start { count += columns * stride }
+      if !members.isEmpty { bytes += first.shape[1] * stride * first.precision.bytes }
       start = max(end, start + 1)
     }
-    return (places, count)
+    return (places, bytes)
   }
 
   private static func extend(

@@ -22,7 +22,7 @@ package final class ParameterBlocks {
   /// - Throws: The same `Failure` on all ranks when there is none.
   package init(_ table: ParameterTable, _ communicator: Communicator) throws {
     let transposesStart = (4 * table.frozenCount + 63) & ~63
-    let floatBytes = (transposesStart + 4 * table.transposeCount + 63) & ~63
+    let floatBytes = (transposesStart + table.transposeBytes + 63) & ~63
     let isRounded = table.roundedCount > 0 || table.groups.contains { $0.precision == .bf16 }
     window = try SharedWindow<UInt8>(count: max(1, floatBytes + 2 * table.roundedCount), on: communicator)
     trainable = zeroedFloats(table.trainableCount)
@@ -38,8 +38,7 @@ package final class ParameterBlocks {
     store = ParameterStore(
       table: table, frozen: start.bindMemory(to: Float.self, capacity: table.frozenCount), trainable: trainableStart,
       rounded: isRounded ? rounded : nil,
-      transposes: table.transposeCount == 0
-        ? nil : (start + transposesStart).bindMemory(to: Float.self, capacity: table.transposeCount))
+      transposes: table.transposeBytes == 0 ? nil : start + transposesStart)
   }
 
   deinit {
