@@ -37,7 +37,7 @@ struct Origin {
       }
     }
     // Weights once; two moments for what is trained; gradients and activations for each thread.
-    let weights = 4 * table.frozenCount + 2 * table.roundedCount
+    let weights = 4 * table.frozenCount + 2 * table.roundedCount + table.transposeBytes
     let needed = weights + 4 * (3 + threads) * table.trainableCount + threads * activationBytes
     let present = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
     guard needed <= present else {

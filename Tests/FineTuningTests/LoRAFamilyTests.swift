@@ -99,6 +99,7 @@ struct LoRAFamilyTests {
     for entry in table.entries {
       plain.store[entry.parameter].copy(from: small.store[entry.specification.name])
     }
+    plain.store.writeTransposes()
     let before = plain.logits()
     for entry in table.entries where entry.specification.name.hasSuffix(".weight") {
       let module = String(entry.specification.name.dropLast(".weight".count))
@@ -106,6 +107,7 @@ struct LoRAFamilyTests {
       test.method.fold(
         into: BaseWeight(name: module, weight: plain.store[entry.parameter], bias: bias), small.store)
     }
+    plain.store.writeTransposes()
     let logits = small.logits()
     expectClose(plain.logits(), logits, absolute: 1e-5, "merged")
     #expect(relativeL2(before, logits) > 1e-2, "what was added makes a difference")

@@ -20,6 +20,7 @@ struct MergedTests {
       let bias = plain.table.entry(name + ".bias").map { plain.store[$0.parameter] }
       method.fold(into: BaseWeight(name: name, weight: plain.store[entry.parameter], bias: bias), trained.store)
     }
+    plain.store.writeTransposes()
     return plain
   }
 

@@ -40,9 +40,11 @@ final class SmallModel {
     gradients.initialize(repeating: 0, count: table.trainableCount)
     store = ParameterStore(
       table: table, frozen: .allocate(capacity: max(1, table.frozenCount)),
-      trainable: .allocate(capacity: max(1, table.trainableCount)))
+      trainable: .allocate(capacity: max(1, table.trainableCount)),
+      transposes: .allocate(byteCount: max(1, table.transposeBytes), alignment: 64))
     for entry in table.entries { store.initialize(entry, seed: 3) }
     method.completeInitialization(of: Set(table.entries.map(\.specification.name)), in: store)
+    store.writeTransposes()
     model = method.model(configuration, table)
     let arena = ActivationArena(capacity: model.arenaBytes(tokens: 64, reviews: 8, longest: 16))
     arena.poisons = true
@@ -59,6 +61,7 @@ final class SmallModel {
   deinit {
     store.frozen.deallocate()
     store.trainable.deallocate()
+    store.transposes?.deallocate()
     gradients.deallocate()
   }
 

@@ -95,7 +95,8 @@ package final class TinyModel {
     roundedMemory.initialize(repeating: BFloat16(.nan), count: table.roundedCount + table.trainableCount)
     store = ParameterStore(
       table: table, frozen: blocks[0], trainable: blocks[1],
-      rounded: RoundedBlocks(frozen: roundedMemory, trainable: roundedMemory + table.roundedCount))
+      rounded: RoundedBlocks(frozen: roundedMemory, trainable: roundedMemory + table.roundedCount),
+      transposes: .allocate(byteCount: max(1, table.transposeBytes), alignment: 64))
     gradients = blocks[2]
     gradients.update(repeating: 0, count: table.trainableCount)
     model = make(configuration, table)
@@ -111,6 +112,7 @@ package final class TinyModel {
       vary(parameter.name)
     }
     store.refreshRounded()
+    store.writeTransposes()
   }
 
   /// A plain BERT of which some parameters are trained.
@@ -125,6 +127,7 @@ package final class TinyModel {
   deinit {
     for buffer in memory { buffer.deallocate() }
     roundedMemory.deallocate()
+    store.transposes?.deallocate()
   }
 
   /// Adds made-up numbers, in ±0.3 unless told, to a parameter, a function of its name.

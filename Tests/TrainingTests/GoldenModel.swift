@@ -43,7 +43,9 @@ final class GoldenModel {
     let trainable = UnsafeMutablePointer<Float>.allocate(capacity: table.trainableCount)
     gradients = .allocate(capacity: table.trainableCount)
     gradients.initialize(repeating: 0, count: table.trainableCount)
-    store = ParameterStore(table: table, frozen: frozen, trainable: trainable)
+    store = ParameterStore(
+      table: table, frozen: frozen, trainable: trainable,
+      transposes: .allocate(byteCount: max(1, table.transposeBytes), alignment: 64))
     model = method.model(configuration, table)
     let arena = ActivationArena(capacity: model.arenaBytes(tokens: 1024, reviews: 16, longest: 64))
     arena.poisons = true
@@ -66,12 +68,14 @@ final class GoldenModel {
       else { throw Failure(.other, "the fixtures have no \(name)") }
       try archive.read(find(name, archive), into: store.elements(name))
     }
+    store.writeTransposes()
     try fillBatch(types, readsAll: readsAll, readsPadding: readsPadding)
   }
 
   deinit {
     store.frozen.deallocate()
     store.trainable.deallocate()
+    store.transposes?.deallocate()
     gradients.deallocate()
   }
 

@@ -138,6 +138,7 @@ struct LoRAGoldenTests {
       let (weight, bias) = (plain.store[projection.weight], plain.store[projection.bias])
       method.fold(into: BaseWeight(name: projection.name, weight: weight, bias: bias), model.store)
     }
+    plain.store.writeTransposes()
     expectClose(plain.logits(), try golden.floats("merged_logits"), absolute: 5e-6, "merged logits")
     expectClose(plain.logits(), unmerged, absolute: 1e-5, "merged and not")
     let weights = golden.names(under: "merged/")
