@@ -93,9 +93,9 @@ extension MemoryPlan {
     let table = try setting.method.table(for: setting.configuration)
     let trained = table.trainableCount
     let reached = MemoryPlan.reached(table, setting, byPages: true)
-    let arena =
-      setting.arenaBytes
-      ?? setting.method.model(setting.configuration, table).leastArenaBytes(tokens: setting.tokensPerPass) * 3 / 2
+    let model = setting.method.model(setting.configuration, table)
+    let arena = setting.arenaBytes ?? model.leastArenaBytes(tokens: setting.tokensPerPass) * 3 / 2
+    let gradients = setting.threads * reached - (setting.threads - 1) * Replica.matrixCount(of: model)
     let tokens =
       setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
@@ -108,7 +108,7 @@ extension MemoryPlan {
         name: "transposed copies of some of them", bytes: table.transposeBytes,
         owner: setting.ranksPerNode > 1 ? .node : .rank),
       Part(name: "trained parameters", bytes: 4 * trained + MemoryPlan.copyBytes(table), owner: .rank),
-      Part(name: "gradients, \(setting.threads) of them", bytes: 4 * setting.threads * reached, owner: .rank),
+      Part(name: "gradients of \(setting.threads) threads", bytes: 4 * gradients, owner: .rank),
       Part(name: "the optimiser's moments", bytes: 8 * MemoryPlan.stepped(table, reached, setting), owner: .rank),
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
       Part(
@@ -140,7 +140,7 @@ extension MemoryPlan {
     return 4 * (rows * setting.configuration.hiddenSize + setting.reviews.reviewCount)
   }
 
-  /// How many trained numbers get gradients: all but the rows of embeddings of tokens that do not occur. Memory comes
+  /// How many trained numbers get gradients in a thread: all but the rows of embeddings of tokens that do not occur. Memory comes
   /// in pages: by these, a page counts as soon as one of its rows does.
   private static func reached(_ table: ParameterTable, _ setting: Setting, byPages: Bool = false) -> Int {
     guard !setting.decays, let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter

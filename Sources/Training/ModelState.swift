@@ -46,9 +46,11 @@ package final class ModelState {
     self.configuration = configuration
     let table = try method.table(for: configuration)
     // Before memory is asked for: what is wrong with the sizes of a base may be absurdly wrong.
-    let activationBytes = method.taskModel(configuration, table).leastArenaBytes(tokens: tokensPerPass)
+    let model = method.taskModel(configuration, table)
     let origin = base.map {
-      Origin(sources: sources, base: $0, needsAll: needsAll, threads: threads, activationBytes: activationBytes)
+      Origin(
+        sources: sources, base: $0, needsAll: needsAll, threads: threads,
+        activationBytes: model.leastArenaBytes(tokens: tokensPerPass), matrixCount: Replica.matrixCount(of: model))
     }
     try communicator.collectively(where: origin != nil) { try origin?.check(table) }
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }

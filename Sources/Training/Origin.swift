@@ -16,6 +16,8 @@ struct Origin {
   let threads: Int
   /// What a pass of a thread keeps in memory at least.
   let activationBytes: Int
+  /// How many numbers the encoder's trained matrices have.
+  let matrixCount: Int
 
   /// Refuses a base that lacks tensors or has them in other shapes, and a model that no memory could hold.
   func check(_ table: ParameterTable) throws {
@@ -36,9 +38,11 @@ struct Origin {
         throw missing(name, shape)
       }
     }
-    // Weights once; two moments for what is trained; gradients and activations for each thread.
+    // Weights once; two moments for what is trained; gradients and activations for each thread, but of the encoder's
+    // matrices one gradient.
     let weights = 4 * table.frozenCount + 2 * table.roundedCount + table.transposeBytes
-    let needed = weights + 4 * (3 + threads) * table.trainableCount + threads * activationBytes
+    let gradients = threads * table.trainableCount - (threads - 1) * matrixCount
+    let needed = weights + 4 * (3 * table.trainableCount + gradients) + threads * activationBytes
     let present = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
     guard needed <= present else {
       throw Failure(

@@ -80,6 +80,11 @@ package final class Replica {
   /// The most tokens of a pass, unless a review alone has more.
   static func tokensPerPass(maxLength: Int) -> Int { max(1024, maxLength) }
 
+  /// How many numbers there are whose gradients a rank has once, whatever its threads: those of the encoder's matrices.
+  package static func matrixCount(of model: any TaskModel) -> Int {
+    JointGradients.ranges(of: model.encoder).reduce(0) { $0 + $1.count }
+  }
+
   /// What a step's first pass overwrites of `gradients`; the rest has to be zero before a step.
   package var overwritten: [Range<Int>] { joint?.ranges ?? [] }
 
