@@ -86,9 +86,10 @@ struct Bench: ParsableCommand {
 
   private func measure(_ communicator: Communicator, _ screen: Screen) throws {
     let products = Products(threads: threads, communicator)
-    let peak = try products.peak()
+    let (peak, library) = try products.peak()
     screen.line(
-      "sgemm peak, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s")
+      "sgemm, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s, the best of 60 rounds"
+    )
     screen.line("\(blasDescription()), \(ownKernelsDescription)")
     if let slow = SpeedFinding.ofBLAS() { screen.warning("\(slow.finding) \(slow.cure)") }
     if self.products {
@@ -104,11 +105,12 @@ struct Bench: ParsableCommand {
       "method", "products", "attention", "elementwise", "optimiser", "communication", "waiting", "products, of peak",
     ])
     for name in methods.split(separator: ",").map(String.init) {
-      let found = try Throughput(self, method: name).run(communicator)
-      rates.add(found.cells(peak: peak / 1e9))
-      shares.add(found.shareCells(peak: peak / 1e9))
+      let found = try Throughput(bench: self, methodName: name, products: products, library: library)
+        .run(communicator)
+      rates.add(found.cells)
+      shares.add(found.shareCells)
       let line = MeasurementLine(
-        measurement: found, size: size.rawValue, worldSize: communicator.size, threads: threads, peak: peak / 1e9)
+        measurement: found, size: size.rawValue, worldSize: communicator.size, threads: threads, bestPeak: peak)
       if json { screen.json(try jsonText(line, pretty: false)) }
     }
     if json { return }

@@ -24,6 +24,8 @@ struct Measurement {
   /// Sums over the measured steps.
   struct Sums {
     var seconds: [Double] = []
+    /// What the machine's sgemm gave before each of them, in operations a second.
+    var peaks: [Double] = []
     var tokens = 0
     var reviews = 0
     /// Floating-point operations that the method needs.
@@ -37,6 +39,8 @@ struct Measurement {
   let medianStepSeconds: Double
   /// Operations that the method needs, over the time of the steps.
   let operationsPerSecond: Double
+  /// What the machine's sgemm gave between the steps, the median, in operations a second.
+  let peak: Double
   /// Operations that products outside attention did, over the time they took on all threads of all ranks.
   let productOperationsPerSecond: Double
   let shares: Shares
@@ -68,29 +72,29 @@ struct Measurement {
     reviewsPerSecond = Double(sums.reviews) / elapsed
     medianStepSeconds = median(sums.seconds)
     operationsPerSecond = sums.operations / elapsed
+    peak = median(sums.peaks)
     productOperationsPerSecond = seconds[6] / (seconds[0] / Double(communicator.size))
     bytesPerStep = spent.collectives[.allReduceFloats].bytes / max(1, sums.seconds.count)
     nodeMemoryBytes = nodeMemory
   }
 
   /// The row of the first table.
-  func cells(peak: Double) -> [String] {
-    let used = operationsPerSecond / 1e9
+  var cells: [String] {
     return [
       method, Format.rate(tokensPerSecond), Format.rate(reviewsPerSecond),
-      Format.fixed(medianStepSeconds * 1e3, digits: 1), Format.fixed(used, digits: 1),
-      Format.percent(used / peak, digits: 1), Format.bytes(bytesPerStep), Format.bytes(nodeMemoryBytes),
+      Format.fixed(medianStepSeconds * 1e3, digits: 1), Format.fixed(operationsPerSecond / 1e9, digits: 1),
+      Format.percent(operationsPerSecond / peak, digits: 1), Format.bytes(bytesPerStep), Format.bytes(nodeMemoryBytes),
       evaluationReviewsPerSecond.map { Format.rate($0) } ?? "–",
     ]
   }
 
   /// The row of the second table.
-  func shareCells(peak: Double) -> [String] {
+  var shareCells: [String] {
     let parts = [
       shares.products, shares.attention, shares.elementwise, shares.optimizer, shares.communication, shares.waiting,
     ]
     return [method] + parts.map { Format.percent($0, digits: 1) } + [
-      Format.percent(productOperationsPerSecond / 1e9 / peak, digits: 1)
+      Format.percent(productOperationsPerSecond / peak, digits: 1)
     ]
   }
 }
@@ -101,12 +105,14 @@ struct MeasurementLine: Encodable {
   let size: String
   let worldSize: Int
   let threads: Int
-  let peak: Double
+  /// The best that sgemm gave in many rounds before all steps, in operations a second.
+  let bestPeak: Double
 
   private enum CodingKeys: String, CodingKey {
     case method, size, threads, gflops
     case worldSize = "world_size", trainable = "trainable_parameters", tokens = "tokens_per_second"
     case reviews = "reviews_per_second", step = "median_step_seconds", peak = "sgemm_peak_gflops"
+    case bestPeak = "sgemm_best_gflops"
     case roofline = "share_of_peak", products = "products_share_of_peak", shares = "shares_of_step"
     case waiting = "wait_share", bytes = "all_reduce_bytes_per_step", memory = "node_memory_bytes"
     case evaluation = "evaluation_reviews_per_second"
@@ -124,9 +130,10 @@ struct MeasurementLine: Encodable {
     try c.encode(m.reviewsPerSecond, forKey: .reviews)
     try c.encode(m.medianStepSeconds, forKey: .step)
     try c.encode(m.operationsPerSecond / 1e9, forKey: .gflops)
-    try c.encode(peak, forKey: .peak)
-    try c.encode(m.operationsPerSecond / 1e9 / peak, forKey: .roofline)
-    try c.encode(m.productOperationsPerSecond / 1e9 / peak, forKey: .products)
+    try c.encode(m.peak / 1e9, forKey: .peak)
+    try c.encode(bestPeak / 1e9, forKey: .bestPeak)
+    try c.encode(m.operationsPerSecond / m.peak, forKey: .roofline)
+    try c.encode(m.productOperationsPerSecond / m.peak, forKey: .products)
     try c.encode(m.shares, forKey: .shares)
     try c.encode(m.shares.waiting, forKey: .waiting)
     try c.encode(m.bytesPerStep, forKey: .bytes)

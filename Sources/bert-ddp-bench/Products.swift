@@ -34,14 +34,25 @@ struct Products {
     (self.threads, self.communicator) = (threads, communicator)
   }
 
-  /// The most that a library's sgemm gives here, over all threads of all ranks, in operations a second: large square
-  /// products, the best of many, since threads that have just begun may share a core for a while.
-  func peak() throws -> Double {
-    let square = Shape("", 768, 768, 768, .plain, .transposed)
+  /// The product that the machine's peak is measured by: large and square.
+  private static let square = Shape("", 768, 768, 768, .plain, .transposed)
+
+  /// The most that a library's sgemm gives here, over all threads of all ranks, in operations a second, and which library
+  /// that is: the best of many rounds, since threads that have just begun may share a core for a while.
+  func peak() throws -> (rate: Double, library: ProductLibrary) {
     // Those that all ranks have, so that all measure together.
     let usable = try ProductLibrary.allCases.map { try communicator.minimum(of: ProductLibrary.isUsable($0) ? 1 : 0) }
     return try zip(ProductLibrary.allCases, usable).filter { $0.1 > 0 }
-      .flatMap { try measure(square, rounds: 60, by: $0.0) }.max() ?? 0
+      .map { (try measure(Products.square, rounds: 60, by: $0.0).max() ?? 0, $0.0) }.max { $0.0 < $1.0 }
+      ?? (0, .openBLAS)
+  }
+
+  /// What the machine's sgemm gives at this moment, in operations a second: the best of four rounds between two steps,
+  /// so that a clock that changes and neighbours that come and go are in the peak as in the steps.
+  /// - Parameter library: Whose; the one that `peak` found.
+  /// - Throws: `Failure` when ranks cannot talk.
+  func peakNow(by library: ProductLibrary) throws -> Double {
+    try measure(Products.square, rounds: 4, by: library).max() ?? 0
   }
 
   /// Every kind of product in a step, timed alone, beside the peak.

@@ -13,11 +13,9 @@ import Training
 struct Throughput {
   let bench: Bench
   let methodName: String
-
-  init(_ bench: Bench, method: String) {
-    self.bench = bench
-    methodName = method
-  }
+  /// Measures the peak between steps, by a library.
+  let products: Products
+  let library: ProductLibrary
 
   /// - Returns: What was measured, the same on every rank.
   /// - Throws: `Failure` when the method does not fit, or ranks cannot talk.
@@ -101,6 +99,12 @@ struct Throughput {
         before = Snapshot(communicator, clock)
       }
       order.reviews(of: order.step(step, reviewsPerStep: bench.globalBatchSize), into: &reviews)
+      if step >= bench.warmupSteps {
+        clock.enter(.preparation)
+        KernelClock.isOn = false
+        sums.peaks.append(try products.peakNow(by: library))
+        KernelClock.isOn = true
+      }
       let start = monotonicSeconds()
       let sum = try passes.run(reviews, of: data, step: step)
       try passes.update(norm: sum.norm, learningRate: 1e-5)
