@@ -34,6 +34,8 @@ struct RunState: Codable, Equatable {
   var skippedSteps = 0
   /// Bytes that a rank handed to the sum of gradients in a step; nil in old checkpoints.
   var allReduceBytesPerStep: Int?
+  /// Who multiplied, and with which kernels (`blasDescription`); nil in old checkpoints.
+  var products: String?
 }
 
 /// Writing and reading a run's checkpoints: trained tensors, moments, state and configuration in one verified file.

@@ -148,6 +148,7 @@ package final class TrainingRun {
       isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     state.validationSHA256 = inputs.validationSHA256
+    state.products = blasDescription()
     if let from { try goBack(to: from) }
     // Reading and cutting reviews took memory that the C library keeps for the next time, which does not come.
     returnFreedMemory()
@@ -186,6 +187,13 @@ package final class TrainingRun {
     state.validationSHA256 = inputs.validationSHA256
     try takeBestAlong(from: path)
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
+    let (before, now) = (state.products, blasDescription())
+    if let before, before != now {
+      screen.warning(
+        "up to step \(state.step) \(before) multiplied, from here on \(now): sums are rounded otherwise, so the end will not have the very bits that it would have had."
+      )
+    }
+    state.products = now
   }
 
   // MARK: The run

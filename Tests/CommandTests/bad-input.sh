@@ -252,6 +252,16 @@ succeed 1 "${train[@]}" --base base.h5 --output again --resume auto --max-steps 
 holds "no two warnings: $(cat "$err")" [ "$(grep -c '^warning: .*again/checkpoint-[24].h5' "$err")" -eq 2 ]
 conclude "all are damaged: from the start"
 
+if [ "$(uname -m)" = x86_64 ]; then
+  rm -rf again && cp -r run again && rm again/checkpoint-4.h5
+  succeed 1 "${train[@]}" --base base.h5 --output again --resume auto --max-steps 3
+  holds "a warning of the same products: $(cat "$err")" [ ! -s "$err" ]
+  rm -rf again && cp -r run again && rm again/checkpoint-4.h5
+  OPENBLAS_CORETYPE=Nehalem succeed 1 "${train[@]}" --base base.h5 --output again --resume auto --max-steps 4
+  holds "no warning: $(cat "$err")" [ "$(grep -c '^warning: up to step 2 .* multiplied, from here on ' "$err")" -eq 1 ]
+  conclude "going on where other kernels multiply is said"
+fi
+
 echo "-- Odd but good"
 # The metrics of a variant of the test file are those of the file itself.
 same() { # NAME FILE
