@@ -74,7 +74,8 @@ struct RunReport {
     table.add("gradient norm", run.maxGradNorm > 0 ? "at most \(run.maxGradNorm)" : "no limit")
     table.add(
       "batch",
-      "\(run.globalBatchSize) reviews over all ranks"
+      (run.pretraining?.batchTokens.map { "texts of like length, at most \(Format.count($0)) tokens over all ranks" }
+        ?? "\(run.globalBatchSize) reviews over all ranks")
         + (run.accumulationSteps > 1 ? ", \(run.accumulationSteps) to a step" : ""))
     table.add("epochs", "\(run.epochs), \(Format.count(totalSteps)) steps in all")
     table.add(

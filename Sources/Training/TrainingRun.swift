@@ -109,7 +109,11 @@ package final class TrainingRun {
     examples = training.first
     validation = try inputs.validation.map { try objective.heldOut($0, encoder) }
     test = try inputs.test.map { try objective.heldOut($0, encoder) }
-    order = SampleOrder(count: training.count, seed: run.seed)
+    let (first, count) = (training.first, training.count)
+    let batches = run.pretraining?.batchTokens.map {
+      LengthBatches(lengths: (0..<count).map { first.tokenCount($0) }, positions: $0)
+    }
+    order = SampleOrder(count: training.count, seed: run.seed, batches: batches)
     let steps = run.epochs * order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     totalSteps = min(steps, run.maxSteps ?? steps)
     schedule = LearningRateSchedule(
@@ -144,7 +148,8 @@ package final class TrainingRun {
       model.store, settings, tiles: exchange.optimizerTiles,
       overwritten: run.deterministic ? [] : replica.overwritten)
     passes = StepPasses(
-      replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: run.globalBatchSize,
+      replica, optimizer, exchange, method, communicator, clock,
+      reviewsPerPass: batches == nil ? run.globalBatchSize : max(1, training.count),
       isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     state.validationSHA256 = inputs.validationSHA256
@@ -158,8 +163,9 @@ package final class TrainingRun {
   private static func tokensPerPass(
     _ run: TrainingConfiguration, _ training: EncodedReviews, _ communicator: Communicator
   ) -> Int {
-    let reviews = Double(run.globalBatchSize) / Double(communicator.size * run.threads)
-    let tokens = reviews * Double(training.tokenCount) / Double(max(1, training.count))
+    let workers = Double(communicator.size * run.threads)
+    let perReview = Double(training.tokenCount) / Double(max(1, training.count))
+    let tokens = (run.pretraining?.batchTokens.map(Double.init) ?? Double(run.globalBatchSize) * perReview) / workers
     return min(Replica.tokensPerPass(maxLength: run.maxLength), Int(tokens))
   }
 

@@ -56,6 +56,7 @@ struct Pretrain: ParsableCommand {
       data.wholeWord, data.nextSentence, data.maskedShare
     )
     (options.heldOutLimit, options.lowercase) = (data.heldOutLimit, model.lowercase)
+    options.batchTokens = data.batchTokens
     options.adapterName = model.adapterName ?? options.adapterName
     options.shape = try shape(maxLength: c.maxLength)
     c.method = model.method
@@ -97,6 +98,9 @@ struct PretrainingData: ParsableArguments {
   var textColumn = "document"
   @Option(help: "Longest text, in tokens (default: 128, or the base's positions if fewer).")
   var maxLength: Int?
+  @Option(
+    help: "A step has texts of like length, as many as fit into N tokens, in place of --global-batch-size texts.")
+  var batchTokens: Int?
   @Option(help: "Share of the tokens that is hidden.")
   var maskedShare = 0.15
   @Flag(help: "Hide words whole, not single tokens.")

@@ -58,6 +58,17 @@ conclude "goes on as if nothing had been interrupted"
 for count in 1 2; do succeed "$count" "${fresh[@]}" --max-steps 3 --deterministic --output "same $count"; done
 same_tensors "same 1/base.h5" "same 2/base.h5"
 conclude "--deterministic: the same bits on 1 and 2 ranks"
+for count in 1 3; do
+  succeed "$count" "${fresh[@]}" --batch-tokens 500 --max-steps 8 --output "like $count"
+  numbers "like $count/metrics.jsonl" step loss >"$scratch/like $count"
+  close "$scratch/like 1" "$scratch/like $count" 1e-4
+done
+holds "the losses of batches of as many texts" [ "$(head -n 1 "$scratch/like 1")" != "$(head -n 1 "$scratch/losses 1")" ]
+holds "batches are not told of" grep -q 'texts of like length, at most 500 tokens' "$out"
+succeed 1 "${fresh[@]}" --batch-tokens 500 --max-steps 5 --output "like resumed"
+succeed 1 "${fresh[@]}" --batch-tokens 500 --max-steps 8 --output "like resumed" --resume auto
+same_tensors "like 1/base.h5" "like resumed/base.h5"
+conclude "batches of like length: on 1 and 3 ranks, and gone on with"
 succeed 1 evaluate --checkpoint "on 1/base.h5" --test-file held-out.txt --json
 found=$(sed -nE 's/.*"loss" : ([0-9.]+).*/\1/p' "$out") told=$(sed -nE 's/.*"loss" : ([0-9.]+),?$/\1/p' "on 1/results.json" | tail -n 1)
 holds "evaluate says $found, the run $told" awk "BEGIN { d = $found - $told; exit !(d < 1e-5 && d > -1e-5) }"
@@ -109,6 +120,11 @@ refused "a shape that is none" 64 --shape 1,16 -- pretrain --shape 1,16 --vocabu
 refused "heads that do not fit" 64 --shape -- pretrain --shape 1,16,3,32 --vocabulary vocab.txt --train-file texts.txt
 refused "another method" 64 --method lora -- pretrain --base base --train-file texts.txt --method lora
 refused "a share of all" 64 --masked-share -- pretrain --base base --train-file texts.txt --masked-share 1
+refused "no tokens to a batch" 64 --batch-tokens -- pretrain --base base --train-file texts.txt --batch-tokens 0
+refused "batches of tokens in parts" 64 --batch-tokens --accumulation-steps -- \
+  pretrain --base base --train-file texts.txt --batch-tokens 500 --accumulation-steps 2
+refused "pairs of like length" 64 --batch-tokens --next-sentence -- \
+  pretrain --base base --train-file documents.txt --batch-tokens 500 --next-sentence
 refused "missing texts" 66 nowhere.txt -- pretrain --base base --train-file nowhere.txt --max-length 32
 mkdir untied && cp base/* untied/ && sed -i 's/^{/{"tie_word_embeddings": false,/' untied/config.json
 refused "a decoder that is not the table of embeddings" 64 tie_word_embeddings -- \

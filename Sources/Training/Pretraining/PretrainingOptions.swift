@@ -37,6 +37,8 @@ package struct PretrainingOptions: Codable, Sendable, Equatable {
   package var nextSentence = false
   /// How large a share of the tokens is hidden.
   package var maskedShare = 0.15
+  /// The most positions of a batch of texts of like length, a step; nil where a batch is a number of texts.
+  package var batchTokens: Int?
   /// The size of a model that starts at random; nil for a base.
   package var shape: Shape?
   /// Whether such a model's tokenizer lower-cases.
@@ -54,6 +56,7 @@ package struct PretrainingOptions: Codable, Sendable, Equatable {
 
   private enum CodingKeys: String, CodingKey {
     case wholeWord = "whole_word", nextSentence = "next_sentence", maskedShare = "masked_share", shape
+    case batchTokens = "batch_tokens"
     case lowercase, heldOutLimit = "held_out_limit", adapterName = "adapter_name"
   }
 
@@ -68,6 +71,21 @@ package struct PretrainingOptions: Codable, Sendable, Equatable {
     }
     if let heldOutLimit, heldOutLimit < 1 {
       throw Failure(.usage, "--held-out-limit is \(heldOutLimit), expected a whole number from 1 on.")
+    }
+    if let batchTokens {
+      guard (1...1_000_000_000).contains(batchTokens) else {
+        throw Failure(
+          .usage, "--batch-tokens is \(batchTokens), expected a whole number from 1 to 1000000000, such as 4096.")
+      }
+      guard run.accumulationSteps == 1 else {
+        throw Failure(
+          .usage,
+          "--batch-tokens makes a step of one batch, whatever its size; leave out --accumulation-steps and raise it.")
+      }
+      guard !nextSentence else {
+        throw Failure(
+          .usage, "--batch-tokens needs texts that are as long in every epoch, not pairs; leave out --next-sentence.")
+      }
     }
     guard run.trainFile != nil else {
       throw Failure(.usage, "pretrain needs --train-file: a text file, one text a line.")
