@@ -65,8 +65,10 @@ package final class BERTModel {
     for index in layers.indices.reversed() where index >= lowestTrainable {
       let onlyReads = index == layers.count - 1
       let dx = onlyReads && index > lowestTrainable ? workspace.arena.matrix(batch.tokens.count, hiddenSize) : gradient
-      layers[index].backward(
-        gradient, dx: index > lowestTrainable ? dx : nil, batch, onlyReads: onlyReads, workspace)
+      workspace.inSpareArena(layers.count - 1 - index) {
+        layers[index].backward(
+          gradient, dx: index > lowestTrainable ? dx : nil, batch, onlyReads: onlyReads, workspace)
+      }
       workspace.completed?(BackwardStages.layer(index, of: layers.count))
       gradient = dx
     }

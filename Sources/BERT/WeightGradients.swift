@@ -2,8 +2,8 @@ package import Tensors
 
 /// Who adds up the gradients of the encoder's matrices where workers do that together, one for each worker.
 ///
-/// A worker hands in what a gradient is the product of; the product may be computed any time until `settle` returns, so
-/// until then both factors stay as they are.
+/// A worker hands in what a gradient is the product of. Others may read both factors until the `settle` after the next
+/// one returns, or the pass is over, so until then they stay as they are.
 package protocol WeightGradients: AnyObject {
   /// Takes `dW += dyᵀ x` over.
   /// - Parameters:
@@ -12,6 +12,7 @@ package protocol WeightGradients: AnyObject {
   ///   - weight: `[out, in]`, trained.
   /// - Returns: Whether it did; otherwise the worker adds it to gradients of its own.
   func add(_ dy: Operand, _ x: Operand, of weight: Parameter) -> Bool
-  /// To be called at the end of each layer's backward: returns when everything handed in has been added.
+  /// To be called at the end of each layer's backward: returns when this worker has done its part of what all have
+  /// handed in.
   func settle()
 }

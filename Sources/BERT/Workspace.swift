@@ -12,7 +12,10 @@ package final class Workspace {
   /// Who adds up the gradients of the encoder's matrices; nil where this worker does so alone.
   package var weightGradients: (any WeightGradients)?
   /// Memory for one pass.
-  package let arena: ActivationArena
+  package private(set) var arena: ActivationArena
+  /// Two arenas that layers' backward takes in turn where workers add gradients up together: others may still read what
+  /// the layer before handed in.
+  package var spares: [ActivationArena] = []
   /// The run's seed.
   package let seed: UInt32
   /// The optimiser step, which dropout masks depend on.
@@ -35,6 +38,20 @@ package final class Workspace {
     self.arena = arena
     self.seed = seed
   }
+
+  /// Runs a layer's backward in an arena that nobody reads any more.
+  /// - Parameter number: How many layers were before it.
+  func inSpareArena(_ number: Int, _ body: () -> Void) {
+    guard weightGradients != nil, spares.count == 2 else { return body() }
+    let own = arena
+    arena = spares[number & 1]
+    arena.reset()
+    body()
+    arena = own
+  }
+
+  /// The most bytes of memory that passes ever had in use at once.
+  package var peak: Int { spares.reduce(arena.peak) { $0 + $1.peak } }
 
   /// The view of a parameter's numbers.
   package subscript(parameter: Parameter) -> Matrix { parameters[parameter] }

@@ -68,7 +68,7 @@ package struct Calibration: Sendable {
       step += 1
     } while step < 3 || (step < 12 && monotonicSeconds() - start < 4)
     let largest = TokenLoads(lengths, cost: reviews.cost).largest(batch: count, workers: threads, steps: 0..<4)
-    arenaBytesPerToken = Double(replica.workers.map(\.workspace.arena.peak).max() ?? 0) / Double(max(1, largest))
+    arenaBytesPerToken = Double(replica.workers.map(\.workspace.peak).max() ?? 0) / Double(max(1, largest))
     let whole = best[count] ?? (steps[0].seconds, steps[0].tokens, 0)
     let half = best[max(threads, count / 2)] ?? whole
     let slope = (whole.seconds - half.seconds) / Double(max(1, whole.tokens - half.tokens)) * Double(threads)
@@ -103,7 +103,7 @@ package struct Calibration: Sendable {
       guard let start = output.baseAddress else { return }
       worker.evaluate(0..<data.count, of: data, into: start)
     }
-    return worker.workspace.arena.peak
+    return worker.workspace.peak
   }
 
   private static func optimizerStep(_ replica: Replica) -> Double {

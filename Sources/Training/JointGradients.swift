@@ -1,5 +1,6 @@
 internal import BERT
 internal import Glibc
+internal import Kernels
 internal import Synchronization
 internal import Tensors
 
@@ -7,8 +8,11 @@ internal import Tensors
 /// and each computes a part of every matrix over the reviews of all of them.
 ///
 /// So a rank has one gradient of each matrix, whatever its threads, and nobody adds workers' up. The first product of a
-/// step overwrites what was there before it, so nobody has to clear it either. A part is written by one worker alone, in
-/// the order of workers, so the sums are the same from run to run.
+/// step overwrites what was there before it, so nobody has to clear it either; after the last one a part is in the
+/// caches, so its squares are added up then. A part is written by one worker alone, in the order of workers, so the sums
+/// are the same from run to run.
+///
+/// A worker leaves a meeting when it has done its part. What it handed in is read until the next meeting begins.
 final class JointGradients: @unchecked Sendable {
   /// Where the matrices lie in the trainable block, in order.
   let ranges: [Range<Int>]
@@ -20,15 +24,21 @@ final class JointGradients: @unchecked Sendable {
   private let arrived = Atomic<Int>(0)
   private let left = Atomic<Int>(0)
 
-  /// What a worker brings to a meeting. The most that a layer has is six.
+  /// `[workers, 2]`: what a worker hands in, to every other meeting in turn. The most that a layer has is six.
+  private let products: UnsafeMutablePointer<[Product]>
+
+  /// What else is known of a worker.
   private struct Hand {
-    var products: [Product] = []
     /// Whether it has no more passes.
     var isEmpty = false
+    /// Whether its pass is its last one of the step.
+    var isLast = false
     /// How many meetings it was at.
     var meetings = 0
     /// `[ranges]`: whether its part of a matrix was written in the step under way; its own alone.
     var isWritten: [Bool]
+    /// `[ranges]`: the sum of the squares of its part of a matrix; negative while that is not known.
+    var squares: [Double]
   }
 
   private struct Product {
@@ -50,9 +60,12 @@ final class JointGradients: @unchecked Sendable {
     count = workerCount
     hands = .allocate(capacity: workerCount)
     for worker in 0..<workerCount {
-      (hands + worker).initialize(to: Hand(isWritten: [Bool](repeating: false, count: ranges.count)))
-      hands[worker].products.reserveCapacity(8)
+      let (isWritten, squares) = (ranges.map { _ in false }, ranges.map { _ in -1.0 })
+      (hands + worker).initialize(to: Hand(isWritten: isWritten, squares: squares))
     }
+    products = .allocate(capacity: 2 * workerCount)
+    products.initialize(repeating: [], count: 2 * workerCount)
+    for index in 0..<2 * workerCount { products[index].reserveCapacity(8) }
   }
 
   /// Where an encoder's trained matrices lie in the trainable block, in order.
@@ -64,6 +77,8 @@ final class JointGradients: @unchecked Sendable {
   deinit {
     hands.deinitialize(count: count)
     hands.deallocate()
+    products.deinitialize(count: 2 * count)
+    products.deallocate()
   }
 
   /// A worker begins its passes; on its thread.
@@ -73,53 +88,89 @@ final class JointGradients: @unchecked Sendable {
   func begin(_ worker: Int, isFirst: Bool) {
     hands[worker].isEmpty = false
     guard isFirst else { return }
-    for index in ranges.indices { hands[worker].isWritten[index] = false }
+    for index in ranges.indices { (hands[worker].isWritten[index], hands[worker].squares[index]) = (false, -1) }
+  }
+
+  /// A worker begins a pass, whose memory others may still read from its last one.
+  /// - Parameters:
+  ///   - worker: Which one.
+  ///   - isLast: Whether it is the worker's last one of the step, and squares are asked for.
+  func beginPass(_ worker: Int, isLast: Bool) {
+    waitForOthers(worker)
+    hands[worker].isLast = isLast
+  }
+
+  /// Returns when all have left the last meeting that a worker was at: until then others read what it handed in and what
+  /// is known of it.
+  private func waitForOthers(_ worker: Int) {
+    if count > 1 { wait(until: left, reaches: hands[worker].meetings * count) }
   }
 
   /// A worker hands a product in.
   func add(_ dy: Operand, _ x: Operand, of weight: Parameter, by worker: Int) -> Bool {
     guard first(in: weight.offset..<weight.offset + weight.count) != nil else { return false }
     let product = Product(dy: dy, x: x, weight: weight)
-    if count == 1 { compute(product, part: 0) } else { hands[worker].products.append(product) }
+    if count == 1 {
+      compute(product, part: 0)
+      if hands[0].isLast { addSquares(of: weight, part: 0) }
+    } else {
+      products[2 * worker + hands[worker].meetings & 1].append(product)
+    }
     return true
   }
 
-  /// A worker meets the others: returns when what all have handed in is computed.
-  func meet(_ worker: Int) {
-    if count == 1 { return }
-    meetOnce(worker)
-    hands[worker].products.removeAll(keepingCapacity: true)
-  }
+  /// A worker meets the others and computes its part of what all have handed in.
+  func meet(_ worker: Int) { if count > 1 { meetOnce(worker) } }
 
   /// A worker has no more passes: it comes to the meetings of those that have.
   /// - Parameter completes: Whether the step is over: what nobody had a product for is then zero.
   func finish(_ worker: Int, completes: Bool) {
     if count > 1 {
+      waitForOthers(worker)
       hands[worker].isEmpty = true
       while !meetOnce(worker) {}
     }
     guard completes else { return }
-    for index in ranges.indices where !hands[worker].isWritten[index] {
+    for index in ranges.indices {
       let range = ranges[index]
       let part = part(worker, of: range.count)
-      (gradients + range.lowerBound + part.lowerBound).update(repeating: 0, count: part.count)
+      let own = gradients + range.lowerBound + part.lowerBound
+      if !hands[worker].isWritten[index] { own.update(repeating: 0, count: part.count) }
+      // Where the last pass had nothing to read.
+      if hands[worker].squares[index] < 0 { hands[worker].squares[index] = sumOfSquares(own, part.count) }
     }
+  }
+
+  /// The sum of the squares of all gradients of matrices, when all workers have finished a step.
+  var squares: Double {
+    (0..<count).reduce(0) { $0 + hands[$1].squares.reduce(0, +) }
   }
 
   /// - Returns: Whether nobody has any more passes.
   @discardableResult
   private func meetOnce(_ worker: Int) -> Bool {
+    let turn = hands[worker].meetings & 1
     hands[worker].meetings += 1
-    let all = hands[worker].meetings * count
     arrived.add(1, ordering: .acquiringAndReleasing)
-    wait(until: arrived, reaches: all)
-    var isOver = true
+    wait(until: arrived, reaches: hands[worker].meetings * count)
+    // All have left the last meeting, so nobody reads what was handed in there.
+    products[2 * worker + 1 - turn].removeAll(keepingCapacity: true)
+    var (most, isOver, isLast) = (0, true, true)
     for other in 0..<count {
-      if !hands[other].isEmpty { isOver = false }
-      for index in hands[other].products.indices { compute(hands[other].products[index], part: worker) }
+      most = max(most, products[2 * other + turn].count)
+      isOver = isOver && hands[other].isEmpty
+      isLast = isLast && (hands[other].isEmpty || hands[other].isLast)
+    }
+    for index in 0..<most {
+      for other in 0..<count where index < products[2 * other + turn].count {
+        compute(products[2 * other + turn][index], part: worker)
+      }
+      // Passes of a step meet layer by layer, so all have the same matrix there.
+      for other in 0..<count where isLast && index < products[2 * other + turn].count {
+        addSquares(of: products[2 * other + turn][index].weight, part: worker)
+      }
     }
     left.add(1, ordering: .acquiringAndReleasing)
-    wait(until: left, reaches: all)
     return isOver
   }
 
@@ -132,25 +183,47 @@ final class JointGradients: @unchecked Sendable {
     }
   }
 
-  /// A worker's part of a product: some rows of the gradient, or some columns where those are more.
+  /// A worker's part of a product.
   private func compute(_ product: Product, part worker: Int) {
     let weight = product.weight
     let whole = weight.offset..<weight.offset + weight.count
     guard let first = first(in: whole) else { return }
     let beta: Float = hands[worker].isWritten[first] ? 1 : 0
-    var index = first
+    forEachMatrix(in: whole) { hands[worker].isWritten[$0] = true }
+    let dWeight = part(worker, of: weight)
+    if weight.rows >= weight.columns {
+      let rows = part(worker, of: weight.rows)
+      multiplyTransposed(product.dy.columns(rows), product.x, into: dWeight, beta: beta)
+    } else {
+      let columns = part(worker, of: weight.columns)
+      multiplyTransposed(product.dy, product.x.columns(columns), into: dWeight, beta: beta)
+    }
+  }
+
+  /// Adds up the squares of a worker's part of a gradient, unless that was done.
+  private func addSquares(of weight: Parameter, part worker: Int) {
+    let whole = weight.offset..<weight.offset + weight.count
+    guard let first = first(in: whole), hands[worker].squares[first] < 0 else { return }
+    forEachMatrix(in: whole) { hands[worker].squares[$0] = 0 }
+    let dWeight = part(worker, of: weight)
+    for row in 0..<dWeight.rows {
+      hands[worker].squares[first] += sumOfSquares(dWeight.row(row), dWeight.columns)
+    }
+  }
+
+  private func forEachMatrix(in whole: Range<Int>, _ body: (Int) -> Void) {
+    guard var index = first(in: whole) else { return }
     while index < ranges.count, ranges[index].lowerBound < whole.upperBound {
-      hands[worker].isWritten[index] = true
+      body(index)
       index += 1
     }
+  }
+
+  /// A worker's part of a gradient: some rows, or some columns where those are more.
+  private func part(_ worker: Int, of weight: Parameter) -> Matrix {
     let dWeight = Matrix(gradients + weight.offset, rows: weight.rows, columns: weight.columns)
-    if weight.rows >= weight.columns {
-      let part = part(worker, of: weight.rows)
-      multiplyTransposed(product.dy.columns(part), product.x, into: dWeight.rows(part), beta: beta)
-    } else {
-      let part = part(worker, of: weight.columns)
-      multiplyTransposed(product.dy, product.x.columns(part), into: dWeight.columns(part), beta: beta)
-    }
+    return weight.rows >= weight.columns
+      ? dWeight.rows(part(worker, of: weight.rows)) : dWeight.columns(part(worker, of: weight.columns))
   }
 
   /// A worker's part of so many rows or columns, in whole vectors.

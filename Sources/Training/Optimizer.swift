@@ -43,6 +43,8 @@ package final class Optimizer {
   /// of zero and, without weight decay, stays exactly as it is in every step.
   private var reached = Stretches()
   private var reachedRows: RowSet
+  /// What a step touches beside what steps overwrite.
+  private var others = Stretches()
   /// `[pieces]`: sums of squares, for the norm.
   private let squares: UnsafeMutableBufferPointer<Double>
 
@@ -103,10 +105,18 @@ package final class Optimizer {
   ///   - count: How many reviews it is the sum of.
   ///   - touched: Where gradients are other than zero; everywhere when left out.
   ///   - pool: The threads that share the block; the calling one alone when left out.
-  /// - Returns: The Euclidean norm, the same at any number of threads.
+  ///   - squaresOfOverwritten: The sum of the squares of what steps overwrite of the gradients, where that is known.
+  /// - Returns: The Euclidean norm, the same at any number of threads that share the block.
   package func norm(
-    of gradients: UnsafePointer<Float>, count: Int, touched: Stretches? = nil, pool: WorkerPool? = nil
+    of gradients: UnsafePointer<Float>, count: Int, touched: Stretches? = nil, pool: WorkerPool? = nil,
+    squaresOfOverwritten: Double? = nil
   ) -> Double {
+    if let squaresOfOverwritten, !overwritten.isEmpty {
+      (touched ?? lookedUp.everything).find(
+        &others, without: overwritten, keepingRoomFor: lookedUp.rowCount / 2 + overwritten.count + 4)
+      let norm = norm(of: gradients, count: 1, touched: others, pool: pool)
+      return (norm * norm + squaresOfOverwritten).squareRoot() / Double(count)
+    }
     let touched = touched ?? lookedUp.everything
     let pieces = Optimizer.pieceCount(touched.count)
     if let pool {

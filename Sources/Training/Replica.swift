@@ -33,6 +33,8 @@ package final class Replica {
   /// Whether a step's first and last reviews are among those of the passes under way.
   private var begins = true
   private var completes = true
+  /// Whether no other ranks' gradients will be added.
+  private var isAlone = true
 
   /// A replica over a store.
   /// - Parameters:
@@ -65,7 +67,7 @@ package final class Replica {
     sums = WorkerSums(
       workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range, except: joint?.ranges ?? [])
     for (index, worker) in workers.enumerated() {
-      worker.weightGradients = joint.map { JointGradientsOfWorker($0, worker: index) }
+      if let joint { worker.addsGradients(to: joint, as: index) }
       worker.completed = { [unowned self] stage in complete(stage, by: index) }
     }
   }
@@ -88,6 +90,9 @@ package final class Replica {
   /// What a step's first pass overwrites of `gradients`; the rest has to be zero before a step.
   package var overwritten: [Range<Int>] { joint?.ranges ?? [] }
 
+  /// The sum of the squares of what a step overwrites of `gradients`, after its last pass where a rank is alone.
+  package var squaresOfOverwritten: Double { joint?.squares ?? 0 }
+
   /// The sum of this rank's gradients after `addGradients`, in the layout of the trainable block.
   package var gradients: UnsafeMutableBufferPointer<Float> { workers[0].gradients }
 
@@ -107,7 +112,7 @@ package final class Replica {
     begins: Bool = true, completes: Bool = true
   ) -> Worker.Tally {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
-    (self.begins, self.completes) = (begins, completes)
+    (self.begins, self.completes, isAlone) = (begins, completes, size == 1)
     sums.begin()
     // Workers only read what is shared out, each its own part.
     pool.run(with: (self, share, data, step, rank)) { values, worker in
@@ -126,6 +131,7 @@ package final class Replica {
     var next = passes.next()
     while let pass = next {
       next = passes.next()
+      joint?.beginPass(worker, isLast: isAlone && completes && next == nil)
       workers[worker].addGradients(pass, of: data, step: step, completes: completes && next == nil)
       progress?()
     }

@@ -167,7 +167,9 @@ package final class StepPasses {
       clock.enter(.optimizer)
     }
     guard let gradients = replica.gradients.baseAddress else { return 0 }
-    return optimizer.norm(of: gradients, count: targetCount, touched: touched, pool: replica.pool)
+    return optimizer.norm(
+      of: gradients, count: targetCount, touched: touched, pool: replica.pool,
+      squaresOfOverwritten: sharded == nil ? replica.squaresOfOverwritten : nil)
   }
 
   /// Steps along the gradients that `run` computed, and has all ranks get the same parameters.

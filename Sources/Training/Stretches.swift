@@ -35,6 +35,27 @@ package struct Stretches: Sendable, Equatable {
     count += range.count
   }
 
+  /// Finds what is left of all stretches without some ranges. Allocates nothing after the first time.
+  /// - Parameters:
+  ///   - rest: Receives it.
+  ///   - ranges: In order and apart.
+  ///   - most: Room for so many stretches, where later calls may find more.
+  package func find(_ rest: inout Stretches, without ranges: [Range<Int>], keepingRoomFor most: Int = 0) {
+    rest.removeAll(keepingRoomFor: max(most, self.ranges.count + ranges.count))
+    var next = 0
+    for stretch in self.ranges {
+      var start = stretch.lowerBound
+      while next < ranges.count, ranges[next].upperBound <= start { next += 1 }
+      var index = next
+      while index < ranges.count, ranges[index].lowerBound < stretch.upperBound {
+        if start < ranges[index].lowerBound { rest.append(start..<ranges[index].lowerBound) }
+        start = min(stretch.upperBound, ranges[index].upperBound)
+        index += 1
+      }
+      if start < stretch.upperBound { rest.append(start..<stretch.upperBound) }
+    }
+  }
+
   /// Runs `body` on each stretch, or the piece of it, that lies in a part of all stretches laid end to end.
   package func forEach(in part: Range<Int>, _ body: (Range<Int>) -> Void) {
     if part.isEmpty { return }

@@ -74,10 +74,15 @@ package final class Worker {
 
   deinit { free(gradients.baseAddress) }
 
-  /// Who adds up the gradients of the encoder's matrices; nil where this worker does so alone.
-  var weightGradients: (any WeightGradients)? {
-    get { workspace.weightGradients }
-    set { workspace.weightGradients = newValue }
+  /// Has the gradients of the encoder's matrices added up with other workers.
+  /// - Parameters:
+  ///   - joint: All workers' way to them.
+  ///   - worker: Which one this is.
+  func addsGradients(to joint: JointGradients, as worker: Int) {
+    workspace.weightGradients = JointGradientsOfWorker(joint, worker: worker)
+    // A layer's backward takes less than a layer's share of a whole pass, and that twice is room enough.
+    let bytes = 2 * workspace.arena.capacity / (model.configuration.layerCount + 2)
+    workspace.spares = (0..<2).map { _ in ActivationArena(capacity: bytes) }
   }
 
   /// Has later passes add all their gradients elsewhere than in `gradients`.

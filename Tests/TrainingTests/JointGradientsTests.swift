@@ -64,6 +64,12 @@ import Training
       _ = replica.addGradients(
         Array(part)[...], of: data, step: 0, rank: 0, size: 1, begins: call == 0, completes: call == calls - 1)
     }
+    if threads != nil {
+      let squares = replica.overwritten.joined().reduce(0.0) { sum, index in
+        sum + Double(replica.gradients[index]) * Double(replica.gradients[index])
+      }
+      expectClose(replica.squaresOfOverwritten, squares, relative: 1e-6, absolute: 1e-30, "squares")
+    }
     return Array(threads == nil ? own : replica.gradients)
   }
 

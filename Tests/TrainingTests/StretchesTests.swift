@@ -52,6 +52,19 @@ struct StretchesTests {
     #expect(places(LookedUpRows(table), [0], data).ranges == [0..<8])
   }
 
+  /// Against a set of the numbers one by one.
+  @Test func withoutRanges() {
+    let ranges = [2..<5, 7..<20, 21..<22, 30..<40]
+    var stretches = Stretches()
+    for range in ranges { stretches.append(range) }
+    var rest = Stretches()
+    for others in [[], [0..<50], [0..<3, 4..<8], [5..<7], [9..<10, 10..<12, 19..<31], [21..<22], [35..<36, 39..<45]] {
+      stretches.find(&rest, without: others)
+      let expected = ranges.flatMap { Array($0) }.filter { number in !others.contains { $0.contains(number) } }
+      #expect(rest.ranges.flatMap { Array($0) } == expected && rest.count == expected.count)
+    }
+  }
+
   /// Steps along what was touched, interrupted and taken up again from the moments alone, against dense ones.
   @Test(arguments: [0.0, 0.1])
   func stepsAreThoseOfTheDenseBlock(_ weightDecay: Double) {
