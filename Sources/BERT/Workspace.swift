@@ -40,7 +40,9 @@ package final class Workspace {
   }
 
   /// Runs a layer's backward in an arena that nobody reads any more.
-  /// - Parameter number: How many layers were before it.
+  /// - Parameters:
+  ///   - number: How many layers were before it.
+  ///   - body: The layer's backward.
   func inSpareArena(_ number: Int, _ body: () -> Void) {
     guard weightGradients != nil, spares.count == 2 else { return body() }
     let own = arena

@@ -47,12 +47,11 @@ final class JointGradients: @unchecked Sendable {
     let weight: Parameter
   }
 
-  /// Gradients of the matrices of an encoder.
+  /// Gradients of the matrices of an encoder; nil where no matrix is trained.
   /// - Parameters:
   ///   - encoder: Its projections; what is trained of their weights is what is computed together.
   ///   - gradients: The trainable block's, where the sums go.
   ///   - workerCount: How many workers meet.
-  /// - Returns: nil where no matrix is trained.
   init?(_ encoder: BERTModel, _ gradients: UnsafeMutableBufferPointer<Float>, workerCount: Int) {
     ranges = JointGradients.ranges(of: encoder)
     guard let gradients = gradients.baseAddress, !ranges.isEmpty else { return nil }
@@ -123,7 +122,9 @@ final class JointGradients: @unchecked Sendable {
   func meet(_ worker: Int) { if count > 1 { meetOnce(worker) } }
 
   /// A worker has no more passes: it comes to the meetings of those that have.
-  /// - Parameter completes: Whether the step is over: what nobody had a product for is then zero.
+  /// - Parameters:
+  ///   - worker: Which one.
+  ///   - completes: Whether the step is over: what nobody had a product for is then zero.
   func finish(_ worker: Int, completes: Bool) {
     if count > 1 {
       waitForOthers(worker)

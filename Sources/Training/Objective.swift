@@ -46,6 +46,19 @@ struct TrainingExamples {
   /// How many there are.
   var count: Int { first.count }
 
+  /// In which order they are seen, and which of them make a step.
+  func order(_ run: TrainingConfiguration) -> SampleOrder {
+    let batches = run.pretraining?.batchTokens.map {
+      LengthBatches(lengths: (0..<count).map { first.tokenCount($0) }, positions: $0)
+    }
+    return SampleOrder(count: count, seed: run.seed, batches: batches)
+  }
+
+  /// How many all ranks compute at once: where steps are of so many tokens, whatever a step has.
+  func reviewsPerPass(_ run: TrainingConfiguration) -> Int {
+    run.pretraining?.batchTokens == nil ? run.globalBatchSize : max(1, count)
+  }
+
   /// Those of an epoch, counted from 0.
   func epoch(_ epoch: Int) -> EncodedReviews { make(epoch) }
 }

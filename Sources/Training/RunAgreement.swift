@@ -35,6 +35,17 @@ enum RunAgreement {
     )
   }
 
+  /// Says that a run goes on where something else multiplies than before, and notes what does.
+  static func onProducts(since state: inout RunState, _ screen: Screen) {
+    let now = blasDescription()
+    if let before = state.products, before != now {
+      screen.warning(
+        "up to step \(state.step) \(before) multiplied, from here on \(now): sums are rounded otherwise, so the end will not have the very bits that it would have had."
+      )
+    }
+    state.products = now
+  }
+
   /// Compares what was read, and what is trained, with rank 0's; collective.
   /// - Throws: `Failure` of kind `disagreement`, the same on all ranks, that names what differs.
   static func onContents(

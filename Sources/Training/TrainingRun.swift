@@ -109,11 +109,7 @@ package final class TrainingRun {
     examples = training.first
     validation = try inputs.validation.map { try objective.heldOut($0, encoder) }
     test = try inputs.test.map { try objective.heldOut($0, encoder) }
-    let (first, count) = (training.first, training.count)
-    let batches = run.pretraining?.batchTokens.map {
-      LengthBatches(lengths: (0..<count).map { first.tokenCount($0) }, positions: $0)
-    }
-    order = SampleOrder(count: training.count, seed: run.seed, batches: batches)
+    order = training.order(run)
     let steps = run.epochs * order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     totalSteps = min(steps, run.maxSteps ?? steps)
     schedule = LearningRateSchedule(
@@ -149,12 +145,11 @@ package final class TrainingRun {
       overwritten: run.deterministic ? [] : replica.overwritten)
     passes = StepPasses(
       replica, optimizer, exchange, method, communicator, clock,
-      reviewsPerPass: batches == nil ? run.globalBatchSize : max(1, training.count),
+      reviewsPerPass: training.reviewsPerPass(run),
       isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     state.validationSHA256 = inputs.validationSHA256
-    state.products = blasDescription()
-    if let from { try goBack(to: from) }
+    if let from { try goBack(to: from) } else { state.products = blasDescription() }
     // Reading and cutting reviews took memory that the C library keeps for the next time, which does not come.
     returnFreedMemory()
   }
@@ -193,13 +188,7 @@ package final class TrainingRun {
     state.validationSHA256 = inputs.validationSHA256
     try takeBestAlong(from: path)
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
-    let (before, now) = (state.products, blasDescription())
-    if let before, before != now {
-      screen.warning(
-        "up to step \(state.step) \(before) multiplied, from here on \(now): sums are rounded otherwise, so the end will not have the very bits that it would have had."
-      )
-    }
-    state.products = now
+    RunAgreement.onProducts(since: &state, screen)
   }
 
   // MARK: The run

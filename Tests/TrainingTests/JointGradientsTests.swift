@@ -25,6 +25,8 @@ import Training
   ///   - threads: How many workers compute them together; nil for one that does not know of others.
   ///   - precision: What products read.
   ///   - calls: In how many calls.
+  /// - Returns: The trainable block's, in its layout.
+  /// - Throws: `Failure` when the method does not fit the model.
   private func gradients(
     _ lengths: [Int], threads: Int?, precision: Precision = .fp32, calls: Int = 1
   ) throws -> [Float] {
