@@ -50,6 +50,7 @@ struct Products {
   /// What the machine's sgemm gives at this moment, in operations a second: the best of four rounds between two steps,
   /// so that a clock that changes and neighbours that come and go are in the peak as in the steps.
   /// - Parameter library: Whose; the one that `peak` found.
+  /// - Returns: Over all threads of all ranks, in operations a second.
   /// - Throws: `Failure` when ranks cannot talk.
   func peakNow(by library: ProductLibrary) throws -> Double {
     try measure(Products.square, rounds: 4, by: library).max() ?? 0
