@@ -125,7 +125,8 @@ final class JointGradients: @unchecked Sendable {
   /// - Parameters:
   ///   - worker: Which one.
   ///   - completes: Whether the step is over: what nobody had a product for is then zero.
-  func finish(_ worker: Int, completes: Bool) {
+  ///   - countsSquares: Whether squares are asked for then.
+  func finish(_ worker: Int, completes: Bool, countsSquares: Bool) {
     if count > 1 {
       waitForOthers(worker)
       hands[worker].isEmpty = true
@@ -138,7 +139,9 @@ final class JointGradients: @unchecked Sendable {
       let own = gradients + range.lowerBound + part.lowerBound
       if !hands[worker].isWritten[index] { own.update(repeating: 0, count: part.count) }
       // Where the last pass had nothing to read.
-      if hands[worker].squares[index] < 0 { hands[worker].squares[index] = sumOfSquares(own, part.count) }
+      if countsSquares, hands[worker].squares[index] < 0 {
+        hands[worker].squares[index] = sumOfSquares(own, part.count)
+      }
     }
   }
 

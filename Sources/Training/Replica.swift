@@ -67,8 +67,10 @@ package final class Replica {
     sums = WorkerSums(
       workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range, except: joint?.ranges ?? [])
     for (index, worker) in workers.enumerated() {
-      if let joint { worker.addsGradients(to: joint, as: index) }
-      worker.completed = { [unowned self] stage in complete(stage, by: index) }
+      if let joint { worker.addsGradients(to: joint, as: index, of: workers.count) }
+      // What a worker has handed in is computed by all when they are at the next meeting, a layer further down.
+      let lag = joint != nil && workers.count > 1 ? 1 : 0
+      worker.completed = { [unowned self] stage in complete(stage - lag, by: index) }
     }
   }
 
@@ -135,7 +137,7 @@ package final class Replica {
       workers[worker].addGradients(pass, of: data, step: step, completes: completes && next == nil)
       progress?()
     }
-    joint?.finish(worker, completes: completes)
+    joint?.finish(worker, completes: completes, countsSquares: isAlone)
     complete(sums.stageCount - 1, by: worker)
   }
 

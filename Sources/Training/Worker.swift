@@ -78,8 +78,10 @@ package final class Worker {
   /// - Parameters:
   ///   - joint: All workers' way to them.
   ///   - worker: Which one this is.
-  func addsGradients(to joint: JointGradients, as worker: Int) {
+  ///   - count: How many there are.
+  func addsGradients(to joint: JointGradients, as worker: Int, of count: Int) {
     workspace.weightGradients = JointGradientsOfWorker(joint, worker: worker)
+    if count == 1 { return }
     // A layer's backward takes less than a layer's share of a whole pass, and that twice is room enough.
     let bytes = 2 * workspace.arena.capacity / (model.configuration.layerCount + 2)
     workspace.spares = (0..<2).map { _ in ActivationArena(capacity: bytes) }

@@ -61,6 +61,20 @@ import Training
       (0..<length).map { Int32((review * 7 + $0 * 3) % 50) }
     }
     let data = EncodedReviews(reviews: texts, labels: texts.indices.map { Int32($0 % 2) })
+    // What is told to be complete must not change any more: it may be on its way to other ranks.
+    var told: [Int: [Float]] = [:]
+    let ofStage = { (stage: Int) in
+      replica.stages.ranges[stage].filter { $0.lowerBound >= table["bert.embeddings.LayerNorm.weight"].offset }
+        .flatMap { range in range.map { replica.gradients[$0] } }
+    }
+    replica.completed = { last in
+      for stage in 0..<(last + 1) where told[stage] == nil { told[stage] = ofStage(stage) }
+    }
+    defer {
+      if threads != nil {
+        for (stage, values) in told { #expect(values == ofStage(stage), "stage \(stage) changed") }
+      }
+    }
     for call in 0..<calls {
       let part = texts.count * call / calls..<texts.count * (call + 1) / calls
       _ = replica.addGradients(
