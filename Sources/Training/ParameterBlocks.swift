@@ -14,17 +14,25 @@ package final class ParameterBlocks {
   /// Why it is not, if some node has several ranks.
   package var note: String? { window.note }
 
-  /// Floats, then transposed copies of some, then bfloat16.
+  /// Floats, then bfloat16, then transposed copies of some, where there is room.
   private let window: SharedWindow<UInt8>
   private let copies: UnsafeMutableBufferPointer<Float>
 
   /// Memory for a table, all zero; collective.
   /// - Throws: The same `Failure` on all ranks when there is none.
   package init(_ table: ParameterTable, _ communicator: Communicator) throws {
-    let transposesStart = (4 * table.frozenCount + 63) & ~63
-    let floatBytes = (transposesStart + table.transposeBytes + 63) & ~63
+    let floatBytes = (4 * table.frozenCount + 63) & ~63
+    let ownBytes = (floatBytes + 2 * table.roundedCount + 63) & ~63
     let isRounded = table.roundedCount > 0 || table.groups.contains { $0.precision == .bf16 }
-    window = try SharedWindow<UInt8>(count: max(1, floatBytes + 2 * table.roundedCount), on: communicator)
+    var window = try SharedWindow<UInt8>(count: max(1, ownBytes + table.transposeBytes), on: communicator)
+    var hasTransposes = table.transposeBytes > 0
+    if hasTransposes, window.note != nil {
+      // Rather one copy for a node without them than one for each rank with them.
+      try window.free()
+      window = try SharedWindow<UInt8>(count: max(1, ownBytes), on: communicator)
+      hasTransposes = false
+    }
+    self.window = window
     trainable = zeroedFloats(table.trainableCount)
     // A page of it is there once something is rounded to it.
     copies = zeroedFloats(isRounded ? (table.trainableCount + 1) / 2 : 0)
@@ -38,7 +46,7 @@ package final class ParameterBlocks {
     store = ParameterStore(
       table: table, frozen: start.bindMemory(to: Float.self, capacity: table.frozenCount), trainable: trainableStart,
       rounded: isRounded ? rounded : nil,
-      transposes: table.transposeBytes == 0 ? nil : start + transposesStart)
+      transposes: hasTransposes ? start + ownBytes : nil)
   }
 
   deinit {

@@ -35,10 +35,16 @@ enum RunAgreement {
     )
   }
 
+  /// Who multiplies here, and with what.
+  static func products(_ precision: Precision) -> String {
+    let rounded = precision == .bf16 ? RoundedProducts.identity.map { "; in bfloat16 " + $0 } : nil
+    return blasDescription() + (rounded ?? "")
+  }
+
   /// Says that a run goes on where something else multiplies than before, and notes what does.
-  static func onProducts(since state: inout RunState, _ screen: Screen) {
-    let now = blasDescription()
-    if let before = state.products, before != now {
+  static func onProducts(since state: inout RunState, _ precision: Precision, goesOn: Bool, _ screen: Screen) {
+    let now = products(precision)
+    if goesOn, let before = state.products, before != now {
       screen.warning(
         "up to step \(state.step) \(before) multiplied, from here on \(now): sums are rounded otherwise, so the end will not have the very bits that it would have had."
       )

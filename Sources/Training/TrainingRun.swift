@@ -149,7 +149,7 @@ package final class TrainingRun {
       isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     state.validationSHA256 = inputs.validationSHA256
-    if let from { try goBack(to: from) } else { state.products = blasDescription() }
+    if let from { try goBack(to: from) } else { state.products = RunAgreement.products(run.precision) }
     // Reading and cutting reviews took memory that the C library keeps for the next time, which does not come.
     returnFreedMemory()
   }
@@ -188,7 +188,8 @@ package final class TrainingRun {
     state.validationSHA256 = inputs.validationSHA256
     try takeBestAlong(from: path)
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
-    RunAgreement.onProducts(since: &state, screen)
+    RunAgreement.onProducts(
+      since: &state, run.precision, goesOn: state.step < totalSteps && !state.hasStoppedEarly, screen)
   }
 
   // MARK: The run

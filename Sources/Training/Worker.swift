@@ -5,7 +5,8 @@ internal import Glibc
 internal import Kernels
 internal import Tensors
 
-/// One thread's replica: a model over the shared parameters, gradients and memory of its own.
+/// One thread's replica: a model over the shared parameters, memory of its own, and gradients of its own but for those of
+/// the encoder's matrices.
 package final class Worker {
   package let model: any TaskModel
   package let workspace: Workspace

@@ -3,7 +3,7 @@ internal import Glibc
 /// A rank's threads: the calling thread and `count − 1` that sleep between pieces of work.
 ///
 /// The workers of a rank are replicas in small: each runs whole passes over reviews of its own, so everything runs on
-/// every core, products and the rest alike, and nothing is synchronised within a pass.
+/// every core, products and the rest alike; within a pass they meet for the gradients of matrices alone (`JointGradients`).
 package final class WorkerPool: @unchecked Sendable {
   /// How many workers, the calling thread among them.
   package let count: Int

@@ -312,8 +312,12 @@ conclude "prediction into a closed pipe, 1 rank"
 unread 4 predict --quiet --checkpoint run/model.h5 --input test.tsv
 conclude "prediction into a closed pipe, 4 ranks"
 for count in 1 4; do
-  rm -rf new
-  unread "$count" "${train[@]}"
+  # mpirun itself gives up when it has written into the pipe ten times, which is a matter of how lines come together.
+  for _ in 1 2 3; do
+    rm -rf new
+    unread "$count" "${train[@]}"
+    grep -q 'mpirun: SIGPIPE detected' "$err" || break
+  done
   holds "status $status: $(cat "$err")" [ "$status" -eq 0 ]
   holds "no model" [ -e new/model.h5 ]
   conclude "training goes on when nobody looks, $(of "$count")"
