@@ -40,7 +40,7 @@ package enum ProductLibrary: Sendable, CaseIterable {
 
 /// `c = alpha · op(a) op(b) + beta · c`.
 ///
-/// Each call runs on one thread (see `useOneBLASThread`), a rank's further threads work on reviews of their own.
+/// Each call runs on one thread (see `useOneBLASThread`), a rank's further threads on products of their own.
 /// - Parameters:
 ///   - a: `[m, k]` after its orientation.
 ///   - aOrientation: How `a` is read.

@@ -36,6 +36,9 @@ struct RunState: Codable, Equatable {
   var allReduceBytesPerStep: Int?
   /// Who multiplied, and with which kernels (`blasDescription`); nil in old checkpoints.
   var products: String?
+
+  /// Whether a run of so many steps in all has any left.
+  func goesOn(to totalSteps: Int) -> Bool { step < totalSteps && !hasStoppedEarly }
 }
 
 /// Writing and reading a run's checkpoints: trained tensors, moments, state and configuration in one verified file.

@@ -180,16 +180,14 @@ package final class TrainingRun {
       try state.requireSame(validation: inputs.validationSHA256, path)
       // An epoch that --max-steps cut short is gone on with, unless this run is over there as well.
       let isWhole = state.step % order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep) == 0
-      let goesOn = state.step < totalSteps && !state.hasStoppedEarly
-      if goesOn, !isWhole, state.epochs.last?.step == state.step { state.epochs.removeLast() }
+      if state.goesOn(to: totalSteps), !isWhole, state.epochs.last?.step == state.step { state.epochs.removeLast() }
       // A step that was left out changed nothing.
       optimizer.resume(after: state.step - state.skippedSteps)
     }
     state.validationSHA256 = inputs.validationSHA256
     try takeBestAlong(from: path)
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
-    RunAgreement.onProducts(
-      since: &state, run.precision, goesOn: state.step < totalSteps && !state.hasStoppedEarly, screen)
+    RunAgreement.onProducts(since: &state, run.precision, goesOn: state.goesOn(to: totalSteps), screen)
   }
 
   // MARK: The run
@@ -215,7 +213,7 @@ package final class TrainingRun {
     communicator.watch.respond(.asks)
     // What a stop has kept from being done.
     if state.step > 0, validation != nil { try validateIfDue() }
-    while state.step < totalSteps, !state.hasStoppedEarly { try trainEpoch() }
+    while state.goesOn(to: totalSteps) { try trainEpoch() }
     try returnToBest()
     if let test, evaluated?.split != "test" || evaluated?.step != state.step { try evaluate(test, "test") }
     // Where there is nothing else, the result's figures are those of the validation that chose it.
