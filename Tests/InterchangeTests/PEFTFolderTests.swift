@@ -107,6 +107,31 @@ import Testing
     }
   }
 
+  /// `save_pretrained(…, save_embedding_layers=True)`: no configuration asks for it.
+  @Test(arguments: [["query", "value"], ["query", "word_embeddings"]])
+  func theWholeWordEmbedding(_ targets: [String]) throws {
+    var configuration = PEFTFolderTests.configuration
+    configuration.targets = .named(targets)
+    let name = "bert.embeddings.word_embeddings.weight"
+    func tensors(rows: Int) -> [TensorEntry] {
+      PEFTFolderTests.updates(targets) + PEFTFolderTests.head
+        + [TensorEntry(name: name, shape: [rows, smallShape.hiddenSize])]
+    }
+    try withTemporaryDirectory { directory in
+      let path = directory.path("out")
+      try PEFTFolder.write(
+        configuration, tensors: tensors(rows: smallShape.vocabularySize), to: path, source: sampleSource)
+      let read = try PEFTFolder(opening: path)
+      try read.check(against: smallShape)
+      #expect(read.tensors.entry(named: name) != nil)
+    }
+    // The vocabulary has grown, and this base's has not.
+    try withTemporaryDirectory { directory in
+      let read = try folder(directory, configuration.json, tensors(rows: smallShape.vocabularySize + 1))
+      expectFailure(.badContent, "'\(name)' has the shape [") { try read.check(against: smallShape) }
+    }
+  }
+
   /// PEFT from 0.7 to 0.19 says that it trained them, and does not save them.
   @Test func biasesThatWereNotSaved() throws {
     var configuration = PEFTFolderTests.configuration

@@ -126,6 +126,11 @@ def save_peft(base, folder, inputs, generator):
         model = get_peft_model(fresh(base), config)
         stir(model, generator)
         yield f"peft {name}", model.save_pretrained, model
+        if name == "lora":
+            with torch.no_grad():
+                model.get_input_embeddings().weight.mul_(1.5)
+            whole = "peft lora and the whole word embedding"
+            yield whole, lambda path, m=model: m.save_pretrained(path, save_embedding_layers=True), model
 
 
 def hub_model(base):

@@ -76,7 +76,10 @@ struct PEFTCheck {
     expected.formUnion(known)
   }
 
-  /// Weights of the base that were trained whole: biases and modules to save.
+  private static let wordEmbedding = "bert.embeddings.word_embeddings"
+
+  /// Weights of the base that are there whole: biases, modules to save, and the word embedding, which PEFT writes when
+  /// `save_pretrained` is told to (`save_embedding_layers`) or its rows are not those of the base's configuration.
   private func checkWhole(_ expected: inout Set<String>) throws {
     let updated = Set(expected.compactMap { PEFTNames.updatedModule($0) })
     let hasBiases = updated.contains { entries[$0 + ".bias"] != nil }
@@ -90,7 +93,8 @@ struct PEFTCheck {
         case .all: isBias
         case .loraOnly: isBias && isUpdated && hasBiases
         }
-      guard isTrained || modules.isSaved(publishedModule(module)) else { continue }
+      let isKept = module == PEFTCheck.wordEmbedding && entries[parameter.name] != nil
+      guard isTrained || isKept || modules.isSaved(publishedModule(module)) else { continue }
       // Which of them PEFT writes has changed between its versions only for modules without an update.
       if entries[parameter.name] == nil, isTrained, !isUpdated { continue }
       try require(parameter.name, parameter.shape, fixed: nil)
