@@ -43,7 +43,7 @@ let package = Package(
     module("Failures"),
     module("JSON", ["Failures"]),
     module("Randomness"),
-    module("Tensors", ["Randomness"]),
+    module("Tensors", ["Randomness", "Failures"]),
 
     // MARK: The model: kernels, BERT, fine-tuning methods
     module("Kernels", ["Randomness", "Tensors", "COpenBLAS", "CVectors"]),
@@ -75,7 +75,8 @@ let package = Package(
       ]),
     module("Doctor", ["Collectives", "Kernels"]),
     module(
-      "Planning", ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "ScalingModel", "Failures"]),
+      "Planning",
+      ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "Collectives", "ScalingModel", "Failures"]),
     module(
       "Comparison",
       ["Training", "BERT", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
@@ -137,7 +138,7 @@ let package = Package(
     tests("Failures"),
     tests("JSON", ["Failures"]),
     tests("Randomness"),
-    tests("Tensors", ["Randomness"]),
+    tests("Tensors", ["Randomness", "Failures"]),
     tests("Kernels", ["Tensors", "Randomness"]),
     tests("BERT", ["Kernels", "Tensors", "Randomness", "Interchange", "Failures"]),
     tests("FineTuning", ["BERT", "Kernels", "Tensors", "Randomness", "Interchange", "Failures"]),

@@ -77,14 +77,32 @@ package final class PieceExchange {
     self.communicator = communicator
     self.longest = longest
     places = (0..<communicator.size).map { layout.place(of: communicator.rank, owner: $0) }
-    let most = places.map(\.children.count).max() ?? 0
+    let most = PieceExchange.mostChildren(places)
     mostChildren = most
-    let count = communicator.size == 1 ? 0 : 16
+    let count = communicator.size == 1 ? 0 : PieceExchange.slotCount
     slots = (0..<count).map { _ in Slot(room: .allocate(capacity: (most + 1) * longest)) }
     jobs.reserveCapacity(mostPieces)
     requests.reserveCapacity(count * max(1, most))
     slotOfRequest.reserveCapacity(count * max(1, most))
     completed.reserveCapacity(count * max(1, most))
+  }
+
+  /// How many pieces are under way at once.
+  private static let slotCount = 16
+
+  private static func mostChildren(_ places: [NodeLayout.Place]) -> Int { places.map(\.children.count).max() ?? 0 }
+
+  /// Bytes that a rank takes for pieces under way.
+  /// - Parameters:
+  ///   - layout: Which ranks sit on which node.
+  ///   - rank: The rank.
+  ///   - longest: The most numbers that a piece has.
+  /// - Returns: None where it is alone.
+  package static func roomBytes(_ layout: NodeLayout, rank: Int, longest: Int) -> Int {
+    let size = layout.nodes.joined().count
+    guard size > 1 else { return 0 }
+    let most = mostChildren((0..<size).map { layout.place(of: rank, owner: $0) })
+    return slotCount * (most + 1) * longest * MemoryLayout<Float>.stride
   }
 
   deinit { for slot in slots { slot.room.deallocate() } }

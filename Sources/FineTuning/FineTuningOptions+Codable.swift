@@ -20,10 +20,8 @@ extension FineTuningOptions: Codable {
     loraAlpha = try container.decodeIfPresent(Double.self, forKey: .loraAlpha)
     loraDropout = try container.decodeIfPresent(Float.self, forKey: .loraDropout) ?? loraDropout
     loraTargets = try container.decodeIfPresent([String].self, forKey: .loraTargets) ?? loraTargets
-    let bias = try container.decodeIfPresent(String.self, forKey: .loraBias)
-    loraBias = bias.flatMap(LoRA.Bias.init) ?? loraBias
-    let variant = try container.decodeIfPresent(String.self, forKey: .loraVariant)
-    loraVariant = variant.flatMap(LoRA.Variant.init) ?? loraVariant
+    loraBias = try container.decodeIfPresent(LoRA.Bias.self, forKey: .loraBias) ?? loraBias
+    loraVariant = try container.decodeIfPresent(LoRA.Variant.self, forKey: .loraVariant) ?? loraVariant
     loraPlusRatio = try container.decodeIfPresent(Float.self, forKey: .loraPlusRatio) ?? loraPlusRatio
     loraLayers = try container.decodeIfPresent([Int].self, forKey: .loraLayers)
     prefixLength = try container.decodeIfPresent(Int.self, forKey: .prefixLength) ?? prefixLength
@@ -49,8 +47,8 @@ extension FineTuningOptions: Codable {
     try container.encode(loraAlpha, forKey: .loraAlpha)
     try container.encode(loraDropout, forKey: .loraDropout)
     try container.encode(loraTargets, forKey: .loraTargets)
-    try container.encode(loraBias.rawValue, forKey: .loraBias)
-    try container.encode(loraVariant.rawValue, forKey: .loraVariant)
+    try container.encode(loraBias, forKey: .loraBias)
+    try container.encode(loraVariant, forKey: .loraVariant)
     try container.encode(loraPlusRatio, forKey: .loraPlusRatio)
     try container.encodeIfPresent(loraLayers, forKey: .loraLayers)
     try container.encode(prefixLength, forKey: .prefixLength)

@@ -33,16 +33,16 @@ package struct Calibration: Sendable {
   ///   - threads: How many threads work at once.
   ///   - reviewsPerThread: Reviews that a thread has in a step.
   ///   - reviews: Their lengths.
-  /// - Throws: `Failure` when the method's options do not fit the base.
+  /// - Throws: `Failure` when the method's options do not fit the base, or the system gives no memory or threads.
   package init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, threads: Int, reviewsPerThread: Int,
     reviews: ReviewLengths
   ) throws {
     let table = try method.table(for: configuration)
     let numbers = MadeUpNumbers(table)
-    let pool = WorkerPool(count: threads)
+    let pool = try WorkerPool(count: threads)
     defer { pool.close() }
-    let replica = Replica(method, configuration, numbers.store, pool, seed: 1, maxLength: reviews.maxLength)
+    let replica = try Replica(method, configuration, numbers.store, pool, seed: 1, maxLength: reviews.maxLength)
     let count = max(1, reviewsPerThread) * threads
     let lengths = (0..<8 * count).map { reviews.tokens[$0 % reviews.tokens.count] }
     let data = MadeUpNumbers.reviews(lengths, vocabulary: configuration.vocabularySize)
@@ -77,9 +77,9 @@ package struct Calibration: Sendable {
     secondsPerToken = whole.tokens > half.tokens ? min(mean, max(0.7 * mean, slope)) : mean
     secondsPerStep = max(0, whole.seconds - secondsPerToken * Double(whole.tokens) / Double(threads))
     gigaflops = whole.rate / 1e9
-    evaluationArenaBytes = Calibration.evaluation(
+    evaluationArenaBytes = try Calibration.evaluation(
       method, configuration, numbers, lengths.sorted(by: >), maxLength: reviews.maxLength)
-    optimizerSeconds = Calibration.optimizerStep(replica)
+    optimizerSeconds = try Calibration.optimizerStep(replica)
     sgemmGigaflops = Calibration.sgemm()
   }
 
@@ -87,10 +87,10 @@ package struct Calibration: Sendable {
   private static func evaluation(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ numbers: MadeUpNumbers, _ lengths: [Int],
     maxLength: Int
-  ) -> Int {
-    let pool = WorkerPool(count: 1)
+  ) throws -> Int {
+    let pool = try WorkerPool(count: 1)
     defer { pool.close() }
-    let replica = Replica(method, configuration, numbers.store, pool, seed: 1, maxLength: maxLength, trains: false)
+    let replica = try Replica(method, configuration, numbers.store, pool, seed: 1, maxLength: maxLength, trains: false)
     var tokens = 0
     let fitting = lengths.prefix {
       tokens += $0
@@ -106,9 +106,9 @@ package struct Calibration: Sendable {
     return worker.workspace.peak
   }
 
-  private static func optimizerStep(_ replica: Replica) -> Double {
+  private static func optimizerStep(_ replica: Replica) throws -> Double {
     guard let gradients = replica.gradients.baseAddress else { return 0 }
-    let optimizer = Optimizer(replica.store, Optimizer.Settings(), overwritten: replica.overwritten)
+    let optimizer = try Optimizer(replica.store, Optimizer.Settings(), overwritten: replica.overwritten)
     var best = Double.infinity
     for _ in 0..<3 {
       let began = monotonicSeconds()

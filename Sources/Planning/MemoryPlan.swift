@@ -1,4 +1,5 @@
 package import BERT
+internal import Collectives
 internal import Failures
 package import FineTuning
 internal import Glibc
@@ -70,20 +71,22 @@ extension MemoryPlan {
     package let decays: Bool
     /// Whether ranks share out the optimiser's moments.
     package let shardsOptimizer: Bool
+    /// Gradients of shards that a rank keeps at once (`--deterministic`); nil without shards.
+    package let shardBuffers: Int?
     /// How much may be kept of what frozen layers make of reviews; nil when nothing is.
     package let keptBytesLimit: Int?
 
     /// A setting.
     package init(
       _ method: any FineTuningMethod, _ configuration: BERTConfiguration, ranks: Int, ranksPerNode: Int, threads: Int,
-      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool, keptBytesLimit: Int? = nil,
-      arenaBytes: Int? = nil
+      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool, shardBuffers: Int? = nil,
+      keptBytesLimit: Int? = nil, arenaBytes: Int? = nil
     ) {
       (self.method, self.configuration, self.ranks) = (method, configuration, ranks)
       (self.ranksPerNode, self.threads, self.arenaBytes) = (ranksPerNode, threads, arenaBytes)
       (self.tokensPerPass, self.reviews, self.decays) = (tokensPerPass, reviews, decays)
       self.shardsOptimizer = shardsOptimizer && ranks > 1
-      self.keptBytesLimit = keptBytesLimit
+      (self.shardBuffers, self.keptBytesLimit) = (shardBuffers, keptBytesLimit)
     }
   }
 
@@ -95,7 +98,8 @@ extension MemoryPlan {
     let reached = MemoryPlan.reached(table, setting, byPages: true)
     let model = setting.method.model(setting.configuration, table)
     let arena = setting.arenaBytes ?? model.leastArenaBytes(tokens: setting.tokensPerPass) * 3 / 2
-    let gradients = setting.threads * reached - (setting.threads - 1) * Replica.matrixCount(of: model)
+    let gradients = Replica.gradientCount(
+      of: model, reached: reached, of: trained, threads: setting.threads, shardBuffers: setting.shardBuffers)
     let tokens =
       setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
@@ -112,7 +116,7 @@ extension MemoryPlan {
       Part(name: "the optimiser's moments", bytes: 8 * MemoryPlan.stepped(table, reached, setting), owner: .rank),
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
       Part(
-        name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, ranks: setting.ranks), owner: .rank),
+        name: "the exchange of gradients", bytes: MemoryPlan.exchangeBytes(table, setting), owner: .rank),
       Part(name: "reviews", bytes: MemoryPlan.reviewBytes(setting.reviews, tokens), owner: .rank),
       Part(name: "program and libraries", bytes: MemoryPlan.commonBytes(setting), owner: .node),
       Part(name: "buffers of products and MPI, vocabulary", bytes: MemoryPlan.fixedBytes(setting), owner: .rank),
@@ -163,12 +167,13 @@ extension MemoryPlan {
     return others / setting.ranks + reached - others
   }
 
-  /// Room for pieces of gradients on their way, as `PieceExchange` takes it: what all others send of a piece, for as
-  /// many pieces as may be under way.
-  private static func exchangeBytes(_ table: ParameterTable, ranks: Int) -> Int {
-    guard ranks > 1 else { return 0 }
-    let tile = BlockTiles(table, rank: 0, of: ranks).tile
-    return max(8, 2 * ranks) * ranks * 4 * tile
+  /// Room for pieces of gradients on their way.
+  private static func exchangeBytes(_ table: ParameterTable, _ setting: Setting) -> Int {
+    let layout = NodeLayout(
+      stride(from: 0, to: setting.ranks, by: setting.ranksPerNode).map {
+        Array($0..<min($0 + setting.ranksPerNode, setting.ranks))
+      })
+    return PieceExchange.roomBytes(layout, rank: 0, longest: BlockTiles(table, rank: 0, of: setting.ranks).tile)
   }
 
   // Measured on Linux with Open MPI 4.1, OpenBLAS 0.3.21, oneDNN 2.6 and HDF5 1.10, on 1 to 4 ranks, a small and a large

@@ -90,12 +90,15 @@ package struct RunPlan: Sendable {
     // What the largest step of an epoch has, as far as one pass goes.
     let steps = min(1000, max(1, reviews.reviewCount / run.globalBatchSize))
     let tokensPerPass = min(
-      max(1024, reviews.maxLength), loads.largest(batch: run.globalBatchSize, workers: workers, steps: 0..<steps))
+      Replica.tokensPerPass(maxLength: reviews.maxLength),
+      loads.largest(batch: run.globalBatchSize, workers: workers, steps: 0..<steps))
     let setting = { (arena: Int?) in
       MemoryPlan.Setting(
         method, request.configuration, ranks: request.ranks, ranksPerNode: request.ranksPerNode, threads: run.threads,
         tokensPerPass: tokensPerPass, reviews: reviews, decays: run.weightDecay != 0,
-        shardsOptimizer: run.shardOptimizer, keptBytesLimit: run.cacheFrozen == true ? request.memoryBytes / 2 : nil,
+        shardsOptimizer: run.shardOptimizer,
+        shardBuffers: run.shardBuffers(ranks: request.ranks),
+        keptBytesLimit: run.cacheFrozen == true ? request.memoryBytes / 2 : nil,
         arenaBytes: arena)
     }
     // Before anything is measured, and so allocated.

@@ -1,3 +1,4 @@
+internal import Failures
 internal import Glibc
 
 /// A bump allocator for what a pass through the model needs: sized once, reset for every pass, never freed in between.
@@ -18,7 +19,8 @@ package final class ActivationArena {
   package var poisons = false
 
   /// Reserves `capacity` bytes.
-  package init(capacity: Int) {
+  /// - Throws: `Failure(.other)` where the process may not have so much address space.
+  package init(capacity: Int) throws {
     let page = 4096
     self.capacity = (capacity + page - 1) / page * page
     guard
@@ -26,7 +28,12 @@ package final class ActivationArena {
         nil, max(self.capacity, page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
         -1, 0),
       memory != MAP_FAILED
-    else { preconditionFailure("cannot reserve \(capacity) bytes of address space for activations") }
+    else {
+      throw Failure(
+        .other,
+        "the system gives no \(capacity >> 20) MiB of address space for activations; raise the limit (ulimit -v), or take fewer --threads."
+      )
+    }
     useHugePages(memory, self.capacity)
     base = memory
   }

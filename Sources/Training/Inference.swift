@@ -46,8 +46,8 @@ package final class Inference {
     }
     trained = try TrainedModel(
       checkpoint: checkpoint, base: basePath, merged: merged, maxLength: maxLength, precision: precision, communicator)
-    pool = WorkerPool(count: threads)
-    replica = Replica(
+    pool = try WorkerPool(count: threads)
+    replica = try Replica(
       trained.model.method, trained.shape, trained.model.store, pool, seed: trained.configuration.seed,
       maxLength: trained.configuration.maxLength, trains: false)
     self.communicator = communicator

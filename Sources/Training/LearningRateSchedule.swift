@@ -40,3 +40,12 @@ package struct LearningRateSchedule: Sendable, Equatable {
     }
   }
 }
+
+extension LearningRateSchedule {
+  /// That of a run of so many steps, whose options name a rate.
+  init(_ run: TrainingConfiguration, totalSteps: Int) {
+    self.init(
+      shape: run.lrSchedule, peak: run.learningRate ?? 0, warmupSteps: Int(run.warmupRatio * Double(totalSteps)),
+      totalSteps: totalSteps)
+  }
+}

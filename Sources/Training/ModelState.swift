@@ -40,7 +40,7 @@ package final class ModelState {
   package init(
     base: Base?, names: Set<String>, _ configuration: BERTConfiguration, _ method: any FineTuningMethod,
     seed: UInt32, sources: [any ParameterSource] = [], needsAll: Bool = false, threads: Int = 1,
-    tokensPerPass: Int = 0, _ communicator: Communicator
+    tokensPerPass: Int = 0, shardBuffers: Int? = nil, _ communicator: Communicator
   ) throws {
     self.method = method
     self.configuration = configuration
@@ -50,7 +50,10 @@ package final class ModelState {
     let origin = base.map {
       Origin(
         sources: sources, base: $0, needsAll: needsAll, threads: threads,
-        activationBytes: model.leastArenaBytes(tokens: tokensPerPass), matrixCount: Replica.matrixCount(of: model))
+        activationBytes: model.leastArenaBytes(tokens: tokensPerPass),
+        gradientCount: Replica.gradientCount(
+          of: model, reached: table.trainableCount, of: table.trainableCount, threads: threads,
+          shardBuffers: shardBuffers))
     }
     try communicator.collectively(where: origin != nil) { try origin?.check(table) }
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }

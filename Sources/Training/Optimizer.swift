@@ -56,16 +56,17 @@ package final class Optimizer {
   ///     nothing else; nil for everything.
   ///   - overwritten: What steps leave of the gradients as it is, in order: the next one overwrites it. All else they
   ///     leave at zero.
+  /// - Throws: `Failure(.other)` where the system has no more memory.
   package init(
     _ store: ParameterStore, _ settings: Settings, tiles: BlockTiles? = nil, overwritten: [Range<Int>] = []
-  ) {
+  ) throws {
     self.store = store
     self.tiles = tiles
     self.overwritten = overwritten
     owned = tiles?.owned
     self.settings = settings
-    firstMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
-    secondMoments = zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
+    firstMoments = try zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
+    secondMoments = try zeroedFloats(store.table.trainableCount, isSparse: tiles != nil)
     lookedUp = LookedUpRows(store.table)
     reachedRows = lookedUp.noRows
     squares = .allocate(capacity: Optimizer.pieceCount(store.table.trainableCount))
@@ -205,5 +206,14 @@ package final class Optimizer {
         start = end
       }
     }
+  }
+}
+
+extension Optimizer.Settings {
+  /// Those of a run.
+  init(_ run: TrainingConfiguration) {
+    (beta1, beta2, epsilon) = (run.adamBeta1, run.adamBeta2, run.adamEpsilon)
+    weightDecay = run.weightDecay
+    maxGradientNorm = run.maxGradNorm > 0 ? run.maxGradNorm : nil
   }
 }

@@ -1,7 +1,6 @@
 internal import BERT
 internal import Failures
 internal import FineTuning
-internal import Glibc
 internal import Tensors
 
 /// Where a model's numbers come from, on a rank that reads: files that go first, the base, or chance.
@@ -12,12 +11,12 @@ struct Origin {
   let base: Base
   /// Whether nothing may start at random.
   let needsAll: Bool
-  /// How many threads a rank has, each with gradients and activations of its own.
+  /// How many threads a rank has, each with activations of its own.
   let threads: Int
   /// What a pass of a thread keeps in memory at least.
   let activationBytes: Int
-  /// How many numbers the encoder's trained matrices have.
-  let matrixCount: Int
+  /// How many numbers a rank's gradients have.
+  let gradientCount: Int
 
   /// Refuses a base that lacks tensors or has them in other shapes, and a model that no memory could hold.
   func check(_ table: ParameterTable) throws {
@@ -38,16 +37,14 @@ struct Origin {
         throw missing(name, shape)
       }
     }
-    // Weights once; two moments for what is trained; gradients and activations for each thread, but of the encoder's
-    // matrices one gradient.
+    // Weights and two moments for what is trained once; gradients; activations for each thread.
     let weights = 4 * table.frozenCount + 2 * table.roundedCount + table.transposeBytes
-    let gradients = threads * table.trainableCount - (threads - 1) * matrixCount
-    let needed = weights + 4 * (3 * table.trainableCount + gradients) + threads * activationBytes
-    let present = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+    let needed = weights + 4 * (3 * table.trainableCount + gradientCount) + threads * activationBytes
+    let present = memoryBytes
     guard needed <= present else {
       throw Failure(
         .other,
-        "\(table.trainableCount) trained of \(table.count) parameters, with \(activationBytes >> 20) MiB of activations for each of \(threads) threads, take \(needed >> 30) GiB a rank, but this machine has \(present >> 30) GiB; choose a smaller model, fewer --threads or a smaller --lora-rank."
+        "\(table.trainableCount) trained of \(table.count) parameters, with \(activationBytes >> 20) MiB of activations for each of \(threads) threads, take \(needed >> 30) GiB a rank, but there are \(present >> 30) GiB here; choose a smaller model, fewer --threads or a smaller --lora-rank."
       )
     }
   }

@@ -33,9 +33,9 @@ package final class ParameterBlocks {
       hasTransposes = false
     }
     self.window = window
-    trainable = zeroedFloats(table.trainableCount)
+    trainable = try zeroedFloats(table.trainableCount)
     // A page of it is there once something is rounded to it.
-    copies = zeroedFloats(isRounded ? (table.trainableCount + 1) / 2 : 0)
+    copies = try zeroedFloats(isRounded ? (table.trainableCount + 1) / 2 : 0)
     guard let frozen = window.pointer.baseAddress, let trainableStart = trainable.baseAddress,
       let copiesStart = copies.baseAddress
     else { throw Failure(.other, "no memory for \(table.count) parameters") }

@@ -46,17 +46,18 @@ package final class Replica {
   ///   - maxLength: The longest review, in tokens.
   ///   - trains: Whether gradients will be asked for.
   ///   - frozen: Where training passes keep what frozen layers make of reviews; nil where they compute it every time.
+  /// - Throws: `Failure(.other)` where the system gives no more memory.
   package init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore,
     _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true, frozen: FrozenOutputs? = nil
-  ) {
+  ) throws {
     useOneBLASThread()
     let tokensPerPass = Replica.tokensPerPass(maxLength: maxLength)
     self.store = store
     self.pool = pool
     self.tokensPerPass = tokensPerPass
-    workers = (0..<pool.count).map { index in
-      Worker(
+    workers = try (0..<pool.count).map { index in
+      try Worker(
         method, configuration, store, seed: seed, tokensPerPass: tokensPerPass, trains: trains, isFirst: index == 0,
         frozen: frozen)
     }
@@ -67,7 +68,7 @@ package final class Replica {
     sums = WorkerSums(
       workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range, except: joint?.ranges ?? [])
     for (index, worker) in workers.enumerated() {
-      if let joint { worker.addsGradients(to: joint, as: index, of: workers.count) }
+      if let joint { try worker.addsGradients(to: joint, as: index, of: workers.count) }
       // What a worker has handed in is computed by all when they are at the next meeting, a layer further down.
       let lag = joint != nil && workers.count > 1 ? 1 : 0
       worker.completed = { [unowned self] stage in complete(stage - lag, by: index) }
@@ -82,11 +83,21 @@ package final class Replica {
   }
 
   /// The most tokens of a pass, unless a review alone has more.
-  static func tokensPerPass(maxLength: Int) -> Int { max(1024, maxLength) }
+  package static func tokensPerPass(maxLength: Int) -> Int { max(1024, maxLength) }
 
-  /// How many numbers there are whose gradients a rank has once, whatever its threads: those of the encoder's matrices.
-  package static func matrixCount(of model: any TaskModel) -> Int {
-    JointGradients.ranges(of: model.encoder).reduce(0) { $0 + $1.count }
+  /// How many numbers the gradients of a rank have: a thread each all that is reached, but of the encoder's matrices the
+  /// rank once; with shards the rank once, and everything for each shard that it keeps.
+  /// - Parameters:
+  ///   - model: The model.
+  ///   - reached: How many trained numbers get gradients other than zero.
+  ///   - trained: How many there are.
+  ///   - threads: Threads of the rank.
+  ///   - shardBuffers: Shards' gradients that a rank keeps at once (`ShardedGradients`); nil without shards.
+  package static func gradientCount(
+    of model: any TaskModel, reached: Int, of trained: Int, threads: Int, shardBuffers: Int?
+  ) -> Int {
+    if let shardBuffers { return reached + shardBuffers * trained }
+    return threads * reached - (threads - 1) * JointGradients.ranges(of: model.encoder).reduce(0) { $0 + $1.count }
   }
 
   /// What a step's first pass overwrites of `gradients`; the rest has to be zero before a step.

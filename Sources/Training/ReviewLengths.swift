@@ -37,7 +37,7 @@ package struct ReviewLengths: Sendable {
     (run.method, run.fuse, run.languageAdapter, run.trainsAdapters) = ("full", [], nil, false)
     let alone = Communicator(program: "bert-ddp")
     let inputs = try RunInputs(&run, alone)
-    let pool = WorkerPool(count: 1)
+    let pool = try WorkerPool(count: 1)
     defer { pool.close() }
     let order = SampleOrder(count: inputs.training.count, seed: run.seed)
     var reviews: [Int] = []

@@ -16,6 +16,15 @@ package final class ShardedGradients {
     return wanted >= 12 ? wanted / 12 * 12 : wanted >= 8 ? 8 : 4
   }
 
+  /// How many shards' gradients a rank keeps at once: one a thread, and sums that wait for their other half.
+  package static func bufferCount(reviews: Int, ranks: Int, threads: Int) -> Int {
+    let own = (shardCount(of: reviews) + ranks - 1) / ranks
+    let together = min(own, threads)
+    var (rounds, waiting) = (own / together, 0)
+    while rounds > 1 { (rounds, waiting) = (rounds / 2, waiting + 1) }
+    return together + waiting
+  }
+
   private let replica: Replica
   /// Over the shards of the step under way.
   private var tree = SumTree(partCount: 1)
@@ -33,6 +42,9 @@ package final class ShardedGradients {
   }
 
   deinit { for buffer in all { buffer.deallocate() } }
+
+  /// How many shards' gradients were ever kept at once.
+  package var buffersTaken: Int { all.count }
 
   private var count: Int { replica.gradients.count }
 
@@ -126,5 +138,12 @@ package final class ShardedGradients {
     try communicator.orderedSum(sums.nodes.map(\.values), along: tree, into: replica.gradients)
     free += sums.nodes.map(\.values)
     sums.removeAll()
+  }
+}
+
+extension TrainingConfiguration {
+  /// How many shards' gradients each of so many ranks keeps at once; nil where a step has none.
+  package func shardBuffers(ranks: Int) -> Int? {
+    deterministic ? ShardedGradients.bufferCount(reviews: globalBatchSize, ranks: ranks, threads: threads) : nil
   }
 }

@@ -8,15 +8,20 @@ var availableMemory: Int {
   return MemoryLimit.own.map { min(system, max(0, $0.bytes - $0.used)) } ?? system
 }
 
+/// Bytes of memory: physical, or less where a container or a job has a limit.
+package var memoryBytes: Int {
+  min(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)), MemoryLimit.own?.bytes ?? .max)
+}
+
 /// How much memory a container (`docker --memory`) or a job of Slurm's may have, as cgroup 2 says, or cgroup 1's root.
-package struct MemoryLimit {
+struct MemoryLimit {
   /// The limit.
-  package let bytes: Int
+  let bytes: Int
   /// What is used of it, files that can be forgotten left out.
   let used: Int
 
   /// The least of the limits above this process; nil when there is none.
-  package static var own: MemoryLimit? {
+  static var own: MemoryLimit? {
     let root = "/sys/fs/cgroup"
     let place = lines("/proc/self/cgroup").first { $0.hasPrefix("0::") }?.dropFirst(3) ?? ""
     var folders = place.split(separator: "/").map(String.init)

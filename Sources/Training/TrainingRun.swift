@@ -98,7 +98,7 @@ package final class TrainingRun {
     try RunAgreement.onContents(run, method, inputs, communicator)
     run.learningRate = run.learningRate ?? method.defaultLearningRate
     let resolved = run
-    pool = WorkerPool(count: run.threads)
+    pool = try WorkerPool(count: run.threads)
     let encoder = TextEncoder(
       tokenizer: inputs.tokenizer, maxLength: resolved.maxLength, communicator: communicator, pool: pool)
     (report, isInTraining) = DatasetReport.examine(
@@ -112,10 +112,7 @@ package final class TrainingRun {
     order = training.order(run)
     let steps = run.epochs * order.stepsPerEpoch(reviewsPerStep: run.reviewsPerStep)
     totalSteps = min(steps, run.maxSteps ?? steps)
-    schedule = LearningRateSchedule(
-      shape: run.lrSchedule, peak: run.learningRate ?? 0,
-      warmupSteps: Int(run.warmupRatio * Double(totalSteps)),
-      totalSteps: totalSteps)
+    schedule = LearningRateSchedule(run, totalSteps: totalSteps)
     checkpoint = TrainingCheckpoint(
       configuration: run, baseSHA256: inputs.baseSHA256, dataSHA256: inputs.dataSHA256)
     self.run = run
@@ -126,22 +123,19 @@ package final class TrainingRun {
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
       sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
-      tokensPerPass: TrainingRun.tokensPerPass(run, training.first, communicator), communicator)
+      tokensPerPass: TrainingRun.tokensPerPass(run, training.first, communicator),
+      shardBuffers: run.shardBuffers(ranks: communicator.size), communicator)
     frozen =
       run.cacheFrozen != true
       ? nil
       : try FrozenOutputs(
         method, inputs.configuration, training.first, computesAlone: run.deterministic, communicator)
-    replica = Replica(
+    replica = try Replica(
       method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength, frozen: frozen)
-    var settings = Optimizer.Settings()
-    (settings.beta1, settings.beta2, settings.epsilon) = (run.adamBeta1, run.adamBeta2, run.adamEpsilon)
-    settings.weightDecay = run.weightDecay
-    settings.maxGradientNorm = run.maxGradNorm > 0 ? run.maxGradNorm : nil
     let exchange = GradientExchange(
       communicator, model.store.table, replica.stages, isSharded: run.shardOptimizer)
-    optimizer = Optimizer(
-      model.store, settings, tiles: exchange.optimizerTiles,
+    optimizer = try Optimizer(
+      model.store, Optimizer.Settings(run), tiles: exchange.optimizerTiles,
       overwritten: run.deterministic ? [] : replica.overwritten)
     passes = StepPasses(
       replica, optimizer, exchange, method, communicator, clock,

@@ -52,7 +52,7 @@ package final class Worker {
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore, seed: UInt32,
     tokensPerPass: Int, trains: Bool, isFirst: Bool,
     frozen: FrozenOutputs?
-  ) {
+  ) throws {
     model = method.taskModel(configuration, store.table)
     // A pass has no more, so a step like an earlier one allocates nothing.
     batch = TokenBatch(tokens: tokensPerPass)
@@ -64,9 +64,9 @@ package final class Worker {
     masked.reserveCapacity(tokensPerPass)
     positions.reserveCapacity(tokensPerPass)
     // The encoder's matrices have gradients in the first worker's alone, which all compute together.
-    gradients = zeroedFloats(
+    gradients = try zeroedFloats(
       trains ? store.table.trainableCount : 0, isSparse: !isFirst && !JointGradients.ranges(of: model.encoder).isEmpty)
-    let arena = ActivationArena(
+    let arena = try ActivationArena(
       capacity: model.arenaBytes(tokens: tokensPerPass, reviews: tokensPerPass, longest: tokensPerPass)
         + (frozen == nil ? 0 : 4 * tokensPerPass * configuration.hiddenSize))
     workspace = Workspace(
@@ -80,12 +80,12 @@ package final class Worker {
   ///   - joint: All workers' way to them.
   ///   - worker: Which one this is.
   ///   - count: How many there are.
-  func addsGradients(to joint: JointGradients, as worker: Int, of count: Int) {
+  func addsGradients(to joint: JointGradients, as worker: Int, of count: Int) throws {
     workspace.weightGradients = JointGradientsOfWorker(joint, worker: worker)
     if count == 1 { return }
     // A layer's backward takes less than a layer's share of a whole pass, and that twice is room enough.
     let bytes = 2 * workspace.arena.capacity / (model.configuration.layerCount + 2)
-    workspace.spares = (0..<2).map { _ in ActivationArena(capacity: bytes) }
+    workspace.spares = try (0..<2).map { _ in try ActivationArena(capacity: bytes) }
   }
 
   /// Has later passes add all their gradients elsewhere than in `gradients`.

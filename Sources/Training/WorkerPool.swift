@@ -1,3 +1,4 @@
+internal import Failures
 internal import Glibc
 
 /// A rank's threads: the calling thread and `count − 1` that sleep between pieces of work.
@@ -45,12 +46,18 @@ package final class WorkerPool: @unchecked Sendable {
   }
 
   /// Starts the threads.
-  package init(count: Int) {
+  /// - Throws: `Failure(.other)` where the system gives no more.
+  package init(count: Int) throws {
     precondition(count >= 1, "a pool has at least one worker")
     self.count = count
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(changed, nil)
-    for index in 1..<max(count, 1) { start(index) }
+    for index in 1..<max(count, 1) {
+      do { try start(index) } catch {
+        close()
+        throw error
+      }
+    }
   }
 
   /// Ends the threads; no work is under way then.
@@ -117,7 +124,7 @@ package final class WorkerPool: @unchecked Sendable {
     }
   }
 
-  private func start(_ index: Int) {
+  private func start(_ index: Int) throws {
     var thread = pthread_t()
     let argument = Unmanaged.passRetained(Start(self, index)).toOpaque()
     let status = pthread_create(
@@ -128,7 +135,13 @@ package final class WorkerPool: @unchecked Sendable {
         start.pool.serve(start.index)
         return nil
       }, argument)
-    precondition(status == 0, "the system gives no more threads")
+    guard status == 0 else {
+      Unmanaged<Start>.fromOpaque(argument).release()
+      throw Failure(
+        .other,
+        "the system gives no thread for worker \(index + 1) of \(count) (\(String(cString: strerror(status)))); take fewer --threads, or raise the limit (ulimit -u)."
+      )
+    }
     threads.append(thread)
   }
 

@@ -1,3 +1,4 @@
+internal import Failures
 internal import Glibc
 internal import Tensors
 
@@ -7,9 +8,13 @@ internal import Tensors
 ///   - count: How many.
 ///   - isSparse: Whether much of it is never written: then pages are small, so that it takes no memory.
 /// - Returns: The memory.
-func zeroedFloats(_ count: Int, isSparse: Bool = false) -> UnsafeMutableBufferPointer<Float> {
+/// - Throws: `Failure(.other)` where the system has no more.
+func zeroedFloats(_ count: Int, isSparse: Bool = false) throws -> UnsafeMutableBufferPointer<Float> {
   guard let memory = calloc(max(1, count), MemoryLayout<Float>.stride) else {
-    preconditionFailure("the system gives no \(4 * count) bytes")
+    throw Failure(
+      .other,
+      "the system gives no \(count >> 18) MiB for \(count) trained numbers; raise the limit (ulimit -v), or choose a method that trains less or fewer --threads."
+    )
   }
   if isSparse {
     let page = Int(sysconf(CInt(_SC_PAGESIZE)))

@@ -86,7 +86,7 @@ struct Products {
       m.fill(value)
       return m
     }
-    let pool = WorkerPool(count: threads)
+    let pool = try WorkerPool(count: threads)
     defer { pool.close() }
     let factors = (0..<threads).map { _ in
       (

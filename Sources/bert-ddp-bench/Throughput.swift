@@ -31,10 +31,10 @@ struct Throughput {
     initialize(store, trainable: true)
     method.completeInitialization(of: Set(table.trainableEntries.map(\.specification.name)), in: store)
     store.refreshRounded()
-    let pool = WorkerPool(count: bench.threads)
+    let pool = try WorkerPool(count: bench.threads)
     defer { pool.close() }
     let data = try reviews(communicator, pool, configuration)
-    let replica = Replica(method, configuration, store, pool, seed: 1, maxLength: bench.maxLength)
+    let replica = try Replica(method, configuration, store, pool, seed: 1, maxLength: bench.maxLength)
     var measurement = try train(replica, data, method, communicator)
     if bench.evaluationReviews > 0 {
       measurement.evaluationReviewsPerSecond = try evaluate(replica, data, communicator)
@@ -80,7 +80,7 @@ struct Throughput {
     let clock = StepClock(in: .compute)
     let exchange = GradientExchange(
       communicator, replica.store.table, replica.stages, isSharded: bench.shardOptimizer)
-    let optimizer = Optimizer(
+    let optimizer = try Optimizer(
       replica.store, Optimizer.Settings(), tiles: exchange.optimizerTiles, overwritten: replica.overwritten)
     let passes = StepPasses(
       replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: bench.globalBatchSize)

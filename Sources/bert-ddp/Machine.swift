@@ -16,11 +16,6 @@ enum Machine {
     return "unknown"
   }
 
-  /// Physical memory, or less where a container or a job has a limit.
-  static var memoryBytes: Int {
-    min(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)), MemoryLimit.own?.bytes ?? .max)
-  }
-
   /// Kernel and architecture.
   static var system: String {
     func line(_ path: String) -> String { text(path).split(separator: "\n").first.map(String.init) ?? "" }

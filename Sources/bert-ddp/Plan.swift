@@ -104,7 +104,7 @@ struct Plan: ParsableCommand {
     guard let link = Network(network) else { throw Failure(.usage, "--network is \(network).") }
     return RunPlan.Request(
       run, configuration, lengths, ranks: ranks ?? max(nodes, nodes * cores / run.threads), nodes: nodes, cores: cores,
-      memoryBytes: memoryPerNode.map { Int($0 * 0x1p30) } ?? Machine.memoryBytes,
+      memoryBytes: memoryPerNode.map { Int($0 * 0x1p30) } ?? Training.memoryBytes,
       network: link, measures: !noCalibration)
   }
 }

@@ -38,7 +38,7 @@ import Testing
       store = ParameterStore(
         table: table, frozen: .allocate(capacity: max(1, table.frozenCount)), trainable: values)
       model = method.model(shape, table)
-      let arena = ActivationArena(capacity: model.arenaBytes(tokens: 32, reviews: 8, longest: 8))
+      let arena = try ActivationArena(capacity: model.arenaBytes(tokens: 32, reviews: 8, longest: 8))
       arena.poisons = true
       workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: 3)
       workspace.isTraining = true

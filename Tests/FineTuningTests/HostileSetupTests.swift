@@ -71,6 +71,12 @@ struct HostileSetupTests {
     #expect(error?.message.hasSuffix(".") == true)
   }
 
+  /// A variant of a later version is not taken for LoRA's own.
+  @Test(arguments: [#"{"lora_variant":"fast"}"#, #"{"lora_bias":"some"}"#])
+  func unknownVariants(_ json: String) {
+    #expect(throws: DecodingError.self) { try JSONDecoder().decode(FineTuningOptions.self, from: Data(json.utf8)) }
+  }
+
   /// A composition as deep as a file can make it is refused or taken, not a stack that overflows.
   @Test func deepCompositions() {
     let leaf = #"{"type":"single","children":["a"]}"#

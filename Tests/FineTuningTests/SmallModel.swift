@@ -46,7 +46,7 @@ final class SmallModel {
     method.completeInitialization(of: Set(table.entries.map(\.specification.name)), in: store)
     store.writeTransposes()
     model = method.model(configuration, table)
-    let arena = ActivationArena(capacity: model.arenaBytes(tokens: 64, reviews: 8, longest: 16))
+    let arena = try ActivationArena(capacity: model.arenaBytes(tokens: 64, reviews: 8, longest: 16))
     arena.poisons = true
     workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: 5)
     for (review, length) in [5, 9, 3].enumerated() {

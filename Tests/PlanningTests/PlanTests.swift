@@ -52,6 +52,27 @@ struct PlanTests {
     #expect(try bytes(RunPlan(request("lora", ranks: 1)), "frozen").1 == .rank)
   }
 
+  @Test("with shards, gradients of the rank, of a shard for each thread and of sums that wait")
+  func shards() throws {
+    let trainable = try MethodFigures(FineTuningMethods.planned("lora", FineTuningOptions()), on: shape).trainableCount
+    // 32 reviews are four shards.
+    for (ranks, threads, kept) in [(1, 1, 3), (1, 2, 3), (1, 4, 4), (2, 1, 2), (4, 1, 1)] {
+      let plan = try RunPlan(
+        request("lora", ranks: ranks) { ($0.deterministic, $0.threads, $0.globalBatchSize) = (true, threads, 32) })
+      #expect(try bytes(plan, "gradients").0 == 4 * (1 + kept) * trainable)
+    }
+  }
+
+  @Test("room for pieces on their way")
+  func exchange() throws {
+    let trainable = try MethodFigures(FineTuningMethods.planned("full", FineTuningOptions()), on: shape).trainableCount
+    for ranks in [2, 8, 32] {
+      let tile = max(1024, min(1 << 16, trainable / (8 * ranks) / 1024 * 1024))
+      // Sixteen pieces, each with what every rank of the node sends.
+      #expect(try bytes(RunPlan(request("full", ranks: ranks)), "the exchange").0 == 16 * ranks * 4 * tile)
+    }
+  }
+
   @Test("rows of embeddings that do not occur get no gradients, unless weights decay")
   func embeddings() throws {
     // Memory comes in pages, and here a row is a page.

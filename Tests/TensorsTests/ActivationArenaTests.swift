@@ -1,3 +1,4 @@
+import Failures
 import Tensors
 import Testing
 
@@ -6,8 +7,8 @@ struct ActivationArenaTests {
   static func address<T>(_ pointer: UnsafeMutablePointer<T>) -> Int { Int(bitPattern: pointer) }
 
   @Test
-  func blocksAreAlignedAndApart() {
-    let arena = ActivationArena(capacity: 1 << 16)
+  func blocksAreAlignedAndApart() throws {
+    let arena = try ActivationArena(capacity: 1 << 16)
     var end = 0
     for count in [1, 3, 16, 17, 0, 100, 1000] {
       let floats = arena.allocate(Float.self, count)
@@ -24,8 +25,8 @@ struct ActivationArenaTests {
 
   /// The whole capacity can be used, and it is at least what was asked for.
   @Test(arguments: [0, 1, 4096, 4097, 100_000])
-  func capacity(_ bytes: Int) {
-    let arena = ActivationArena(capacity: bytes)
+  func capacity(_ bytes: Int) throws {
+    let arena = try ActivationArena(capacity: bytes)
     #expect(arena.capacity >= bytes)
     let all = arena.allocate(UInt8.self, bytes)
     for i in 0..<bytes { all[i] = UInt8(truncatingIfNeeded: i) }
@@ -35,16 +36,16 @@ struct ActivationArenaTests {
 
   /// Reserving costs nothing: what is reserved beyond a machine's memory is not taken from it.
   @Test
-  func reservationIsNotTouched() {
-    let arena = ActivationArena(capacity: 1 << 34)
+  func reservationIsNotTouched() throws {
+    let arena = try ActivationArena(capacity: 1 << 34)
     let far = arena.allocate(UInt8.self, 1 << 33)
     far[1 << 32] = 7
     #expect(far[1 << 32] == 7 && arena.peak == 1 << 33)
   }
 
   @Test
-  func marks() {
-    let arena = ActivationArena(capacity: 1 << 16)
+  func marks() throws {
+    let arena = try ActivationArena(capacity: 1 << 16)
     let first = arena.allocate(Float.self, 10)
     first.update(repeating: 3, count: 10)
     let mark = arena.mark
@@ -61,8 +62,8 @@ struct ActivationArenaTests {
 
   /// With poison, all that is given back is not-a-number at once, and nothing else is.
   @Test
-  func poison() {
-    let arena = ActivationArena(capacity: 1 << 16)
+  func poison() throws {
+    let arena = try ActivationArena(capacity: 1 << 16)
     arena.poisons = true
     let kept = arena.allocate(Float.self, 5)
     kept.update(repeating: 1, count: 5)
@@ -79,13 +80,19 @@ struct ActivationArenaTests {
   }
 
   @Test
+  func moreThanThereIsOfAddresses() {
+    let failure = #expect(throws: Failure.self) { try ActivationArena(capacity: 1 << 60) }
+    #expect(failure?.message.contains("1099511627776 MiB") == true)
+  }
+
+  @Test
   func misuseIsRefused() async {
     await #expect(processExitsWith: .failure) {
-      let arena = ActivationArena(capacity: 4096)
+      let arena = try ActivationArena(capacity: 4096)
       _ = arena.allocate(Float.self, 1025)
     }
     await #expect(processExitsWith: .failure) {
-      let arena = ActivationArena(capacity: 4096)
+      let arena = try ActivationArena(capacity: 4096)
       _ = arena.allocate(Float.self, 8)
       let mark = arena.mark
       arena.reset()

@@ -34,7 +34,7 @@ package final class TinyMaskedModel {
     store = ParameterStore(table: table, frozen: blocks[0], trainable: blocks[1])
     gradients = blocks[2]
     model = make(configuration, table)
-    let arena = ActivationArena(capacity: model.arenaBytes(tokens: 256, reviews: 32, longest: 64))
+    let arena = ActivationArena.reserved(model.arenaBytes(tokens: 256, reviews: 32, longest: 64))
     arena.poisons = true
     workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: 5)
     workspace.step = 17

@@ -101,7 +101,7 @@ package final class TinyModel {
     gradients.update(repeating: 0, count: table.trainableCount)
     model = make(configuration, table)
     let capacity = arenaBytes ?? model.arenaBytes(tokens: 512, reviews: 64, longest: 128)
-    let arena = ActivationArena(capacity: capacity)
+    let arena = ActivationArena.reserved(capacity)
     arena.poisons = true
     workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: seed)
     workspace.isTraining = true
@@ -159,4 +159,14 @@ package final class TinyModel {
 
   /// Sets the gradient block to zero.
   package func clearGradients() { gradients.update(repeating: 0, count: table.trainableCount) }
+}
+
+extension ActivationArena {
+  /// An arena of a size that no test's machine refuses.
+  package static func reserved(_ capacity: Int) -> ActivationArena {
+    guard let arena = try? ActivationArena(capacity: capacity) else {
+      preconditionFailure("no address space for \(capacity) bytes")
+    }
+    return arena
+  }
 }

@@ -47,7 +47,7 @@ final class GoldenModel {
       table: table, frozen: frozen, trainable: trainable,
       transposes: .allocate(byteCount: max(1, table.transposeBytes), alignment: 64))
     model = method.model(configuration, table)
-    let arena = ActivationArena(capacity: model.arenaBytes(tokens: 1024, reviews: 16, longest: 64))
+    let arena = try ActivationArena(capacity: model.arenaBytes(tokens: 1024, reviews: 16, longest: 64))
     arena.poisons = true
     workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: 1)
     workspace.isTraining = true

@@ -50,7 +50,7 @@ struct GoldenTests {
     let model = try GoldenModel(test.method)
     var settings = Optimizer.Settings()
     settings.weightDecay = 0.01
-    let optimizer = Optimizer(model.store, settings)
+    let optimizer = try Optimizer(model.store, settings)
     let schedule = LearningRateSchedule(shape: .linear, peak: 2e-3, warmupSteps: 1, totalSteps: 4)
     let frozenBefore = Array(
       UnsafeBufferPointer(start: model.store.frozen, count: model.store.table.frozenCount))

@@ -46,9 +46,9 @@ import Training
       table: table, frozen: frozen, trainable: trainable, rounded: RoundedBlocks(frozen: rounded, trainable: rounded))
     for entry in table.entries { store.initialize(entry, seed: 3) }
     store.refreshRounded()
-    let pool = WorkerPool(count: threads ?? 1)
+    let pool = try WorkerPool(count: threads ?? 1)
     defer { pool.close() }
-    let replica = Replica(method, configuration, store, pool, seed: 1, maxLength: 700)
+    let replica = try Replica(method, configuration, store, pool, seed: 1, maxLength: 700)
     #expect(!replica.overwritten.isEmpty)
     for range in replica.overwritten {
       for index in range { replica.gradients[index] = .nan }

@@ -103,7 +103,7 @@ struct LoRAGoldenTests {
     let model = try model(test)
     var settings = Optimizer.Settings()
     settings.weightDecay = 0.01
-    let optimizer = Optimizer(model.store, settings)
+    let optimizer = try Optimizer(model.store, settings)
     let schedule = LearningRateSchedule(shape: .linear, peak: 2e-3, warmupSteps: 1, totalSteps: 4)
     let frozen = UnsafeBufferPointer(start: model.store.frozen, count: model.store.table.frozenCount)
     let before = Array(frozen)

@@ -35,7 +35,7 @@ struct PretrainingGoldenTests {
       gradients = .allocate(capacity: table.trainableCount)
       gradients.initialize(repeating: 0, count: table.trainableCount)
       model = method.attached(to: MaskedLanguageModel(shape, table, inverts: inverts), table)
-      let arena = ActivationArena(capacity: model.arenaBytes(tokens: 1024, reviews: 16, longest: 64))
+      let arena = try ActivationArena(capacity: model.arenaBytes(tokens: 1024, reviews: 16, longest: 64))
       arena.poisons = true
       workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: 1)
       workspace.isTraining = true

@@ -67,14 +67,14 @@ struct StretchesTests {
 
   /// Steps along what was touched, interrupted and taken up again from the moments alone, against dense ones.
   @Test(arguments: [0.0, 0.1])
-  func stepsAreThoseOfTheDenseBlock(_ weightDecay: Double) {
+  func stepsAreThoseOfTheDenseBlock(_ weightDecay: Double) throws {
     let count = Self.table.trainableCount
     let reviews: [[Int32]] = [[1, 7], [2], [9, 1], [3], [7]]
     let data = EncodedReviews(reviews: reviews, labels: [0, 0, 0, 0, 0])
     let lookedUp = LookedUpRows(Self.table)
     var settings = Optimizer.Settings()
     (settings.weightDecay, settings.maxGradientNorm) = (weightDecay, nil)
-    func run(isDense: Bool, interruptedAt: Int?) -> [Float] {
+    func run(isDense: Bool, interruptedAt: Int?) throws -> [Float] {
       let values = UnsafeMutablePointer<Float>.allocate(capacity: count)
       defer { values.deallocate() }
       for i in 0..<count { values[i] = Float(i) / 7 - 2 }
@@ -82,10 +82,10 @@ struct StretchesTests {
       defer { gradients.deallocate() }
       gradients.initialize(repeating: 0, count: count)
       let store = ParameterStore(table: Self.table, frozen: values, trainable: values)
-      var optimizer = Optimizer(store, settings)
+      var optimizer = try Optimizer(store, settings)
       for step in reviews.indices {
         if step == interruptedAt {
-          let next = Optimizer(store, settings)
+          let next = try Optimizer(store, settings)
           _ = next.firstMoments.update(fromContentsOf: optimizer.firstMoments)
           _ = next.secondMoments.update(fromContentsOf: optimizer.secondMoments)
           next.resume(after: step)
@@ -100,9 +100,9 @@ struct StretchesTests {
       }
       return Array(UnsafeBufferPointer(start: values, count: count))
     }
-    let dense = run(isDense: true, interruptedAt: nil)
-    #expect(run(isDense: false, interruptedAt: nil) == dense)
-    for step in 1..<reviews.count { #expect(run(isDense: false, interruptedAt: step) == dense) }
+    let dense = try run(isDense: true, interruptedAt: nil)
+    #expect(try run(isDense: false, interruptedAt: nil) == dense)
+    for step in 1..<reviews.count { #expect(try run(isDense: false, interruptedAt: step) == dense) }
     // No step reaches this one: it decays and does nothing else.
     let kept = reviews.reduce(Float(4) / 7 - 2) { value, _ in value * (1 - 0.01 * Float(weightDecay)) }
     #expect(abs(dense[4] - kept) < 1e-6)

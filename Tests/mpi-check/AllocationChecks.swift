@@ -6,7 +6,7 @@ import Training
 let allocationChecks: [Check] =
   [
     Check("what is allocated is counted, on any thread, and nothing else") { _, findings in
-      let pool = WorkerPool(count: 2)
+      let pool = try WorkerPool(count: 2)
       defer { pool.close() }
       typealias Slots = UnsafeMutablePointer<UnsafeMutableRawPointer?>
       let slots = Slots.allocate(capacity: 2)

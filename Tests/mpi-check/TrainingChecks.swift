@@ -246,9 +246,9 @@ struct TrialRun {
     }
     for entry in table.trainableEntries { store.initialize(entry, seed: 7) }
     store.refreshRounded()
-    let pool = WorkerPool(count: threads)
+    let pool = try WorkerPool(count: threads)
     defer { pool.close() }
-    let replica = Replica(
+    let replica = try Replica(
       method, configuration, store, pool, seed: seed, maxLength: 32, trains: trains, frozen: frozen)
     return try body(replica, blocks.trainable)
   }
@@ -262,7 +262,7 @@ struct TrialRun {
   ) throws -> (losses: [Double], trained: [Float]) {
     try withReplica(threads: threads, trains: true, frozen: frozen) { replica, trainable in
       let exchange = GradientExchange(world, table, replica.stages, isSharded: sharesOptimizer)
-      let optimizer = Optimizer(
+      let optimizer = try Optimizer(
         replica.store, settings, tiles: exchange.optimizerTiles, overwritten: isSharded ? [] : replica.overwritten)
       let passes = StepPasses(
         replica, optimizer, exchange, method, world, StepClock(in: .compute), reviewsPerPass: reviewsPerPass,
@@ -305,6 +305,9 @@ struct TrialRun {
           }
         }
       }
+      precondition(
+        sharded.buffersTaken == ShardedGradients.bufferCount(reviews: data.count, ranks: ranks, threads: threads),
+        "as many shards' gradients as the plan says")
       precondition(reviews == data.count && sums.nodes.count == 1, "every review once")
       return sums.nodes[0].values.numbers
     }

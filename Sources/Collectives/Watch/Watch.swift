@@ -123,6 +123,7 @@ package final class Watch: @unchecked Sendable {
       init(_ watch: Watch, _ job: Job) { (self.watch, self.job) = (watch, job) }
     }
     var thread = pthread_t()
+    let argument = Unmanaged.passRetained(Start(self, job)).toOpaque()
     let status = pthread_create(
       &thread, nil,
       { argument in
@@ -130,8 +131,8 @@ package final class Watch: @unchecked Sendable {
         let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
         start.watch.look(start.job)
         return nil
-      }, Unmanaged.passRetained(Start(self, job)).toOpaque())
-    if status == 0 { self.thread = thread }
+      }, argument)
+    if status == 0 { self.thread = thread } else { Unmanaged<Start>.fromOpaque(argument).release() }
   }
 
   /// Ends the thread: what comes now is MPI's own end.

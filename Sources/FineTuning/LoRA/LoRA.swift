@@ -30,7 +30,7 @@ package struct LoRA: FineTuningMethod {
   package let alphas: [String: Double]
 
   /// Which biases LoRA trains beside its matrices, as PEFT names the choices.
-  package enum Bias: String, Sendable, CaseIterable {
+  package enum Bias: String, Codable, Sendable, CaseIterable {
     /// None of them.
     case none
     /// Those of the targets.
@@ -40,7 +40,7 @@ package struct LoRA: FineTuningMethod {
   }
 
   /// How the low-rank update enters the projection.
-  package enum Variant: String, Sendable, CaseIterable {
+  package enum Variant: String, Codable, Sendable, CaseIterable {
     /// `W + (α / r) B A`.
     case standard
     /// `W + (α / √r) B A`.

@@ -29,9 +29,9 @@ enum Probe {
   /// - Throws: `Failure` when ranks cannot talk.
   static func logits(of model: ModelState, _ communicator: Communicator) throws -> [Float]? {
     let shape = model.configuration
-    let pool = WorkerPool(count: 1)
+    let pool = try WorkerPool(count: 1)
     defer { pool.close() }
-    let replica = Replica(
+    let replica = try Replica(
       model.method, shape, model.store, pool, seed: 1, maxLength: shape.positionCount, trains: false)
     return try replica.evaluate(reviews(shape), communicator)
   }

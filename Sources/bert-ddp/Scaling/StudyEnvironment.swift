@@ -23,7 +23,7 @@ struct StudyEnvironment: Codable, Equatable {
   init(_ options: StudyOptions) {
     processor = Machine.processor
     coresPerNode = Cores.physical
-    memoryBytes = Machine.memoryBytes
+    memoryBytes = Training.memoryBytes
     blas = blasDescription()
     mpi = mpiVersion()
     system = Machine.system
