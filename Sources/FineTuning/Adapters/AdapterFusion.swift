@@ -5,8 +5,9 @@ package import Tensors
 /// AdapterFusion: adapters that were trained before are mixed by attention; the fusion and the head are trained, and
 /// the adapters too if asked.
 ///
-/// The value matrices V are held near the identity by λ · Σ ‖I − V‖², λ = 0.01 unless asked otherwise. Its gradient joins that of the next step,
-/// before clipping, as in AdapterHub's trainer, so the first step has none; reported losses leave it out.
+/// The value matrices V are held near the identity by λ · Σ ‖I − V‖², λ = 0.01 unless asked otherwise. Its gradient
+/// joins that of the next step, before clipping, as in AdapterHub's trainer, so the first step has none; reported losses
+/// leave it out.
 /// - SeeAlso: Pfeiffer et al.: *AdapterFusion*, 2021, §3.
 package struct AdapterFusion: FineTuningMethod {
   /// The adapters and their fusion.
