@@ -6,9 +6,14 @@ internal import HDF5
 /// Writes a file of ours, one tensor at a time, and publishes it.
 ///
 /// ```swift
-/// let writer = try TensorFileWriter(to: path, .model, producer: "bert-ddp 1.0", expectedByteCount: 4 *
-/// count) try writer.setJSON("configuration", configuration) try writer.write("classifier.weight", shape: [2,
-/// 768], weights) let published = try writer.publish() ``` Without `publish()` nothing of it stays.
+/// let writer = try TensorFileWriter(
+///   to: path, .model, producer: "bert-ddp 1.0", expectedByteCount: 4 * weights.count)
+/// try writer.setJSON("configuration", configuration)
+/// try writer.write("classifier.weight", shape: [2, 768], weights)
+/// let published = try writer.publish()
+/// ```
+///
+/// Without `publish()` nothing of it stays.
 package struct TensorFileWriter: ~Copyable, Sendable {
   private let publication: Publication
 

@@ -33,12 +33,14 @@ package protocol FineTuningMethod: Sendable {
   func fold(into base: BaseWeight, _ added: ParameterStore)
   /// Whether the trained model can be written as a plain BERT.
   var canMerge: Bool { get }
-  /// Adds the gradient of a term that is no review's own, once a step, after all ranks' gradients were summed and
-  /// before clipping.
+  /// Adds the gradient of a term that is no review's own: once to each step's sum, before it is divided and clipped.
+  ///
+  /// Rank 0 alone is asked, before the step's first pass; with `--deterministic` every rank is, when all gradients are
+  /// summed. So it must not look at what `gradients` holds.
   /// - Parameters:
-  ///   - gradients: The sum over `reviewCount` reviews, in the layout of the trainable block.
+  ///   - gradients: What to add to, in the layout of the trainable block.
   ///   - parameters: The parameters before the step.
-  ///   - reviewCount: How many reviews it is the sum of: what the term's own gradient has to be multiplied by.
+  ///   - reviewCount: How many reviews the step has: what the term's own gradient has to be multiplied by.
   ///   - step: How many steps were done before.
   func addRegularizationGradient(
     to gradients: UnsafeMutablePointer<Float>, of parameters: ParameterStore, reviewCount: Int, step: Int)

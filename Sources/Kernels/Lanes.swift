@@ -190,7 +190,7 @@ func maximum(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
   return largest
 }
 
-/// eˣ to about 1 ulp for x ≤ 88; 0 is returned as e⁻⁸⁷ (about 1e-38) below -87.
+/// eˣ to about 1 ulp for -87 ≤ x ≤ 88; below -87 it gives e⁻⁸⁷ (1.6e-38), not 0.
 ///
 /// 2ⁿ·p(r) with n the nearest whole number to x / ln 2 and |r| ≤ ln 2 / 2; the Taylor polynomial of degree 7.
 @inline(__always)

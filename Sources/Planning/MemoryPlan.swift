@@ -144,8 +144,8 @@ extension MemoryPlan {
     return 4 * (rows * setting.configuration.hiddenSize + setting.reviews.reviewCount)
   }
 
-  /// How many trained numbers get gradients in a thread: all but the rows of embeddings of tokens that do not occur. Memory comes
-  /// in pages: by these, a page counts as soon as one of its rows does.
+  /// How many trained numbers get gradients in a thread: all but the rows of embeddings of tokens that do not occur.
+  /// Memory comes in pages: by these, a page counts as soon as one of its rows does.
   private static func reached(_ table: ParameterTable, _ setting: Setting, byPages: Bool = false) -> Int {
     guard !setting.decays, let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter
     else { return table.trainableCount }

@@ -4,9 +4,9 @@ internal import Kernels
 
 /// Gradients that have the same bits on any number of ranks and threads (`--deterministic`).
 ///
-/// The reviews of a step are cut into shards, how many depends on the number of reviews alone. Each shard is computed alone, on one thread, into
-/// gradients of its own; ranks take shards that lie together, and the shards' gradients are added along a tree that does
-/// not depend on who computed them.
+/// The reviews of a step are cut into shards, how many depends on the number of reviews alone. Each shard is computed
+/// alone, on one thread, into gradients of its own; ranks take shards that lie together, and the shards' gradients are
+/// added along a tree that does not depend on who computed them.
 package final class ShardedGradients {
   /// How many shards a step has. Eight reviews or more are worth a matrix product; below, products of few rows cost more
   /// than they compute. Of 4 shards 1, 2 and 4 ranks get equally many, of a multiple of 12 also 3, 6 and 12; ranks beyond

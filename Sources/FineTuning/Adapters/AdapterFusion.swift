@@ -5,8 +5,9 @@ package import Tensors
 /// AdapterFusion: adapters that were trained before are mixed by attention; the fusion and the head are trained, and
 /// the adapters too if asked.
 ///
-/// The value matrices V are held near the identity by λ · Σ ‖I − V‖², λ = 0.01 unless asked otherwise. Its gradient joins that of the next step,
-/// before clipping, as in AdapterHub's trainer, so the first step has none; reported losses leave it out.
+/// The value matrices V are held near the identity by λ · Σ ‖I − V‖², λ = 0.01 unless asked otherwise. Its gradient
+/// joins that of the next step, before clipping, as in AdapterHub's trainer, so the first step has none; reported
+/// losses leave it out.
 /// - SeeAlso: Pfeiffer et al.: *AdapterFusion*, 2021, §3.
 package struct AdapterFusion: FineTuningMethod {
   /// The adapters and their fusion.
@@ -18,7 +19,8 @@ package struct AdapterFusion: FineTuningMethod {
   package let regularization: Float
 
   /// A fusion over a setup such as `Fuse(a, b)` or `Stack(ko, Fuse(a, b))`.
-  /// - Throws: `Failure` when the setup has no fusion, an adapter that is to be trained is not in it, or λ makes no sense.
+  /// - Throws: `Failure` when the setup has no fusion, an adapter that is to be trained is not in it, or λ makes no
+  ///   sense.
   package init(_ setup: AdapterSetup, trained: Set<String> = [], regularization: Float = 0.01) throws {
     guard regularization >= 0, regularization.isFinite else {
       throw Failure(
