@@ -63,7 +63,7 @@ package struct Comparison: Sendable {
       throw Failure(.usage, "--methods is empty, expected methods such as full,lora:16.")
     }
     let shared = try SharedBase(first.configuration.base, communicator)
-    let base = shared.sha256
+    let base = shared.identity.sha256
     for method in methods { try method.check(shared.configuration) }
     let data = try communicator.collectively { try ComparisonData(first.configuration) }
     let cells = self.cells(data)

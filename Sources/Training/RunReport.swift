@@ -28,6 +28,7 @@ struct RunReport {
         "\(communicator.localSize) ranks × \(run.threads) threads share \(cores) cores; for speed use mpirun -np \(ranks) --map-by slot:PE=\(run.threads) --bind-to core bert-ddp … --threads \(run.threads)"
       )
     }
+    if let note = RunReport.idleWorkers(run, communicator.size * run.threads) { screen.warning(note) }
     if let note = model.sharingNote { screen.warning(note) }
     options(run, inputs, totalSteps)
     data(report, inputs, training)
@@ -48,6 +49,17 @@ struct RunReport {
       screen.line("started at random: \(RunReport.summary(of: model.fresh).joined(separator: ", "))")
     }
     screen.line()
+  }
+
+  /// That a step has not enough for everybody to do; nil where it has.
+  private static func idleWorkers(_ run: TrainingConfiguration, _ workers: Int) -> String? {
+    if run.pretraining?.batchTokens != nil { return nil }
+    let batch = run.globalBatchSize
+    let parts = run.deterministic ? ShardedGradients.shardCount(of: batch) : batch
+    guard parts < workers else { return nil }
+    let what = run.deterministic ? "are computed in \(parts) parts (--deterministic)" : "are for as many workers"
+    return
+      "\(batch) reviews a step \(what), and \(workers - parts) of \(workers) workers have nothing to do; raise --global-batch-size, or start fewer ranks."
   }
 
   /// The modules that tensors belong to, with the numbers of layers left out, each once.
