@@ -122,7 +122,7 @@ package struct Comparison: Sendable {
     let names = (try? files.contentsOfDirectory(atPath: cell.directory)) ?? []
     for folder in [cell.directory] + names.map({ cell.directory + "/" + $0 }) {
       for name in (try? files.contentsOfDirectory(atPath: folder)) ?? []
-      where name.wholeMatch(of: /checkpoint-[0-9]+\.h5/) != nil {
+      where CheckpointFiles.step(named: name) != nil {
         try? files.removeItem(atPath: folder + "/" + name)
       }
     }

@@ -23,8 +23,8 @@ struct ResumePlan {
   /// The checkpoint to go on from, the same on every rank; nil to start at the beginning.
   /// - Throws: The same `Failure` on all ranks when the run directory or the checkpoint belongs to another configuration.
   func checkpointPath() throws -> String? {
-    let path = try communicator.shared { Array((try choose() ?? "").utf8) }
-    return path.isEmpty ? nil : String(decoding: path, as: UTF8.self)
+    let path = try communicator.sharedText { try choose() ?? "" }
+    return path.isEmpty ? nil : path
   }
 
   private func choose() throws -> String? {

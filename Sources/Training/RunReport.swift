@@ -35,7 +35,7 @@ struct RunReport {
     let table = model.store.table
     screen.line(
       "training \(Format.count(table.trainableCount)) of \(Format.count(table.count)) parameters (\(Format.percent(Double(table.trainableCount) / Double(table.count)))), \(Format.bytes(4 * table.trainableCount)) per all-reduce"
-        + (table.trainableEntries.contains(where: \.specification.isLookedUp)
+        + (table.lookedUp != nil
           ? " less the token embeddings of tokens that a step does not have" : "")
     )
     if run.shardOptimizer, communicator.size > 1 {

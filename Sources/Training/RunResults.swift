@@ -26,7 +26,8 @@ package struct RunResults: Encodable {
     let bestStep: Int?
     let bestValidation: BestStep?
     let hasStoppedEarly: Bool
-    let epochs: [EpochEvent]
+    /// How each epoch went.
+    package let epochs: [EpochEvent]
     let peakRSSBytes: [Int]
     /// The proportional memory of each rank at its highest, and of the fullest node.
     let proportionalBytes: [Int]
@@ -35,8 +36,6 @@ package struct RunResults: Encodable {
     package let phases: [PhaseTimes]
     let baseSHA256: String
     let output: String
-    /// The mean loss of each epoch.
-    package var epochLosses: [Double] { epochs.map(\.loss) }
 
     private enum CodingKeys: String, CodingKey {
       case method, threads, steps, epochs, output, phases = "phase_seconds"

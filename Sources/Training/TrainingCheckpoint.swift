@@ -56,8 +56,6 @@ struct TrainingCheckpoint {
     let second: UnsafeMutableBufferPointer<Float>
   }
 
-  static func name(step: Int) -> String { "checkpoint-\(step).h5" }
-
   /// Publishes a checkpoint.
   /// - Throws: `Failure` when it cannot be written; what stood before stands.
   func write(

@@ -113,7 +113,7 @@ package final class Worker {
     workspace.arena.reset()
     if let frozen { workspace.frozenOutput = frozenOutput(frozen, data) }
     defer { workspace.frozenOutput = nil }
-    (model as? MaskedLanguageModel)?.sentenceWeight = data.sentenceWeight
+    workspace.sentenceWeight = data.sentenceWeight
     labels.withUnsafeBufferPointer { labels in
       losses.withUnsafeMutableBufferPointer { losses in
         guard let labels = labels.baseAddress, let losses = losses.baseAddress else { return }

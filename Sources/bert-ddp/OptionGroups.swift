@@ -1,5 +1,7 @@
 import ArgumentParser
 import BERT
+import Collectives
+import Console
 import Failures
 import FineTuning
 import FoundationEssentials
@@ -264,4 +266,10 @@ struct ScreenOptions: ParsableArguments {
   var quiet = false
   @Flag(help: "Print the result as JSON on standard output; people's output goes to standard error.")
   var json = false
+
+  /// The screen of the first rank; the others have none.
+  /// - Parameter isPiped: Whether standard output is not people's; as `--json` says when left out.
+  func opened(on communicator: Communicator, json isPiped: Bool? = nil) -> Screen {
+    communicator.isFirst ? Screen(quiet: quiet, json: isPiped ?? json) : Screen.silent()
+  }
 }
