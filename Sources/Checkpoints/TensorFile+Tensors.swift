@@ -58,6 +58,25 @@ extension TensorFile {
     try sealed.checkUnchanged()
   }
 
+  /// Reads some rows of a tensor.
+  ///
+  /// - Parameters:
+  ///   - name: The published name.
+  ///   - group: Its group.
+  ///   - rows: The part along the first extent.
+  ///   - values: Filled row by row; exactly as many as the part has.
+  /// - Throws: `badContent` naming the tensor, with what was expected and found.
+  package func read(
+    _ name: String, in group: String = TensorSchema.tensors, rows: Range<Int>,
+    into values: UnsafeMutableBufferPointer<Float>
+  ) throws(Failure) {
+    try TensorSchema.check(name: name, in: group, path: path)
+    try asFailure { () throws(HDF5Error) in
+      try sealed.hdf5.read("\(group)/\(name)", rows: rows, into: values)
+    }
+    try sealed.checkUnchanged()
+  }
+
   /// The names of the files inside, in the order in which they were written.
   package func fileNames() throws(Failure) -> [String] {
     try datasets(in: TensorSchema.files, .uint8).map(\.name)
