@@ -135,3 +135,6 @@ package struct TensorFile: ~Copyable, Sendable {
     }
   }
 }
+
+/// The library that files are written and read with: `HDF5 1.10.8`.
+package func fileLibraryVersion() -> String { "HDF5 " + hdf5LibraryVersion() }

@@ -71,3 +71,10 @@ private final class RecursiveLock: @unchecked Sendable {
   func lock() { pthread_mutex_lock(mutex) }
   func unlock() { pthread_mutex_unlock(mutex) }
 }
+
+/// The version of the library that is there, such as `1.10.8`.
+package func hdf5LibraryVersion() -> String {
+  var (major, minor, release): (CUnsignedInt, CUnsignedInt, CUnsignedInt) = (0, 0, 0)
+  H5get_libversion(&major, &minor, &release)
+  return "\(major).\(minor).\(release)"
+}

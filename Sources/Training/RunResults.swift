@@ -82,11 +82,13 @@ struct StoredConfiguration: Codable {
   let base: BaseIdentity
   let dataSHA256: String
   let version: String
+  /// What else was at work, by what it is for; empty in files that are older than that.
+  let versions: [String: String]
   let worldSize: Int
 
   private enum CodingKeys: String, CodingKey {
     case baseSHA256 = "base_sha256", baseForm = "base_form_sha256", dataSHA256 = "data_sha256"
-    case version, worldSize = "world_size"
+    case version, versions, worldSize = "world_size"
   }
 
   init(_ run: TrainingConfiguration, _ inputs: RunInputs, _ communicator: Communicator) {
@@ -94,6 +96,9 @@ struct StoredConfiguration: Codable {
     base = inputs.baseIdentity
     dataSHA256 = inputs.dataSHA256
     version = Training.version
+    versions = [
+      "program": producer, "mpi": mpiVersion(), "products": blasDescription(), "files": fileLibraryVersion(),
+    ]
     worldSize = communicator.size
   }
 
@@ -105,6 +110,7 @@ struct StoredConfiguration: Codable {
       form: try container.decodeIfPresent(String.self, forKey: .baseForm))
     dataSHA256 = try container.decode(String.self, forKey: .dataSHA256)
     version = try container.decode(String.self, forKey: .version)
+    versions = try container.decodeIfPresent([String: String].self, forKey: .versions) ?? [:]
     worldSize = try container.decode(Int.self, forKey: .worldSize)
   }
 
@@ -116,6 +122,7 @@ struct StoredConfiguration: Codable {
     try container.encodeIfPresent(base.form, forKey: .baseForm)
     try container.encode(dataSHA256, forKey: .dataSHA256)
     try container.encode(version, forKey: .version)
+    try container.encode(versions, forKey: .versions)
     try container.encode(worldSize, forKey: .worldSize)
   }
 }
