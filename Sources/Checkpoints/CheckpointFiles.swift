@@ -60,19 +60,28 @@ package struct CheckpointFiles: Sendable {
   ///
   /// - Parameter onSkip: Told of each newer file that is not valid, and why.
   /// - Returns: The checkpoint, verified; `nil` when there is none.
-  /// - Throws: `noInput` where the directory cannot be read.
+  /// - Throws: `noInput` where the directory cannot be read, or a file that may be the newest: a disk that does not answer
+  ///   just now is no reason to do again what was done.
   package func openNewestValid(onSkip: (Skipped) -> Void = { _ in }) throws(Failure) -> TensorFile? {
-    for candidate in try candidates(onSkip: onSkip) {
+    func passOver(_ path: String, _ failure: Failure) throws(Failure) {
+      if failure.kind != .badContent, isUnreadableFile(path) {
+        throw Failure(
+          failure.kind,
+          "\(failure.message); it may be the newest checkpoint: start again when it can be read, or move it away")
+      }
+      onSkip(Skipped(path: path, reason: failure.message))
+    }
+    for candidate in try candidates(onSkip: passOver) {
       do throws(Failure) {
         return try TensorFile(opening: candidate.path, as: [.checkpoint])
       } catch {
-        onSkip(Skipped(path: candidate.path, reason: error.message))
+        try passOver(candidate.path, error)
       }
     }
     return nil
   }
 
-  /// Finds the newest valid checkpoint, and says what was passed over.
+  /// Finds the newest valid checkpoint, and says what was passed over; throws as `openNewestValid` does.
   package func newestValid() throws(Failure) -> (found: Found?, skipped: [Skipped]) {
     var skipped: [Skipped] = []
     guard let file = try openNewestValid(onSkip: { skipped.append($0) }), let step = file.step else {
@@ -99,7 +108,7 @@ package struct CheckpointFiles: Sendable {
   /// Removes old checkpoints.
   ///
   /// The newest `count` stay, those of pinned steps, and in any case one that is valid. Files that are no
-  /// checkpoints, have another name than a run gives or a damaged seal are left to people.
+  /// checkpoints, have another name than a run gives, a damaged seal or one that cannot be read are left to people.
   ///
   /// - Parameters:
   ///   - count: How many of the newest stay; at least 1.
@@ -112,13 +121,14 @@ package struct CheckpointFiles: Sendable {
     keeping count: Int, pinned: Set<Int> = [], knownValid: Int? = nil
   ) throws(Failure) -> [String] {
     // A copy that somebody has made under another name is theirs.
-    let candidates = try candidates { _ in }.filter { $0.path == path(step: $0.step) }
+    let candidates = try candidates { _, _ in }.filter { $0.path == path(step: $0.step) }
     var kept = Set(candidates.prefix(max(1, count)).map(\.path))
     kept.formUnion(candidates.filter { pinned.contains($0.step) }.map(\.path))
     let surplus = candidates.filter { !kept.contains($0.path) }
     if surplus.isEmpty { return [] }
     if !candidates.contains(where: { $0.step == knownValid && kept.contains($0.path) }) {
-      guard let newest = try newestValid().found else { return [] }
+      // Where one cannot be read, it may be the last that is valid.
+      guard let newest = try? newestValid().found else { return [] }
       kept.insert(newest.path)
     }
     var removed: [String] = []
@@ -152,7 +162,9 @@ package struct CheckpointFiles: Sendable {
   }
 
   /// Files named like checkpoints and with a seal that says so, the newest first.
-  private func candidates(onSkip: (Skipped) -> Void) throws(Failure) -> [Candidate] {
+  private func candidates(
+    onSkip: (_ path: String, Failure) throws(Failure) -> Void
+  ) throws(Failure) -> [Candidate] {
     var candidates: [Candidate] = []
     for name in try names() where CheckpointFiles.isCandidate(name) {
       let path = "\(directory)/\(name)"
@@ -162,10 +174,18 @@ package struct CheckpointFiles: Sendable {
         }
         candidates.append(Candidate(path: path, step: step))
       } catch {
-        onSkip(Skipped(path: path, reason: error.message))
+        try onSkip(path, error)
       }
     }
     return candidates.sorted { ($1.step, $0.path) < ($0.step, $1.path) }
+  }
+
+  /// Whether what could not be opened is, for all that can be seen, a file all the same: neither gone since its name was
+  /// listed nor a directory.
+  private func isUnreadableFile(_ path: String) -> Bool {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return errno != ENOENT }
+    return status.st_mode & S_IFMT == S_IFREG
   }
 
   /// The names in the directory, sorted; none where there is no directory.

@@ -68,7 +68,7 @@ package struct Comparison: Sendable {
     let data = try communicator.collectively { try ComparisonData(first.configuration) }
     let cells = self.cells(data)
     let place = try communicator.collectively(where: communicator.isFirst) {
-      try RunDirectory(directory, onWait: screen.line)
+      try RunDirectory(directory, screen)
     }
     let digests = ["base_sha256": base, "training_sha256": data.trainingSHA256, "test_sha256": data.testSHA256]
       .merging(data.validationSHA256.map { ["validation_sha256": $0] } ?? [:]) { $1 }

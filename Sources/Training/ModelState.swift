@@ -35,6 +35,7 @@ package final class ModelState {
   ///   - needsAll: Whether every parameter has to come from somewhere, so that nothing starts at random.
   ///   - threads: How many threads of this rank will train.
   ///   - tokensPerPass: How many tokens a thread has at once, for an estimate of memory; 0 when nothing is trained.
+  ///   - shardBuffers: Shards' gradients that a rank keeps at once (`ShardedGradients`); nil without shards.
   ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks.
   package init(

@@ -1,4 +1,5 @@
 internal import Checkpoints
+package import Console
 internal import Failures
 internal import FoundationEssentials
 internal import Glibc
@@ -16,14 +17,15 @@ package final class RunDirectory {
   /// Makes and locks a directory.
   /// - Parameters:
   ///   - path: The directory.
-  ///   - onWait: Is told what is waited for, where a job of another host has it.
+  ///   - screen: Shows what is waited for, where a job of another host has it, and warns where nobody can have it alone.
   /// - Throws: `Failure` when it cannot be made or written to, or another run has it.
-  package init(_ path: String, onWait: (String) -> Void = { _ in }) throws {
+  package init(_ path: String, _ screen: Screen) throws {
     let missing = RunDirectory.missing(path)
     let files = RunFiles(directory: path)
     hadLock = files.has(RunLock.fileName)
     try files.makeDirectory()
-    lock = try RunLock.take(in: path, onWait: onWait)
+    lock = try RunLock.take(in: path, onWait: screen.line)
+    if !lock.isEnforced { screen.warning(RunLock.warning(on: path)) }
     // Now that nobody else writes here: what a killed run left half-written.
     try CheckpointFiles(in: path).removeStaleTemporaries()
     self.path = path

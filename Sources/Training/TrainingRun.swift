@@ -83,7 +83,7 @@ package final class TrainingRun {
     try communicator.collectively { try precision.check() }
     files = RunFiles(directory: run.output)
     directory = try communicator.collectively(where: communicator.isFirst) {
-      try RunDirectory(run.output, onWait: screen.line)
+      try RunDirectory(run.output, screen)
     }
     if !multipliesCorrectly(.openBLAS) {
       throw Failure(

@@ -80,6 +80,7 @@ package final class Worker {
   ///   - joint: All workers' way to them.
   ///   - worker: Which one this is.
   ///   - count: How many there are.
+  /// - Throws: `Failure` when there is no room for two more arenas.
   func addsGradients(to joint: JointGradients, as worker: Int, of count: Int) throws {
     workspace.weightGradients = JointGradientsOfWorker(joint, worker: worker)
     if count == 1 { return }

@@ -1,6 +1,7 @@
 import Checkpoints
 import Failures
 import Foundation
+import Glibc
 import Testing
 
 @Suite struct CheckpointFilesTests {
@@ -37,6 +38,25 @@ import Testing
     #expect(found?.step == 2)
     #expect(Set(skipped.map(\.path)) == Set((3...6).map(files.path)))
     for skipped in skipped { #expect(skipped.reason.contains(skipped.path)) }
+  }
+
+  /// It may be the newest: what was done after an older one is not done again because a disk does not answer.
+  @Test func oneThatCannotBeReadIsNotPassedOver() throws {
+    let scratch = try Scratch()
+    let files = CheckpointFiles(in: scratch.directory)
+    for step in 1...3 { try publishSample(to: files.path(step: step), step: step) }
+    // Opening it fails for root as well.
+    try FileManager.default.createSymbolicLink(
+      atPath: files.path(step: 4), withDestinationPath: files.path(step: 4))
+    let refusal = failure { _ = try files.newestValid() }
+    #expect(refusal?.kind == .noInput)
+    #expect(refusal?.message.contains(files.path(step: 4)) == true)
+    #expect(try files.rotate(keeping: 1, knownValid: 3).count == 2, "old ones go all the same")
+    unlink(files.path(step: 4))
+    // Gone between the list of names and the look at it.
+    try FileManager.default.createSymbolicLink(
+      atPath: files.path(step: 4), withDestinationPath: scratch.path("gone"))
+    #expect(try files.newestValid().found?.step == 3)
   }
 
   @Test func namesCountForNothing() throws {

@@ -51,9 +51,48 @@ import Testing
     let refusal = failure { _ = try RunLock.take(in: scratch.directory, patience: 1) { told.append($0) } }
     #expect(refusal?.kind == .disagreement)
     #expect(told.count == 1 && told[0].contains("host far-away") && told[0].contains(scratch.directory))
+    #expect(refusal?.message.contains("known to be gone, remove \(scratch.path(RunLock.fileName))") == true)
     _ = consume lock
     _ = try RunLock.take(in: scratch.directory, patience: 1) { told.append($0) }
     #expect(told.count == 1)
+  }
+
+  /// A run that comes to write nothing removes its lock's file, and so may a person.
+  @Test func aLockWhoseFileWasRemovedIsTakenOnANewOne() throws {
+    let scratch = try Scratch()
+    final class First { var lock: RunLock? }
+    let first = First()
+    first.lock = try RunLock.take(in: scratch.directory)
+    let path = scratch.path(RunLock.fileName)
+    var tries = 0
+    let second = try RunLock.take(
+      in: scratch.directory,
+      lock: { number in
+        tries += 1
+        // As it happens between opening and locking.
+        if tries == 1 {
+          unlink(path)
+          first.lock = nil
+        }
+        return flock(number, LOCK_EX | LOCK_NB)
+      })
+    let refusal = failure { _ = try RunLock.take(in: scratch.directory) }
+    #expect(refusal?.kind == .disagreement, "the second has it")
+    #expect(tries == 2)
+    _ = consume second
+  }
+
+  @Test func aFileSystemWithoutLocksIsNotTakenForOneThatHasThem() throws {
+    let scratch = try Scratch()
+    let lock = try RunLock.take(
+      in: scratch.directory,
+      lock: { _ in
+        errno = ENOLCK
+        return -1
+      })
+    let isEnforced = lock.isEnforced
+    #expect(!isEnforced)
+    #expect(RunLock.warning(on: scratch.directory).contains(scratch.directory))
   }
 
   @Test func aDirectoryThatIsNotThere() throws {

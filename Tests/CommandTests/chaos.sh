@@ -43,11 +43,26 @@ wait_beyond stuck 0
 kill -STOP "$(rank_process 1)"
 kill -USR1 "$(rank_process 0)"
 sleep 1
+kill -TERM "$(rank_process 0)"
+sleep 2
+holds "over within a burst of signals: $(cat "$err")" kill -0 "$job"
+sleep 3
 kill -USR1 "$(rank_process 0)"
 await_end 12
 holds "status $status, expected 75" [ "$status" -eq 75 ]
 holds "said: $(cat "$err")" grep -q 'second signal' "$err"
-conclude "a second signal ends a job that cannot come to the end of its step"
+conclude "a second signal, after more than five seconds, ends a job that cannot come to the end of its step"
+rm -rf burst
+begin 2 "${endless[@]}" --output burst
+wait_beyond burst 0
+for rank in 0 1; do kill -TERM "$(rank_process $rank)"; done
+kill -USR1 "$job"
+sleep 0.2
+for rank in 0 1; do kill -TERM "$(rank_process $rank)" 2>/dev/null || true; done
+await_end 12
+holds "status $status, expected 75" [ "$status" -eq 75 ]
+holds "said: $(cat "$err")" grep -qE 'stopped by SIG[A-Z0-9]+ after step [0-9]+ of .*, which is saved in burst' "$err"
+conclude "SIGTERM to every rank, SIGUSR1 to mpirun and SIGTERM again, as Slurm sends them: one wish to stop, with its checkpoint"
 rm -rf limited
 begin 2 "${train[@]}" --output limited --max-minutes 0.05 --epochs 100000
 await_end 12
@@ -68,6 +83,19 @@ for victim in 0 2; do
   holds "said: $(cat "$err")" grep -qE "no progress for [0-9]+ s .*: rank $victim \(process $process on .*, stopped\) is missing from step [0-9]+, " "$err"
   conclude "rank $victim of 3 is stopped: named, and the job ends"
 done
+
+before=$(newest stalls)
+begin 3 "${endless[@]}" --output stalls --resume auto
+wait_beyond stalls "${before:-0}"
+process=$(rank_process 2)
+# A launcher that leaves a job to itself when a rank is lost.
+kill -STOP "$job"
+kill -KILL "$process"
+sleep 9
+kill -CONT "$job"
+await_end 15
+holds "said: $(cat "$err")" grep -qE "rank 2 \(process $process on .*, gone\) is missing from step [0-9]+, " "$err"
+conclude "rank 2 of 3 is gone and the launcher does nothing: named, and the job ends after five seconds"
 
 echo "-- Two jobs, other launchers"
 begin 2 "${train[@]}" --output "in use" --epochs 100000

@@ -62,7 +62,7 @@ SlurmctldPidFile=$slurm/slurmctld.pid
 SlurmdPidFile=$slurm/slurmd.pid
 SlurmctldLogFile=$slurm/slurmctld.log
 SlurmdLogFile=$slurm/slurmd.log
-KillWait=5
+KillWait=12
 ReturnToService=2
 SchedulerParameters=batch_sched_delay=1,sched_interval=2
 PreemptType=preempt/partition_prio
@@ -116,13 +116,19 @@ await() { # WHAT SECONDS COMMAND…
   done
 }
 has_checkpoint() { [ -n "$(find "$1" -name 'checkpoint-*.h5' 2>/dev/null)" ]; }
+# Whether a run has a checkpoint of a step within an epoch of so many.
+has_checkpoint_within() { # DIRECTORY STEPS
+  find "$1" -name 'checkpoint-*.h5' -printf '%f\n' | sed 's/[^0-9]*\([0-9]*\).*/\1/' |
+    awk -v steps="$2" '$1 % steps { found = 1 } END { exit !found }'
+}
 is_state() { [ "$(state)" = "$1" ]; }
 has_restarted() { [ "$(restarts)" -ge 1 ] && is_state RUNNING; }
-# Complains unless the job stopped, queued again and ended with the same bits as the undisturbed run.
-finished() { # NAME
+# Complains unless the job stopped, by SIGUSR1 or what else is given, queued again and ended with the same bits as the
+# undisturbed run.
+finished() { # NAME [WHAT STOPPED IT]
   await "completed" 240 is_state COMPLETED
   holds "no restart" [ "$(restarts)" = 1 ]
-  holds "not by the signal: $(cat "$1.log")" grep -q 'stopped by SIGUSR1 after step' "$1.log"
+  holds "not by the signal: $(cat "$1.log")" grep -q "stopped by ${2:-SIGUSR1} after step" "$1.log"
   holds "not queued again by the script: $(cat "$1.log")" grep -q 'the job queues again' "$1.log"
   same_tensors whole/model.h5 "$1/model.h5"
 }
@@ -145,14 +151,45 @@ finished preempted
 holds "the urgent job has not run: $(scontrol show job "$urgent")" [ -s "$slurm/urgent" ]
 conclude "preempted by a more urgent job, it makes way and goes on afterwards"
 
-submit cancelled srun -- "${options[@]}"
-await "running with a checkpoint" 120 has_checkpoint cancelled
+for launcher in srun mpirun; do
+  name="cancelled with $launcher"
+  # A checkpoint is due at the end of an epoch only, every 150 steps.
+  submit "$name" "$launcher" -- "${options[@]}" --global-batch-size 1 --checkpoint-every 100000 --log-every 1
+  await "running" 120 grep -qs '"event":"step"' "$name/metrics.jsonl"
+  scancel "$id"
+  await "cancelled" 60 is_state CANCELLED
+  # Its processes have some seconds more (KillWait).
+  for _ in $(seq 30); do [ -n "$(processes)" ] || break; sleep 0.5; done
+  sleep 1
+  holds "queued again: $(cat "$name.log")" is_state CANCELLED
+  holds "nothing saved: $(cat "$name.log")" has_checkpoint_within "$name" 150
+  # An mpirun that gets SIGTERM ends with 1, and not always with its ranks' last words.
+  if [ "$launcher" = srun ]; then
+    holds "not by the signal: $(cat "$name.log")" grep -q "stopped by SIGTERM after step .*, which is saved in $name" "$name.log"
+    holds "no word of it: $(cat "$name.log")" grep -q 'not queued again from here' "$name.log"
+  fi
+  conclude "through $launcher: cancelled, it saves and stays ended"
+done
+
+# A minute is Slurm's least; in the place of SIGUSR1, which Slurm may send a minute early, comes one that means nothing.
+submit "time is over" srun --time=1 --signal=B:CONT@1 -- "${options[@]}" --epochs 100000
+await "stopped" 70 grep -qs 'stopped by --max-minutes after step .*, which is saved' "time is over.log"
+await "queued again" 60 has_restarted
 scancel "$id"
 await "cancelled" 60 is_state CANCELLED
-sleep 2
-holds "queued again: $(cat cancelled.log)" is_state CANCELLED
-holds "no word of it: $(cat cancelled.log)" grep -q 'not queued again from here' cancelled.log
-conclude "cancelled, it saves and stays ended"
+conclude "when its time is nearly over it stops by itself, with a checkpoint, and queues again"
+
+# The lock of a host that was lost, which a file server still keeps for this job; another process has it here.
+submit locked srun --begin=now+5 -- "${options[@]}"
+mkdir -p locked
+printf 'host lost-host\nprocess 7\nsince 2026-11-26T00:00:00Z\njob %s\n' "$id" >locked/.bert-ddp.lock
+flock --no-fork locked/.bert-ddp.lock sleep 600 &
+keeper=$!
+await "refused" 240 grep -qs 'in use by process 7 on host lost-host, .*before it was queued again' locked.log
+kill "$keeper"
+await "completed" 240 is_state COMPLETED
+holds "no restart: $(cat locked.log)" [ "$(restarts)" = 1 ]
+conclude "a lock that a file server keeps for the job's former life: it queues again and goes on when the lock is free"
 
 echo "-- A study"
 id=$(sbatch --parsable --ntasks-per-node=2 --output="$work/study.log" --wrap="'$program' scaling --methods lora --ranks 1,2 \

@@ -59,6 +59,13 @@ func fail(_ words: ArraySlice<String>, on world: Communicator) throws {
     let job = world.job
     if isIt { afterwards(seconds: 0.5) { job.end(Failure(.stopped, "no progress in step 7")) } }
     if world.rank == (rank + 1) % world.size { while true { sleep(60) } }
+  case "slow-evaluation":
+    // Its share takes it longer than the stall timeout; then it comes.
+    world.watch.stallTimeout = 1
+    world.watch.enter(.evaluating)
+    if isIt { sleep(3) }
+    try world.barrier()
+    try world.collectively(where: isIt) { throw failure }
   default: try failByHand(kind, isIt, world)
   }
   try world.barrier()

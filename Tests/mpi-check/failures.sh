@@ -74,6 +74,7 @@ problems=
 conclude "… all 100,000 lines of it"
 expect "a watchdog ends the job while its rank stays away" watchdog-away 75 "mpi-check: rank 1: no progress in step 7"
 expect "a watchdog ends the job while its rank waits in MPI" watchdog-inside 75 "mpi-check: rank 1: no progress in step 7"
+expect "a rank whose share of an evaluation takes longer than the stall timeout is waited for" slow-evaluation 65 "$sentence"
 expect "a rank that exits ends the job" exit-3 3 "*"
 expect "a rank that leaves as if all were well does not" exit-0 1 "*"
 expect "a killed rank ends the job" kill 137 "*"
@@ -85,6 +86,16 @@ problems=
 observe mpirun -np "$ranks" "$program" fail 1 watchdog-away-forever
 [ "$status" -eq 64 ] || complain "status $status, expected 64"
 conclude "an unknown word is an error of usage"
+
+# A rank that does not come to the first messages, as where hosts cannot reach each other.
+problems=
+limit=90
+observe mpirun -np 1 "$program" fail 1 throw : -np 1 sh -c "sleep 63; exec '$program' fail 1 throw"
+[ "$status" -eq 65 ] || complain "status $status, expected 65"
+[ "$(grep -c "^mpi-check: ranks have not reached each other for 60 s; .* --mca btl_tcp_if_include" "$scratch/err")" -eq 1 ] ||
+  complain "said: $(head -c 2000 "$scratch/err")"
+conclude "ranks that do not reach each other for a minute say so"
+limit=20
 
 # Processes that a launcher started but MPI does not connect.
 problems=

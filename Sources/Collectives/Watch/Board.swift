@@ -23,7 +23,7 @@ final class Board: @unchecked Sendable {
     case step
     /// Its `Activity`.
     case activity
-    /// 1 when it wants the run to stop, 2 when it is ending the job.
+    /// 1 when it wants the run to stop, 2 when it is ending the job, 3 when its work is done.
     case ending
   }
 

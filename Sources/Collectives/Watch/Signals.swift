@@ -23,14 +23,20 @@ enum Signals {
   private static let count = Atomic<Int>(0)
   /// The first one: its number and, above, its sender.
   private static let first = Atomic<Int>(0)
+  /// The latest SIGTERM, likewise.
+  private static let termination = Atomic<Int>(0)
 
   /// How many have arrived.
   static var arrivalCount: Int { count.load(ordering: .acquiring) }
 
   /// The first one that arrived.
-  static var firstArrival: Arrival? {
-    let note = first.load(ordering: .acquiring)
-    return note == 0 ? nil : Arrival(number: CInt(note & 0xFF), sender: pid_t(truncatingIfNeeded: note >> 8))
+  static var firstArrival: Arrival? { arrival(first.load(ordering: .acquiring)) }
+
+  /// The latest SIGTERM, whatever arrived beside it.
+  static var latestTermination: Arrival? { arrival(termination.load(ordering: .acquiring)) }
+
+  private static func arrival(_ note: Int) -> Arrival? {
+    note == 0 ? nil : Arrival(number: CInt(note & 0xFF), sender: pid_t(truncatingIfNeeded: note >> 8))
   }
 
   /// Makes a write beyond the file size limit (`ulimit -f`) an error; MPI's shared files, the first that are large, can do
@@ -46,9 +52,10 @@ enum Signals {
     var action = sigaction()
     action.__sigaction_handler.sa_sigaction = { number, information, _ in
       let sender = information.map { $0.pointee._sifields._kill.si_pid } ?? 0
-      // Only what a handler may do: two atomic operations, no allocation, no lock.
-      _ = Signals.first.compareExchange(
-        expected: 0, desired: Int(number) | Int(max(0, sender)) << 8, ordering: .acquiringAndReleasing)
+      // Only what a handler may do: atomic operations, no allocation, no lock.
+      let note = Int(number) | Int(max(0, sender)) << 8
+      _ = Signals.first.compareExchange(expected: 0, desired: note, ordering: .acquiringAndReleasing)
+      if number == SIGTERM { Signals.termination.store(note, ordering: .releasing) }
       Signals.count.wrappingAdd(1, ordering: .acquiringAndReleasing)
     }
     action.sa_flags = SA_SIGINFO | SA_RESTART

@@ -9,6 +9,10 @@ struct Stall {
   private var quiet = 0.0
   /// Each line's ticks, and seconds since they moved.
   private var ticks: [(count: Int, still: Double)]
+  /// After how many seconds a neighbour that is gone ends the job. Where a launcher ends it, it has by then.
+  private static let mourning = 5.0
+  /// The same while a checkpoint is written, which need not wait for that neighbour.
+  private static let mourningInSave = 60.0
 
   init(_ board: Board) {
     self.board = board
@@ -28,9 +32,24 @@ struct Stall {
     }
   }
 
+  /// What to say when a neighbour has gone without saying that it ends: no launcher has ended the job for that, and the
+  /// others would wait for it until `sentence` has something to say.
+  /// - Parameter ranks: How many ranks the job has.
+  /// - Returns: One sentence; nil while there is nobody to miss.
+  func loss(ranks: Int) -> String? {
+    let isSaving = board[board.own, .phase] == Phase.saving.rawValue
+    let limit = isSaving ? Stall.mourningInSave : Stall.mourning
+    // Ticks are asked first: a process of another container is not seen in /proc, but it ticks.
+    let gone = ticks.indices.filter {
+      ticks[$0].still >= limit && board[$0, .ending] < 2 && ProcessState.of(board[$0, .process]) == .gone
+    }
+    guard !gone.isEmpty else { return nil }
+    return describe(gone.map { ($0, "gone") }, ranks: ranks) + "; start again with --resume auto."
+  }
+
   /// What to say when nothing has moved for too long.
   /// - Parameters:
-  ///   - timeout: Seconds; files are given `Watch.patience` times as long.
+  ///   - timeout: Seconds; files and evaluations are given `Watch.patience` times as long.
   ///   - ranks: How many ranks the job has.
   /// - Returns: One sentence; nil while things move.
   func sentence(after timeout: Double, ranks: Int) -> String? {

@@ -17,8 +17,9 @@ package enum Activity: Int, Sendable {
   /// After training: results are written.
   case finishing
 
-  /// Disks may be slow without anything being wrong.
-  var isPatient: Bool { self == .preparing || self == .saving || self == .finishing }
+  /// Disks may be slow without anything being wrong, and in an evaluation ranks hear of each other only at its end: a host
+  /// that is done with its share waits for a slower one.
+  var isPatient: Bool { self == .preparing || self == .evaluating || self == .saving || self == .finishing }
 
   var words: String {
     switch self {
@@ -34,8 +35,8 @@ package enum Activity: Int, Sendable {
 
 /// A rank's look at itself and its neighbours, on a thread of its own, ten times a second.
 ///
-/// It turns signals into a wish to stop that training asks for after each step, and ends the job when nothing moves any
-/// more: Open MPI itself waits for ever for a rank that is stopped or stuck.
+/// It turns signals into a wish to stop that training asks for after each step, and ends the job when a neighbour is gone or
+/// nothing moves any more: Open MPI itself waits for ever for a rank that is stopped or stuck.
 package final class Watch: @unchecked Sendable {
   /// What a signal does.
   package enum Response: Int, Sendable {
@@ -47,8 +48,11 @@ package final class Watch: @unchecked Sendable {
 
   /// How often it looks, in seconds.
   static let interval = 0.1
-  /// How much longer than otherwise files may take.
+  /// How much longer than otherwise files and evaluations may take.
   package static let patience = 6.0
+  /// Signals within so many seconds are one wish to stop: Slurm sends SIGTERM to ranks itself, to what started them, which
+  /// passes it on, and with preemption all of it twice.
+  static let burst = 5.0
 
   let board: Board
   /// When the program began, in seconds of the clock that only goes forward.
@@ -137,6 +141,7 @@ package final class Watch: @unchecked Sendable {
 
   /// Ends the thread: what comes now is MPI's own end.
   func stop() {
+    board[board.own, .ending] = 3
     isOver.store(true, ordering: .releasing)
     if let thread { pthread_join(thread, nil) }
     thread = nil
@@ -144,6 +149,7 @@ package final class Watch: @unchecked Sendable {
 
   private func look(_ job: Job) {
     var seen = 0
+    var firstSignal: Double?
     var stall = Stall(board)
     var last = Communicator.now()
     while !isOver.load(ordering: .acquiring) {
@@ -154,8 +160,12 @@ package final class Watch: @unchecked Sendable {
       stall.pass(seconds: min(now - last, 1))
       last = now
       let arrived = Signals.arrivalCount
-      if arrived > seen { heed(job, isFirst: seen == 0 && arrived == 1) }
+      if arrived > seen {
+        heed(job, since: now - (firstSignal ?? now))
+        firstSignal = firstSignal ?? now
+      }
       seen = arrived
+      if let sentence = stall.loss(ranks: job.size) { job.end(Failure(.stopped, sentence)) }
       let timeout = stallTimeout
       if timeout > 0, let sentence = stall.sentence(after: Double(timeout), ranks: job.size) {
         job.end(Failure(.stopped, sentence))
@@ -164,19 +174,29 @@ package final class Watch: @unchecked Sendable {
   }
 
   /// Acts on a signal.
-  private func heed(_ job: Job, isFirst: Bool) {
-    guard let arrival = Signals.firstArrival else { return }
+  /// - Parameters:
+  ///   - job: The job, which it may end.
+  ///   - since: Seconds since the first one.
+  private func heed(_ job: Job, since: Double) {
+    guard let first = Signals.firstArrival else { return }
     // mpirun sends SIGTERM when it ends the job, because it was told to or because a rank is lost.
-    let isLaunchersEnd = arrival.number == SIGTERM && LauncherProcess.current?.process == arrival.sender
-    if !isFirst {
-      if isLaunchersEnd { return }
+    func isLaunchersEnd(_ arrival: Signals.Arrival?) -> Bool {
+      arrival.map { $0.number == SIGTERM && LauncherProcess.current?.process == $0.sender } ?? false
+    }
+    if since > Watch.burst {
+      if isLaunchersEnd(first) { return }
       job.end(
         Failure(.stopped, "stopped at once by a second signal; go on from the last checkpoint with --resume auto."))
     }
+    // mpirun may have been told beside its ranks.
+    let isLaunchersEnd = isLaunchersEnd(Signals.latestTermination)
     guard Response(rawValue: response.load(ordering: .acquiring)) == .asks else {
       // Whoever told mpirun needs no sentence, and a lost rank has had one.
-      if isLaunchersEnd { _exit(Failure.Kind.stopped.rawValue) }
-      job.end(Failure(.stopped, "stopped by \(arrival.name) before there was anything to save; start again."))
+      if isLaunchersEnd {
+        board[board.own, .ending] = 2
+        _exit(Failure.Kind.stopped.rawValue)
+      }
+      job.end(Failure(.stopped, "stopped by \(first.name) before there was anything to save; start again."))
     }
     if isLaunchersEnd, !job.hasOtherHosts, neighboursLive { LauncherHold.begin() }
     askForStop()
