@@ -31,6 +31,7 @@ struct Pretrain: ParsableCommand {
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
+    try place.check(single)
     let configuration = try resolved()
     try configuration.validate()
     if single.printConfig { return try PrintedConfiguration.show(self, "pretrain", configuration) }
@@ -39,6 +40,7 @@ struct Pretrain: ParsableCommand {
       var configuration = configuration
       let output = try communicator.shared { Array(place.directory("pretrain").utf8) }
       configuration.output = String(decoding: output, as: UTF8.self)
+      configuration.resumeAdvice = place.resumeAdvice(configuration.output)
       let results = try TrainingStages.train(configuration, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }
     }
