@@ -38,6 +38,8 @@ package struct BERTConfiguration: Sendable, Equatable {
   package var padTokenID = 0
   /// How many classes; the number of `id2label` entries.
   package var labelCount = 2
+  /// The names of the classes, by their number; nil where there are none, or what is there names no class by its number.
+  package var labels: [String]?
   /// Which head reads the last layer, in classification.
   package var head = HeadDesign.pooled
   /// What the model is trained for.
@@ -59,8 +61,7 @@ package struct BERTConfiguration: Sendable, Equatable {
     var file: ConfigurationReader
     do {
       file = try ConfigurationReader(
-        // The names of some ten thousand classes take more than a megabyte.
-        JSONValue(Array(json), source: source, limit: 16 << 20), source: source)
+        JSONValue(Array(json), source: source, limit: JSONValue.largestModelConfiguration), source: source)
     } catch {
       throw Failure(.badContent, "\(error); pass the config.json that came with the model.")
     }
@@ -80,10 +81,11 @@ package struct BERTConfiguration: Sendable, Equatable {
     padTokenID = try file.wholeNumber("pad_token_id") ?? padTokenID
     // To Python's libraries null is as good as false, and only a key that is left out means true.
     tiesWordEmbeddings = try file.boolean("tie_word_embeddings") ?? !file.has("tie_word_embeddings")
-    // Names of classes; how many is all that counts here.
+    // To compute, how many there are is all that counts.
     if let names = file.value("id2label") {
       guard case .object(let members) = names else { throw file.failure("id2label", names, "an object of texts") }
       labelCount = members.count
+      labels = BERTConfiguration.names(members)
     }
     if let name = try file.string("hidden_act") {
       guard let activation = Activation(configurationName: name) else {
@@ -94,6 +96,17 @@ package struct BERTConfiguration: Sendable, Equatable {
       self.activation = activation
     }
     try validate(source)
+  }
+
+  /// The names of classes by their number, each once; nil when they are not that.
+  private static func names(_ members: [JSONValue.Member]) -> [String]? {
+    var names: [String: String] = [:]
+    for member in members {
+      guard case .string(let name) = member.value else { return nil }
+      names[member.key] = name
+    }
+    let ordered = members.indices.compactMap { names[String($0)] }
+    return ordered.count == members.count && Set(ordered).count == ordered.count ? ordered : nil
   }
 
   private static func refuseOtherArchitectures(_ file: inout ConfigurationReader) throws {

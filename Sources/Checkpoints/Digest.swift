@@ -59,9 +59,9 @@ package enum Digest {
       let descriptor = try Descriptor(path: path, flags: O_RDONLY | O_NONBLOCK)
       if try descriptor.status().isRegular { return descriptor }
     } catch {
-      throw Failure(.noInput, "\(path) cannot be opened: \(error.text)")
+      throw Failure(.noInput, "\(path) cannot be opened: \(error.text); name a file that is there and may be read.")
     }
-    throw Failure(.noInput, "\(path) is not a plain file")
+    throw Failure(.noInput, "\(path) is not a plain file; name one.")
   }
 
   private static func hexadecimal(_ digest: SHA256.Digest) -> String {

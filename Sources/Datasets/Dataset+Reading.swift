@@ -11,13 +11,14 @@ extension Dataset {
   ///   - path: The file; `-` is standard input.
   ///   - columns: What the columns are called.
   ///   - classCount: Labels are whole numbers from 0 up to, not including, this.
+  ///   - option: The option that names the file, for a message.
   /// - Returns: At least one row.
   /// - Throws: `Failure(.noInput)` when the file cannot be read, `Failure(.badContent)` with the file, line and what was
   ///   expected when its content is not as described.
   package static func labelled(
-    path: String, columns: ColumnNames = ColumnNames(), classCount: Int = 2
+    path: String, columns: ColumnNames = ColumnNames(), classCount: Int = 2, option: String? = nil
   ) throws -> Dataset {
-    let bytes = try fileContents(of: path)
+    let bytes = try fileContents(of: path, option: option)
     return try labelled(bytes: bytes, name: displayName(path), columns: columns, classCount: classCount)
   }
 
@@ -50,18 +51,25 @@ extension Dataset {
   /// - Parameters:
   ///   - path: The file; `-` is standard input.
   ///   - columns: What the columns are called.
+  ///   - option: The option that names the file, for a message.
   /// - Returns: The rows, in the order of the file.
   /// - Throws: As `labelled(path:columns:classCount:)`.
-  package static func unlabelled(path: String, columns: ColumnNames = ColumnNames()) throws -> Dataset {
-    let bytes = try fileContents(of: path)
+  package static func unlabelled(
+    path: String, columns: ColumnNames = ColumnNames(), option: String? = nil
+  ) throws -> Dataset {
+    let bytes = try fileContents(of: path, option: option)
     return try unlabelled(bytes: bytes, name: displayName(path), columns: columns)
   }
 
   /// The same from bytes in memory; the name's extension counts as the file's would.
+  ///
+  /// With `keepsBlankLines` a blank line among JSON lines is an empty text, as it is among plain ones, so that every
+  /// line has an answer.
   package static func unlabelled(
-    bytes: consuming [UInt8], name: String, columns: ColumnNames = ColumnNames()
+    bytes: consuming [UInt8], name: String, columns: ColumnNames = ColumnNames(), keepsBlankLines: Bool = false
   ) throws -> Dataset {
-    let reader = RowReader(name: name, columns: columns, classCount: nil)
+    var reader = RowReader(name: name, columns: columns, classCount: nil)
+    reader.keepsBlankLines = keepsBlankLines
     guard !bytes.isEmpty else { return try reader.readPlainText(bytes) }
     switch try FileFormat.detect(bytes, name: name, columns: columns, plainTextAllowed: true) {
     case .jsonLines: return try reader.readJSONLines(bytes)

@@ -3,11 +3,15 @@ internal import Glibc
 
 /// All bytes of a file, a named pipe or, for the path `-`, of standard input.
 ///
+/// - Parameters:
+///   - path: The file.
+///   - option: The option that names it, for a message.
+/// - Returns: Its bytes.
 /// - Throws: `Failure(.noInput)` when the file is missing, unreadable, a directory or a device.
-package func fileContents(of path: String) throws -> [UInt8] {
+package func fileContents(of path: String, option: String? = nil) throws -> [UInt8] {
   if path == "-" { return try readToEnd(0, expecting: 0, path: "standard input") }
   let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw unreadable(path) }
+  guard descriptor >= 0 else { throw unreadable(path, option) }
   defer { close(descriptor) }
   var status = stat()
   guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
@@ -44,6 +48,9 @@ private func readToEnd(_ descriptor: Int32, expecting size: Int, path: String) t
   return bytes
 }
 
-private func unreadable(_ path: String) -> Failure {
-  Failure(.noInput, "Cannot read \(path): \(String(cString: strerror(errno))).")
+private func unreadable(_ path: String, _ option: String? = nil) -> Failure {
+  let advice = errno == EACCES ? "let yourself read it, or name another file" : "name a file that is there"
+  return Failure(
+    .noInput,
+    "Cannot read \(path): \(String(cString: strerror(errno))); \(advice)\(option.map { " (\($0))" } ?? "").")
 }

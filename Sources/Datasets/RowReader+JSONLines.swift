@@ -24,7 +24,7 @@ private struct LineValues {
 }
 
 extension RowReader {
-  /// One JSON object per line; empty lines are passed over. A label is a whole number, or one in quotes. Of a key that
+  /// One JSON object per line; empty lines are passed over, or empty texts (`keepsBlankLines`). A label is a whole number, or one in quotes. Of a key that
   /// occurs twice the last value counts, as in most readers.
   func readJSONLines(_ bytes: consuming [UInt8]) throws -> Dataset {
     try checkUTF8(bytes)
@@ -46,7 +46,11 @@ extension RowReader {
     var lines: [Int] = []  // only filled once an empty line has been passed over
     var scanner = LineScanner(constant, name: name)
     while let line = try scanner.next() {
-      if line.allSatisfy({ constant[$0] == 0x20 || constant[$0] == 0x09 }) { continue }
+      if line.allSatisfy({ constant[$0] == 0x20 || constant[$0] == 0x09 }) {
+        guard keepsBlankLines else { continue }
+        rows.appendEmpty()
+        continue
+      }
       do {
         try readObject(bytes, line, wanted, into: &values)
       } catch let fault {

@@ -29,6 +29,13 @@ struct RowColumns {
     if isLabelled { labels.reserveCapacity(count) }
   }
 
+  /// A row without a label whose texts are empty.
+  mutating func appendEmpty() {
+    texts.append(0..<0)
+    textPairs?.append(0..<0)
+    identifiers?.append(0..<0)
+  }
+
   func dataset(name: String, bytes: [UInt8], lines: LineNumbers) -> Dataset {
     Dataset(
       name: name, bytes: bytes, texts: texts, textPairs: textPairs, identifiers: identifiers, labels: labels,
@@ -43,6 +50,8 @@ struct RowReader {
   let columns: ColumnNames
   /// Nil when labels are not wanted.
   let classCount: Int?
+  /// Whether a blank line among JSON lines is an empty text, and not passed over.
+  var keepsBlankLines = false
 
   func failure(line: Int, _ message: String) -> Failure {
     Failure(.badContent, "\(name):\(line): \(message)")

@@ -26,6 +26,8 @@ package enum JSONValue: Equatable, Sendable {
 
   /// The largest document that becomes a tree: a configuration takes a few kilobytes, and a tree several times that.
   package static let maximumByteCount = 1 << 20
+  /// The largest `config.json` of a model: the names of some ten thousand classes take more than a megabyte.
+  package static let largestModelConfiguration = 16 << 20
   /// How deep a tree may be.
   static let maximumDepth = 16
 

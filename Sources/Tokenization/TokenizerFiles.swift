@@ -29,13 +29,17 @@ package struct TokenizerFiles: Sendable {
   /// does tokenizer.json's own normalizer count. Tokens that were added behind the vocabulary become its last
   /// lines.
   ///
+  /// - Returns: Both, and sentences for a person: what was taken for granted and may be wrong.
   /// - Throws: `Failure`: no input without a vocabulary; bad content for files that are damaged, contradict
   ///   each other, or describe another kind of tokenizer.
-  package func read() throws -> (settings: TokenizerSettings, vocabulary: Vocabulary) {
+  package func read() throws -> (settings: TokenizerSettings, vocabulary: Vocabulary, notices: [String]) {
     let config = try readConfig()
     let json = try contents["tokenizer.json"].map { try TokenizerJSON($0, file: path("tokenizer.json")) }
-    var vocabulary = try readVocabulary(json)
+    // Before the vocabulary: what another kind of tokenizer has instead of vocab.txt is not missing.
     var settings = try letters(config, json)
+    var vocabulary = try readVocabulary(json)
+    if config.tokenizerClass == nil { try vocabulary.requireWordPieces() }
+    let notices = guesses(config, settings, vocabulary)
     if let token = config.specialTokens["unk_token"] { settings.unknownToken = token.content }
     if let token = config.specialTokens["cls_token"] { settings.classifierToken = token.content }
     if let token = config.specialTokens["sep_token"] { settings.separatorToken = token.content }
@@ -53,7 +57,19 @@ package struct TokenizerFiles: Sendable {
       }
     }
     try add(tokens(config, json), to: &settings, &vocabulary)
-    return (settings, vocabulary)
+    return (settings, vocabulary, notices)
+  }
+
+  /// Says so where lower-casing is a default and the vocabulary was made for texts that keep their case.
+  private func guesses(_ config: TokenizerConfig, _ settings: TokenizerSettings, _ vocabulary: Vocabulary) -> [String] {
+    guard config.lowercase == nil, settings.lowercase else { return [] }
+    let count = vocabulary.countOfCased
+    guard count > 0 else { return [] }
+    return [
+      "\(directory): no file states do_lower_case, so texts are lower-cased, as is BERT's default, but \(count) "
+        + "tokens of the vocabulary have upper-case letters and will never occur; for a cased model write "
+        + #"{"do_lower_case": false} into tokenizer_config.json"#
+    ]
   }
 
   private func path(_ name: String) -> String { directory.isEmpty ? name : "\(directory)/\(name)" }
@@ -109,8 +125,9 @@ package struct TokenizerFiles: Sendable {
       return TokenizerSettings(
         lowercase: config.lowercase ?? true, stripAccents: config.stripAccents,
         tokenizeChineseChars: config.tokenizeChineseChars ?? true)
-    // As Transformers 5 calls the same.
-    case "PreTrainedTokenizer" where json != nil, "TokenizersBackend" where json != nil:
+    // As Transformers 5 calls the same. Without any vocabulary that is what is said.
+    case "PreTrainedTokenizer" where json != nil || contents["vocab.txt"] == nil,
+      "TokenizersBackend" where json != nil || contents["vocab.txt"] == nil:
       return json?.normalizer ?? TokenizerSettings()
     case let other?:
       throw Failure(

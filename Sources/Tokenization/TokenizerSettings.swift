@@ -39,6 +39,14 @@ package struct TokenizerSettings: Codable, Equatable, Sendable {
     self.additionalTokens = additionalTokens
   }
 
+  /// What is done to letters, for a person.
+  package var summary: String {
+    [
+      lowercase ? "lower-cases" : "keeps case", stripsAccents ? "strips accents" : "keeps accents",
+      tokenizeChineseChars ? "Chinese characters are words of their own" : "Chinese characters are letters of a word",
+    ].joined(separator: ", ")
+  }
+
   /// The five special tokens.
   package var specialTokens: [String] {
     [unknownToken, classifierToken, separatorToken, paddingToken, maskToken]

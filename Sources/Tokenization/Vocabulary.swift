@@ -125,6 +125,39 @@ package struct Vocabulary: Sendable {
     return token.count > 2 && token.starts(with: [UInt8(ascii: "#"), UInt8(ascii: "#")])
   }
 
+  /// Makes sure that this is no vocabulary of SentencePiece: there "▁" opens a word and nothing marks a piece that goes
+  /// on one, so that WordPiece would find hardly a word in it and make all others unknown.
+  ///
+  /// - Throws: `Failure` (bad content) that quotes one of its pieces.
+  package func requireWordPieces() throws {
+    let mark = Array("▁".utf8)
+    var piece: Int32?
+    for id in 0..<Int32(count) {
+      if isContinuation(id) { return }
+      let token = bytes(of: id)
+      if piece == nil, token.count > mark.count, token.starts(with: mark) { piece = id }
+    }
+    guard let piece else { return }
+    throw Failure(
+      .badContent,
+      "\(file), line \(piece + 1): “\(token(piece) ?? "")” is a piece of SentencePiece and no token begins with ##, "
+        + "expected a vocabulary of WordPiece; use a model that has one")
+  }
+
+  /// How many tokens have letters that lower-casing changes; those in brackets, as `[CLS]`, do not count.
+  var countOfCased: Int {
+    var cased = 0
+    for id in 0..<Int32(count) {
+      let token = bytes(of: id)
+      if token.first == UInt8(ascii: "["), token.last == UInt8(ascii: "]") { continue }
+      let isCased = String(decoding: token, as: UTF8.self).unicodeScalars.contains {
+        $0.properties.changesWhenLowercased
+      }
+      if isCased { cased += 1 }
+    }
+    return cased
+  }
+
   /// The vocabulary with more tokens at its end.
   ///
   /// - Throws: `Failure` (bad content) where a token contains a newline or there are too many.

@@ -19,6 +19,9 @@ package struct AdapterImport {
     package let byteCount: Int
     /// How many classes its head has; nil without a head.
     package let classCount: Int?
+    /// How many classes the base's own head has, which is then the adapter's; nil without one, or with a head in the
+    /// folder.
+    package let baseClassCount: Int?
     /// The SHA-256 of the base that it is tied to.
     package let baseSHA256: String
   }
@@ -27,6 +30,9 @@ package struct AdapterImport {
 
   /// Sentences for a person: what was read in another sense than its words, and what was left out.
   package var notices: [String] { adapter.notices }
+
+  /// The base that the folder says it was trained on, such as `bert-base-multilingual-cased`.
+  package var baseName: String? { adapter.baseName }
 
   /// Whether a path is a folder of an adapter, and not of a model.
   package static func isAdapter(_ path: String) -> Bool {
@@ -54,6 +60,7 @@ package struct AdapterImport {
   /// - Throws: `Failure` when the two do not belong together, or the file cannot be written.
   package func write(base basePath: String, to output: String) throws -> Summary {
     let base = try Base(opening: basePath)
+    try base.requireUsable()
     try adapter.check(against: base.configuration)
     let shape = adapter.configuration(on: base.configuration)
     var run = TrainingConfiguration()
@@ -62,7 +69,8 @@ package struct AdapterImport {
     run.methodOptions =
       adapter.method == "lora" ? adapter.options.withShortTargets(on: shape) : adapter.options
     run.labelCount = shape.labelCount
-    run.labels = adapter.head == nil ? nil : adapter.labels
+    // Names that are none leave the base's.
+    run.labels = adapter.head == nil || adapter.labels == defaultLabels(shape.labelCount) ? nil : adapter.labels
     run.head = adapter.head?.name
     run.maxLength = min(run.maxLength, shape.positionCount)
     let byteCount = adapter.names.reduce(0) { $0 + 4 * (adapter.shape($1) ?? []).reduce(1, *) }
@@ -82,6 +90,7 @@ package struct AdapterImport {
     let bytes = try writer.publish().byteCount
     return Summary(
       method: adapter.method, tensorCount: adapter.names.count, byteCount: bytes,
-      classCount: adapter.head == nil ? nil : shape.labelCount, baseSHA256: base.contentSHA256)
+      classCount: adapter.head == nil ? nil : shape.labelCount,
+      baseClassCount: adapter.head == nil ? base.classCount : nil, baseSHA256: base.contentSHA256)
   }
 }

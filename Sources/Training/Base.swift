@@ -23,6 +23,8 @@ package final class Base: ParameterSource {
   private let shapes: [String: [Int]]
   /// The names of its tensors, in the order of the file.
   package let tensorNames: [String]
+  /// Sentences for a person: what was taken for granted and may be wrong, and what is not used.
+  package let notices: [String]
   /// SHA-256 over the names, shapes and numbers of its tensors: the same for a Hugging Face directory and what is
   /// imported from it.
   package private(set) var contentSHA256: String
@@ -52,8 +54,11 @@ package final class Base: ParameterSource {
     let text = try TokenizerFiles(directory: directory.path, contents: contents).read()
     vocabulary = text.vocabulary.bytes
     tokenizerSettings = text.settings
-    shapes = Dictionary(uniqueKeysWithValues: directory.weights.entries.map { ($0.name, $0.shape) })
-    tensorNames = directory.weights.entries.map(\.name)
+    let parameters = configuration.publishedNames
+    let entries = directory.weights.entries.filter { !Base.isBuffer($0, besides: parameters) }
+    shapes = Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.shape) })
+    tensorNames = entries.map(\.name)
+    notices = text.notices + Base.unusedLayers(tensorNames, configuration, directory.path)
     file = nil
     self.directory = directory
     contentSHA256 = ""
@@ -74,6 +79,7 @@ package final class Base: ParameterSource {
     let entries = try open.file.entries()
     shapes = Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.shape) })
     tensorNames = entries.map(\.name)
+    notices = Base.unusedLayers(tensorNames, configuration, path)
     contentSHA256 = try open.file.text("content_sha256")
     directory = nil
     file = open
@@ -90,7 +96,7 @@ package final class Base: ParameterSource {
     self.vocabulary = vocabulary
     self.tokenizerSettings = tokenizerSettings
     (file, directory) = (nil, nil)
-    (shapes, tensorNames) = ([:], [])
+    (shapes, tensorNames, notices) = ([:], [], [])
     contentSHA256 = Digest.hex(of: Array(json) + vocabulary)
   }
 

@@ -46,6 +46,7 @@ package final class Inference {
     }
     trained = try TrainedModel(
       checkpoint: checkpoint, base: basePath, merged: merged, maxLength: maxLength, precision: precision, communicator)
+    if trained.usesHeadOfBase { screen.line("the head is the base's: \(checkpoint) brings none") }
     pool = try WorkerPool(count: threads)
     replica = try Replica(
       trained.model.method, trained.shape, trained.model.store, pool, seed: trained.configuration.seed,
@@ -73,6 +74,10 @@ package final class Inference {
     return try evaluator.evaluateMasked(
       MaskedLanguageObjective.heldOut(try encode(dataset), tokens), name: name)
   }
+
+  /// Refuses pairs of texts where the base has one type of tokens.
+  /// - Throws: `Failure` of kind `usage`.
+  package func requirePairs(_ hasPairs: Bool) throws { try trained.shape.requirePairs(hasPairs) }
 
   /// The class of each text, its probability and the logits.
   /// - Returns: The predictions on rank 0; nil elsewhere.

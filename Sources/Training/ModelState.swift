@@ -16,6 +16,8 @@ package final class ModelState {
   package let absentFromBase: [ParameterTable.Entry]
   /// The trained parameters that nothing brought, on rank 0; none elsewhere.
   package let fresh: [String]
+  /// The frozen parameters that nothing brought, on rank 0: they stay as they started, at random. None elsewhere.
+  package let freshFrozen: [String]
   /// Why frozen weights are not shared within a node, if they are not.
   package var sharingNote: String? { blocks.note }
   /// Whether the frozen block is one copy for several ranks.
@@ -61,9 +63,11 @@ package final class ModelState {
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }
     blocks = try ParameterBlocks(table, communicator)
     let store = blocks.store
+    var absent: [String] = []
     try blocks.fillFrozen {
-      try origin?.loadFrozen($0, seed, folding: method as? Merged, configuration)
+      absent = try origin?.loadFrozen($0, seed, folding: method as? Merged, configuration) ?? []
     }
+    freshFrozen = communicator.isFirst ? absent : []
     fresh =
       try communicator.collectively(where: communicator.isFirst) {
         guard let origin else { return [] }

@@ -22,7 +22,7 @@ struct Origin {
 
   /// Refuses a base that lacks tensors or has them in other shapes, and a model that no memory could hold.
   func check(_ table: ParameterTable) throws {
-    let own = ownNames
+    let own = base.configuration.publishedNames
     for entry in table.entries {
       let (name, shape) = (entry.specification.name, entry.specification.shape)
       if let found = source(of: name)?.shape(name) {
@@ -81,7 +81,7 @@ struct Origin {
   /// Fills the trainable block.
   /// - Returns: The names of the parameters that no file brought, in the order of the table.
   func loadTrainable(_ store: ParameterStore, _ seed: UInt32) throws -> [String] {
-    let own = ownNames
+    let own = base.configuration.publishedNames
     return try store.table.trainableEntries.filter { try !read($0, own, into: store[$0.parameter], store, seed) }
       .map(\.specification.name)
   }
@@ -92,23 +92,30 @@ struct Origin {
   ///   - seed: For what starts at random.
   ///   - merged: What a method added, folded into the weights before they are rounded.
   ///   - configuration: The base's shape.
+  /// - Returns: The names of the parameters that no file brought though the model reads them, in the order of the table.
   /// - Throws: `Failure` when a file is damaged or lacks a tensor.
   func loadFrozen(
     _ store: ParameterStore, _ seed: UInt32, folding merged: Merged?, _ configuration: BERTConfiguration
-  ) throws {
-    let own = ownNames
+  ) throws -> [String] {
+    let own = base.configuration.publishedNames
+    var absent: Set<String> = []
+    func load(_ entry: ParameterTable.Entry, into values: Matrix) throws {
+      let name = entry.specification.name
+      if try !read(entry, own, into: values, store, seed), !isIdle(name, store.table) { absent.insert(name) }
+    }
     let fold = try merged.flatMap { try Fold($0, configuration, self) }
     let frozen = store.table.entries.filter { !$0.parameter.isTrainable }
     // A weight is folded together with its bias.
     for entry in frozen where !entry.parameter.isOnlyRounded {
-      _ = try read(entry, own, into: store[entry.parameter], store, seed)
+      try load(entry, into: store[entry.parameter])
     }
     for entry in frozen {
       try store.write(entry.parameter) { values in
-        if entry.parameter.isOnlyRounded { _ = try read(entry, own, into: values, store, seed) }
+        if entry.parameter.isOnlyRounded { try load(entry, into: values) }
         fold?.apply(to: entry, values, store)
       }
     }
+    return frozen.map(\.specification.name).filter(absent.contains)
   }
 
   /// Reads a parameter, or starts it at random.
@@ -162,23 +169,12 @@ struct Origin {
 
   private func source(of name: String) -> (any ParameterSource)? { sources.first { $0.shape(name) != nil } }
 
-  /// The names that a base of this shape can have, whatever a method adds.
-  private var ownNames: Set<String> {
-    var names: Set<String> = []
-    for task in [ModelTask.classification, .maskedLanguage(nextSentence: true)] {
-      var shape = base.configuration
-      shape.task = task
-      names.formUnion(shape.parameters { _ in false }.map(\.name))
-    }
-    return names
-  }
-
   /// Whether a parameter starts at random when no file brings it: a head, what a method adds, everything in a base that
   /// is made up. A base without one of its encoder's tensors is damaged.
   private func mayStartAtRandom(_ name: String, _ shape: [Int], isAdded: Bool) -> Bool {
     if base.isRandom || isAdded { return true }
     if HeadDesign.owns(name) { return base.shape(name) != shape }
     if base.shape(name) != nil { return false }
-    return !(name.hasPrefix("bert.embeddings.") || name.hasPrefix("bert.encoder."))
+    return !BERTConfiguration.isOfEncoder(name)
   }
 }

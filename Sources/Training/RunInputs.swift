@@ -84,10 +84,13 @@ package struct RunInputs {
   ) throws -> (training: Dataset, validation: Dataset?, test: Dataset?) {
     guard let trainFile = run.trainFile else { return EmbeddedDemo.datasets(seed: 1) }
     if let pretraining = run.pretraining { return try pretraining.datasets(run, trainFile) }
-    let read = { (path: String) in
-      try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount)
+    let read = { (path: String, option: String) in
+      try Dataset.labelled(path: path, columns: run.columns, classCount: run.labelCount, option: option)
     }
-    return (try read(trainFile), try run.validationFile.map(read), try run.testFile.map(read))
+    return (
+      try read(trainFile, "--train-file"), try run.validationFile.map { try read($0, "--validation-file") },
+      try run.testFile.map { try read($0, "--test-file") }
+    )
   }
 }
 
@@ -158,6 +161,7 @@ package struct SharedBase {
     }
     configurationJSON = Data(try share(Array(base?.configurationJSON ?? Data())))
     configuration = try BERTConfiguration(json: configurationJSON, source: name + ", configuration")
+    let shape = configuration
     let vocabulary = try share(base?.vocabulary ?? [])
     let settings = try share(Array(jsonText(base?.tokenizerSettings ?? TokenizerSettings()).utf8))
     let names = try share(Array((base?.tensorNames ?? []).joined(separator: "\n").utf8))
@@ -166,15 +170,7 @@ package struct SharedBase {
     identity = BaseIdentity(text: String(decoding: own, as: UTF8.self))
     tokenizer = try communicator.collectively {
       try WordPieceTokenizer(
-        Vocabulary(vocabulary, file: name + ", vocab.txt"),
-        JSONDecoder().decode(TokenizerSettings.self, from: Data(settings)))
-    }
-    // Empty lines at the end stand for nothing.
-    guard tokenizer.vocabulary.countOfNamed <= configuration.vocabularySize else {
-      throw Failure(
-        .badContent,
-        "\(name): the vocabulary has \(tokenizer.vocabulary.count) tokens, but vocab_size is \(configuration.vocabularySize); they do not belong together."
-      )
+        vocabulary, JSONDecoder().decode(TokenizerSettings.self, from: Data(settings)), ofBase: name, shape)
     }
   }
 

@@ -5,9 +5,10 @@ internal import FineTuning
 internal import Kernels
 internal import Metrics
 internal import Tensors
+package import Tokenization
 
 /// What a person sees of a run, in words and tables.
-struct RunReport {
+package struct RunReport {
   private let screen: Screen
 
   init(_ screen: Screen) { self.screen = screen }
@@ -45,9 +46,8 @@ struct RunReport {
       )
     }
     for notice in inputs.notices { screen.line("note: \(notice)") }
-    if inputs.base?.isRandom == false, !model.fresh.isEmpty {
-      screen.line("started at random: \(RunReport.summary(of: model.fresh).joined(separator: ", "))")
-    }
+    for notice in inputs.base?.notices ?? [] { screen.warning(notice + ".") }
+    if inputs.base?.isRandom == false { randomStart(run, model) }
     screen.line()
   }
 
@@ -62,6 +62,17 @@ struct RunReport {
       "\(batch) reviews a step \(what), and \(workers - parts) of \(workers) workers have nothing to do; raise --global-batch-size, or start fewer ranks."
   }
 
+  /// Which modules no file brought, with a warning of those that training leaves as they are.
+  private func randomStart(_ run: TrainingConfiguration, _ model: ModelState) {
+    let modules = RunReport.summary(of: model.fresh + model.freshFrozen)
+    if !modules.isEmpty { screen.line("started at random: \(modules.joined(separator: ", "))") }
+    guard !model.freshFrozen.isEmpty else { return }
+    let frozen = RunReport.summary(of: model.freshFrozen).joined(separator: ", ")
+    screen.warning(
+      "no file brings \(frozen), and --method \(run.method) leaves it as it started, at random; use a base that has it, or --method full, which trains it."
+    )
+  }
+
   /// The modules that tensors belong to, with the numbers of layers left out, each once.
   static func summary(of names: [String]) -> [String] {
     var seen: Set<String> = []
@@ -74,6 +85,7 @@ struct RunReport {
   private func options(_ run: TrainingConfiguration, _ inputs: RunInputs, _ totalSteps: Int) {
     var table = Table(["option", "value"])
     table.add("base", run.base ?? RunReport.base(of: run))
+    table.add("tokenizer", RunReport.summary(of: inputs.tokenizer))
     table.add("method", run.method)
     if let method = try? run.fineTuningMethod() {
       for (name, value) in method.settings.sorted(by: { $0.key < $1.key }) { table.add(name, value) }
@@ -105,6 +117,11 @@ struct RunReport {
         + (run.skipNonfinite > 0 ? ", \(run.skipNonfinite) steps that are not finite left out" : ""))
     table.add("run directory", run.output)
     screen.table(table)
+  }
+
+  /// How texts become tokens.
+  package static func summary(of tokenizer: WordPieceTokenizer) -> String {
+    "\(Format.count(tokenizer.vocabulary.count)) tokens, \(tokenizer.settings.summary)"
   }
 
   /// The base of a run that names no file.

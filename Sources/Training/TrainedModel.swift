@@ -77,6 +77,18 @@ struct TrainedModel {
     return configuration
   }
 
-  /// The names of the classes, by their number; as Transformers calls them where nobody named them.
-  var labels: [String] { configuration.labels ?? (0..<shape.labelCount).map { "LABEL_\($0)" } }
+  /// The names of the classes, by their number: the run's, or the base's where it has as many classes; as Transformers
+  /// calls them where nobody named them.
+  var labels: [String] {
+    let ofBase = shared.configuration.labels.flatMap { $0.count == shape.labelCount ? $0 : nil }
+    return configuration.labels ?? ofBase ?? defaultLabels(shape.labelCount)
+  }
+
+  /// Whether the file brings no head and the base's is used.
+  var usesHeadOfBase: Bool {
+    !fileNames.isEmpty && shape.task == .classification && !fileNames.contains(where: HeadDesign.classifies)
+  }
 }
+
+/// What Transformers calls classes that nobody named.
+func defaultLabels(_ count: Int) -> [String] { (0..<count).map { "LABEL_\($0)" } }

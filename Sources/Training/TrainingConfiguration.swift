@@ -49,7 +49,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var adamBeta2 = 0.999
   /// Added to the root of the second moment.
   package var adamEpsilon = 1e-8
-  /// Decoupled weight decay, on matrices only.
+  /// Decoupled weight decay, on all but biases and weights of normalisations.
   package var weightDecay = 0.0
   /// The largest global gradient norm; 0 for no limit.
   package var maxGradNorm = 1.0
@@ -116,6 +116,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var logRanks = false
   /// For studies: steps at the start that are not timed; nil when none is to be. Not stored, as the next.
   package var untimedSteps: Int?
+  /// What a person adds to the command line to go on with the run. Not stored either.
+  package var resumeAdvice = "--resume auto"
   /// Whether checkpoints and the trained model are written.
   package var writesCheckpoints = true
 
@@ -152,6 +154,13 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// - Throws: `Failure` when there is none of that name, or its options make no sense.
   package func fineTuningMethod() throws -> any FineTuningMethod {
     try FineTuningMethods.method(named: method, methodOptions)
+  }
+
+  /// The learning rate at its highest, where none is asked for the method's own; no adapter has to be opened to know it.
+  /// - Throws: `Failure` when there is no such method, or its options make no sense.
+  package func resolvedLearningRate() throws -> Double {
+    if let learningRate { return learningRate }
+    return try method == "fusion" ? AdapterFusion.usualLearningRate : fineTuningMethod().defaultLearningRate
   }
 
   /// Refuses numbers that make no sense, before anything is read.

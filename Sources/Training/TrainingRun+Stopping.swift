@@ -36,7 +36,7 @@ extension TrainingRun {
     try communicator.collectively(where: reason != nil) {
       throw Failure(
         .stopped,
-        "stopped by \(reason ?? "") after step \(state.step) of \(totalSteps), which is saved in \(run.output); go on with --resume auto."
+        "stopped by \(reason ?? "") after step \(state.step) of \(totalSteps), which is saved in \(run.output); go on with \(run.resumeAdvice)."
       )
     }
   }
@@ -68,7 +68,7 @@ extension TrainingRun {
       let tolerated = run.skipNonfinite > 0 ? " after \(state.skippedSteps) such steps were left out" : ""
       throw Failure(
         .notFinite,
-        "\(what) \(place)\(tolerated); start again with a lower --learning-rate and another --output, or go on from the last checkpoint with --resume auto and --skip-nonfinite N, which leaves up to N such steps out."
+        "\(what) \(place)\(tolerated); start again with a lower --learning-rate and another --output, or go on from the last checkpoint with \(run.resumeAdvice) and --skip-nonfinite N, which leaves up to N such steps out."
       )
     }
     state.skippedSteps += 1

@@ -9,6 +9,8 @@ struct ConfigurationFile {
   private struct Option {
     let line: Int
     let argument: String?
+    /// The name of a flag that the line says is not there; what that means is the command's matter.
+    var absentFlag: String?
   }
 
   private let path: String
@@ -23,6 +25,9 @@ struct ConfigurationFile {
       throw Failure(.usage, "there is no command \(first); expected \(names.joined(separator: ", ")).")
     }
     guard let (path, rest) = take(arguments) else { return try BertDDP.parseAsRoot(arguments) }
+    if let (second, _) = take(rest) {
+      throw Failure(.usage, "--config is there twice, with \(path) and \(second); put all options into one file.")
+    }
     let file = try ConfigurationFile(path)
     do {
       return try BertDDP.parseAsRoot(file.joined(to: rest))
@@ -35,7 +40,7 @@ struct ConfigurationFile {
 
   private init(_ path: String) throws {
     self.path = path
-    let text = String(decoding: try fileContents(of: path), as: UTF8.self)
+    let text = String(decoding: try fileContents(of: path, option: "--config"), as: UTF8.self)
     let node: Node?
     do {
       node = try Yams.compose(yaml: text)
@@ -69,9 +74,26 @@ struct ConfigurationFile {
 
   /// The arguments with the file's in front of them, but for one line; a command's name stays first.
   private func joined(to rest: [String], without line: Int? = nil) -> [String] {
-    let own = options.filter { $0.line != line }.compactMap(\.argument)
-    guard let first = rest.first, BertDDP.commandNames.contains(first) else { return own + rest }
-    return [first] + own + rest.dropFirst()
+    let name = rest.first.flatMap { BertDDP.commandNames.contains($0) ? $0 : nil }
+    let flags = ConfigurationFile.flags(of: name)
+    let own = options.filter { $0.line != line }.compactMap { option in
+      option.argument ?? option.absentFlag.flatMap { ConfigurationFile.argument(without: $0, flags) }
+    }
+    return (name.map { [$0] } ?? []) + own + rest.dropFirst(name == nil ? 0 : 1)
+  }
+
+  /// What turns a flag off: `--no-NAME` where the command has that, nothing where the flag is off unless it is there, and
+  /// of a flag that the command does not know its name, for the parser to refuse.
+  private static func argument(without flag: String, _ flags: Set<String>) -> String? {
+    if flags.contains("--no-\(flag)") { return "--no-\(flag)" }
+    return flags.contains("--\(flag)") ? nil : "--\(flag)"
+  }
+
+  /// Every option in a command's help; the parser has no other list of them.
+  private static func flags(of name: String?) -> Set<String> {
+    let command = BertDDP.configuration.subcommands.first { $0._commandName == name } ?? Train.self
+    let words = BertDDP.helpMessage(for: command, includeHidden: true).split { " \n/,[]()<>".contains($0) }
+    return Set(words.filter { $0.hasPrefix("--") }.map(String.init))
   }
 
   /// The line without which the error would not be, if there is one.
@@ -102,7 +124,7 @@ struct ConfigurationFile {
     if value.tag == Tag(.null) { return Option(line: line, argument: nil) }
     // A flag is there or not; `true` and `false` are only that for a bare word.
     if value.tag == Tag(.bool), let isSet = value.bool {
-      return Option(line: line, argument: isSet ? "--\(name)" : nil)
+      return Option(line: line, argument: isSet ? "--\(name)" : nil, absentFlag: isSet ? nil : name)
     }
     return Option(line: line, argument: "--\(name)=\(text)")
   }

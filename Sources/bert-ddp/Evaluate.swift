@@ -19,8 +19,23 @@ struct TrainedOptions: ParsableArguments {
   var maxLength: Int?
   @Option(help: "fp32 or bf16 (default: as in training).")
   var precision: Precision?
+  @Option(help: "Column or key of the text (default: as in training).")
+  var textColumn: String?
+  @Option(help: "Column or key of a second text, for sentence pairs (default: as in training).")
+  var textPairColumn: String?
   @Flag(help: "Keep low-rank updates beside the weights instead of folding them in first.")
   var unmerged = false
+
+  /// The names of columns: those asked for, else those of training.
+  /// - Throws: `Failure` of kind `usage` when the base cannot tell two texts apart.
+  func columns(_ model: Inference, label: String? = nil) throws -> ColumnNames {
+    var columns = model.configuration.columns
+    columns.text = textColumn ?? columns.text
+    columns.textPair = textPairColumn ?? columns.textPair
+    columns.label = label ?? columns.label
+    try model.requirePairs(columns.textPair != nil)
+    return columns
+  }
 
   func load(_ communicator: Communicator, _ screen: Screen) throws -> Inference {
     try Inference(
@@ -44,6 +59,8 @@ struct Evaluate: ParsableCommand {
   @OptionGroup var trained: TrainedOptions
   @Option(help: "Labelled reviews: TSV with a header, or JSONL; for a base also plain texts, one a line.")
   var testFile: String
+  @Option(help: "Column or key of the label (default: as in training).")
+  var labelColumn: String?
   @Option(help: "Look at the first N rows only.")
   var testLimit: Int?
   @OptionGroup var screen: ScreenOptions
@@ -75,11 +92,12 @@ struct Evaluate: ParsableCommand {
     if let testLimit, testLimit < 1 {
       throw Failure(.usage, "--test-limit is \(testLimit), expected a whole number from 1 on.")
     }
-    let columns = model.configuration.columns
+    let columns = try trained.columns(model, label: labelColumn)
     let all =
       try model.isPretrained
-      ? Dataset.unlabelled(path: testFile, columns: columns)
-      : Dataset.labelled(path: testFile, columns: columns, classCount: model.configuration.labelCount)
+      ? Dataset.unlabelled(path: testFile, columns: columns, option: "--test-file")
+      : Dataset.labelled(
+        path: testFile, columns: columns, classCount: model.configuration.labelCount, option: "--test-file")
     return testLimit.map { all.selecting(Array(0..<min($0, all.count))) } ?? all
   }
 

@@ -48,9 +48,12 @@ struct Import: ParsableCommand {
       throw Failure(.usage, "--\(option) is for folders of an adapter, and \(source) is none; leave it out.")
     }
     let base = try Base(opening: source)
+    let tokenizer = try base.requireUsable()
+    for notice in base.notices { screen.warning(notice + ".") }
     let bar = screen.progress("importing", total: base.tensorNames.count, unit: "tensors")
     let bytes = try base.write(to: output, producer: producer) { bar.update($0) }
     bar.finish()
+    screen.line("tokenizer: \(RunReport.summary(of: tokenizer))")
     screen.result(
       "\(output): \(Format.count(base.tensorNames.count)) tensors, \(Format.bytes(bytes)), base \(base.contentSHA256.prefix(12))…"
     )
@@ -66,14 +69,17 @@ struct Import: ParsableCommand {
     let adapter = try AdapterImport(source, as: name, usesNestedNonLinearity: nestedNonLinearity)
     let summary = try adapter.write(base: base, to: output)
     for notice in adapter.notices { screen.warning(notice + ".") }
-    let head = summary.classCount.map { "a head of \($0) classes" } ?? "no head"
+    if let name = adapter.baseName { screen.line("trained on \(name), as the folder says") }
+    let head =
+      summary.classCount.map { "a head of \($0) classes" }
+      ?? summary.baseClassCount.map { "no head of its own: the base's of \($0) classes" } ?? "no head"
     screen.result(
       "\(output): \(summary.method), \(head), \(Format.count(summary.tensorCount)) tensors, \(Format.bytes(summary.byteCount)), for base \(summary.baseSHA256.prefix(12))…"
     )
     try report(
       Summary(
         output: output, tensors: summary.tensorCount, bytes: summary.byteCount, baseSHA256: summary.baseSHA256,
-        method: summary.method, classes: summary.classCount), screen)
+        method: summary.method, classes: summary.classCount, trainedOn: adapter.baseName), screen)
   }
 
   private func report(_ summary: Summary, _ screen: Screen) throws {
@@ -87,10 +93,11 @@ struct Import: ParsableCommand {
     let baseSHA256: String
     var method: String?
     var classes: Int?
+    var trainedOn: String?
 
     private enum CodingKeys: String, CodingKey {
       case output, tensors, bytes, method, classes
-      case baseSHA256 = "base_sha256"
+      case baseSHA256 = "base_sha256", trainedOn = "trained_on"
     }
   }
 }

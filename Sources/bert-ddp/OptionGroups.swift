@@ -48,7 +48,7 @@ struct OptimizerOptions: ParsableArguments {
   var adamBeta1 = 0.9
   @Option(help: "AdamW's decay of the second moment (default: 0.999; pretrain: 0.98).")
   var adamBeta2: Double?
-  @Option(help: "Decoupled weight decay on matrices (default: 0; pretrain: 0.01).")
+  @Option(help: "Decoupled weight decay on all but biases and normalisations (default: 0; pretrain: 0.01).")
   var weightDecay: Double?
   @Option(help: "Largest global gradient norm; 0 for no limit.")
   var maxGradNorm = 1.0
@@ -238,6 +238,18 @@ struct RunOptions: ParsableArguments {
   var trace = false
   @Flag(help: "What each rank does, in a file of its own in the run directory: log-RANK.txt.")
   var logRanks = false
+
+  /// A new directory has nothing to go on from.
+  /// - Throws: `Failure` of kind `usage`.
+  func check(_ single: SingleRunOptions) throws {
+    guard single.resume == "auto", output == nil else { return }
+    throw Failure(.usage, "--resume auto needs --output: the directory to go on in.")
+  }
+
+  /// How a run is gone on with: by name, where its directory was made up.
+  func resumeAdvice(_ directory: String) -> String {
+    (output == nil ? "--output \(directory) " : "") + "--resume auto"
+  }
 
   /// The run directory that was asked for, or a new one.
   func directory(_ prefix: String) -> String { output ?? RunOptions.newDirectory(prefix) }

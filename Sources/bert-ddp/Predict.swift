@@ -36,10 +36,11 @@ struct Predict: ParsableCommand {
       // Now rather than when everything is computed.
       try communicator.collectively(where: communicator.isFirst) { try Output(output).check() }
       let model = try trained.load(communicator, screen)
-      let bytes = try communicator.shared { try fileContents(of: input) }
+      let bytes = try communicator.shared { try fileContents(of: input, option: "--input") }
       let dataset = try communicator.collectively {
         try Dataset.unlabelled(
-          bytes: bytes, name: input == "-" ? "standard input" : input, columns: model.configuration.columns)
+          bytes: bytes, name: input == "-" ? "standard input" : input, columns: trained.columns(model),
+          keepsBlankLines: true)
       }
       let predictions = try model.predict(dataset)
       try model.close()

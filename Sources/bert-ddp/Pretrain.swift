@@ -31,6 +31,7 @@ struct Pretrain: ParsableCommand {
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
+    try place.check(single)
     let configuration = try resolved()
     try configuration.validate()
     if single.printConfig { return try PrintedConfiguration.show(self, "pretrain", configuration) }
@@ -38,6 +39,7 @@ struct Pretrain: ParsableCommand {
       let screen = screen.opened(on: communicator)
       var configuration = configuration
       configuration.output = try communicator.sharedText { place.directory("pretrain") }
+      configuration.resumeAdvice = place.resumeAdvice(configuration.output)
       let results = try TrainingStages.train(configuration, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }
     }

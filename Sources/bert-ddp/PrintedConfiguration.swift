@@ -33,7 +33,7 @@ struct PrintedConfiguration {
     _ command: some ParsableArguments, _ name: String, _ configuration: TrainingConfiguration
   ) throws {
     guard (Launcher.current?.rank ?? 0) == 0 else { return }
-    let rate = try configuration.learningRate ?? configuration.fineTuningMethod().defaultLearningRate
+    let rate = try configuration.resolvedLearningRate()
     let resolved = [
       "epochs": "\(configuration.epochs)", "learning-rate": "\(rate)", "method": configuration.method,
       "adam-epsilon": "\(configuration.adamEpsilon)", "adam-beta2": "\(configuration.adamBeta2)",

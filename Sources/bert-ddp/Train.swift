@@ -26,6 +26,7 @@ struct Train: ParsableCommand {
   @OptionGroup(title: "Screen") var screen: ScreenOptions
 
   func run() throws {
+    try place.check(single)
     let names: [String?] = isComparison ? EmbeddedDemo.methods : [choice.method]
     let configurations = names.map(resolved)
     for configuration in configurations { try configuration.validate() }
@@ -37,6 +38,7 @@ struct Train: ParsableCommand {
       let output = try communicator.sharedText { place.directory(prefix) }
       for index in configurations.indices {
         configurations[index].output = output + (isComparison ? "/" + configurations[index].method : "")
+        if !isComparison { configurations[index].resumeAdvice = place.resumeAdvice(output) }
       }
       let results = try TrainingStages.train(configurations, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }

@@ -51,7 +51,7 @@ struct VocabularyCommand: ParsableCommand {
 
   private func train(_ screen: Screen) throws {
     try Output(output).check()
-    let texts = try Dataset.unlabelled(path: input, columns: ColumnNames(text: textColumn))
+    let texts = try Dataset.unlabelled(path: input, columns: ColumnNames(text: textColumn), option: "--input")
     var settings = TokenizerSettings()
     settings.lowercase = lowercase
     let words = count(texts, settings, screen)

@@ -62,6 +62,12 @@ struct BERTConfigurationTests {
   func namesOfClassesAndTiedWeights() throws {
     let c = try Self.read(#"{"id2label": {"0": 0, "1": null, "2": "c"}, "tie_word_embeddings": false}"#)
     #expect(c.labelCount == 3 && !c.tiesWordEmbeddings)
+    #expect(c.labels == nil)
+    #expect(try Self.read(#"{"id2label": {"1": "good", "0": "bad"}}"#).labels == ["bad", "good"])
+    for odd in [#"{"0": "a", "1": "a"}"#, #"{"0": "a", "2": "b"}"#, #"{"a": "0", "b": "1"}"#] {
+      let names = try Self.read(#"{"id2label": \#(odd)}"#)
+      #expect(names.labelCount == 2 && names.labels == nil)
+    }
     #expect(try Self.read("{}").tiesWordEmbeddings)
     #expect(try !Self.read(#"{"tie_word_embeddings": null}"#).tiesWordEmbeddings)
   }

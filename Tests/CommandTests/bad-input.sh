@@ -23,8 +23,8 @@ for file in model.h5 checkpoint-2.h5 checkpoint-4.h5; do holds "no $file" [ -e "
 conclude "import and training for the checks below"
 
 echo "-- Missing"
-refused "a training file that is missing" 66 nowhere.tsv -- "${train[@]}" --train-file nowhere.tsv
-refused "a test file that is missing" 66 nowhere.tsv -- "${train[@]}" --test-file nowhere.tsv
+refused "a training file that is missing" 66 nowhere.tsv "name a file" --train-file -- "${train[@]}" --train-file nowhere.tsv
+refused "a test file that is missing" 66 nowhere.tsv "name a file" --test-file -- "${train[@]}" --test-file nowhere.tsv
 refused "a training file that is a folder" 66 base directory -- "${train[@]}" --train-file base
 refused "a base that is missing" 66 nowhere -- "${train[@]}" --base nowhere
 mkdir "no base"
@@ -36,9 +36,9 @@ copy base "without vocabulary" && rm "without vocabulary/vocab.txt"
 refused "a folder without vocab.txt" 66 "without vocabulary" vocab.txt -- "${train[@]}" --base "without vocabulary"
 copy "base sharded" "without a shard" && rm "without a shard/model-00002-of-00002.safetensors"
 refused "a shard that is missing" 66 model-00002-of-00002.safetensors -- "${train[@]}" --base "without a shard"
-refused "a checkpoint that is missing" 66 nowhere.h5 -- evaluate --checkpoint nowhere.h5 --test-file test.tsv
+refused "a checkpoint that is missing" 66 nowhere.h5 "name a file" -- evaluate --checkpoint nowhere.h5 --test-file test.tsv
 refused "a checkpoint to go on from that is missing" 66 nowhere.h5 -- "${train[@]}" --resume nowhere.h5
-refused "texts to predict that are missing" 66 nowhere.txt -- predict --checkpoint run/model.h5 --input nowhere.txt
+refused "texts to predict that are missing" 66 nowhere.txt --input -- predict --checkpoint run/model.h5 --input nowhere.txt
 refused "a model to export that is missing" 66 nowhere.h5 -- \
   export --checkpoint nowhere.h5 --format hf --output new
 refused "a file to inspect that is missing" 66 nowhere.h5 -- inspect nowhere.h5
@@ -76,6 +76,10 @@ refused "a tensor of another shape" 65 $lost "[64, 33]" "[64, 32]" -- "${train[@
 refused "tensors of whole numbers" 65 model.safetensors "I32" -- "${train[@]}" --base "base of whole numbers"
 refused "a tensor that is missing" 65 "base without a tensor" $lost "[64, 32]" -- \
   "${train[@]}" --base "base without a tensor"
+refused "import of a base without a tensor" 65 "base without a tensor" $lost "[64, 32]" -- \
+  import "base without a tensor" --output new.h5
+refused "import of a base with a tensor of another shape" 65 $lost "[64, 33]" "[64, 32]" -- \
+  import "base of another shape" --output new.h5
 copy base "other sizes" && sed -i 's/"hidden_size": 32/"hidden_size": 16000000/' "other sizes/config.json"
 refused "sizes that no tensor has" 65 "other sizes" word_embeddings "16000000" -- "${train[@]}" --base "other sizes"
 mkdir -p "base of evil" && cp base/config.json base/vocab.txt "base of evil"
@@ -99,6 +103,19 @@ copy base "no cls" && sed -i 's/^\[CLS\]$/[KLS]/' "no cls/vocab.txt"
 refused "a vocabulary without [CLS]" 65 "no cls" vocab.txt "[CLS]" -- "${train[@]}" --base "no cls"
 copy base "more words" && printf 'word%d\n' 1 2 3 >>"more words/vocab.txt"
 refused "a vocabulary larger than vocab_size" 65 "more words" 719 vocab_size 716 -- "${train[@]}" --base "more words"
+refused "import with a vocabulary larger than vocab_size" 65 "more words" 719 vocab_size 716 -- \
+  import "more words" --output new.h5
+refused "import of a vocabulary without [CLS]" 65 "no cls" vocab.txt "[CLS]" -- import "no cls" --output new.h5
+copy base "pieces" && sed -i 's/^##/x/; 700s/.*/▁영화/' pieces/vocab.txt
+for command in "train --base pieces --train-file train.tsv --output new" "import pieces --output new.h5"; do
+  read -ra words <<<"$command"
+  refused "${words[0]} with a vocabulary of SentencePiece" 65 "pieces/vocab.txt, line 700" "▁영화" SentencePiece -- "${words[@]}"
+done
+refused "pretraining on a vocabulary of SentencePiece" 65 "pieces/vocab.txt, line 700" SentencePiece -- \
+  pretrain --shape 1,8,2,16 --vocabulary pieces/vocab.txt --train-file train.tsv --output new
+copy "without vocabulary" "other tokens"
+echo '{"tokenizer_class": "XLMRobertaTokenizer"}' >"other tokens/tokenizer_config.json"
+refused "another kind of tokenizer" 65 "other tokens" XLMRobertaTokenizer BertTokenizer -- "${train[@]}" --base "other tokens"
 copy base "no words" && : >"no words/vocab.txt"
 refused "an empty vocabulary" 65 "no words/vocab.txt" -- "${train[@]}" --base "no words"
 
@@ -138,6 +155,11 @@ printf '좋은 영화\n' >texts.txt
 refused "evaluation of texts without labels" 65 "texts.txt:1" '"document"' -- \
   evaluate --checkpoint run/model.h5 --test-file texts.txt
 printf 'go\xffod\n' >texts.txt
+printf 'text\tscore\n좋은 영화\t1\n' >bad.tsv
+refused "prediction without the text column" 65 "bad.tsv:1" '"document"' --text-column -- \
+  predict --checkpoint run/model.h5 --input bad.tsv
+refused "evaluation without the label column" 65 "bad.tsv:1" '"label"' --label-column -- \
+  evaluate --checkpoint run/model.h5 --test-file bad.tsv --text-column text
 refused "prediction of what is not UTF-8" 65 "texts.txt:1" UTF-8 -- predict --checkpoint run/model.h5 --input texts.txt
 refused "a model and another base" 65 run/model.h5 "base other" --base -- \
   evaluate --checkpoint run/model.h5 --base "base other" --test-file test.tsv
@@ -179,12 +201,20 @@ option "a command without what it needs" --checkpoint --help -- evaluate --test-
 option "an unknown format" "'onnx'" --format hf -- export --checkpoint run/model.h5 --format onnx --output new
 option "an option without its value" --base --help -- train --train-file train.tsv --base
 
+option "going on without a directory" --resume --output -- train --base base --train-file train.tsv --resume auto
+option "pretraining that goes on without a directory" --resume --output -- \
+  pretrain --base base --train-file train.tsv --resume auto
+
 echo "-- Options in a file"
 refused "--config with a file that is missing" 66 nowhere.yaml -- "${train[@]}" --config nowhere.yaml
 printf 'method: lora\nlora_targets: [query, value\n' >bad.yaml
 refused "--config with a file that is not YAML" 65 bad.yaml: "not YAML" -- "${train[@]}" --config bad.yaml
 printf 'method: lora\nlora_rnk: 8\nseed: 2\n' >bad.yaml
 refused "--config with an unknown option" 65 bad.yaml:2: lora-rnk lora-rank -- "${train[@]}" --config bad.yaml
+printf 'method: lora\nlora_rnk: false\n' >bad.yaml
+refused "--config with an unknown flag that is false" 65 bad.yaml:2: lora-rnk -- "${train[@]}" --config bad.yaml
+printf 'seed: 2\n' >good.yaml
+refused "two --config" 64 --config good.yaml other.yaml -- "${train[@]}" --config good.yaml --config=other.yaml
 printf 'seed: 2\nepochs: many\n' >bad.yaml
 refused "--config with a number that is none" 65 bad.yaml:2: many --epochs -- "${train[@]}" --config bad.yaml
 printf -- '- lora\n' >bad.yaml
@@ -301,6 +331,11 @@ for count in 1 4; do
   same "empty lines at the end" spaced.tsv
   same "columns in another order" turned.tsv
 done
+succeed 1 import "base with a buffer" --output buffered.h5
+tensors base.h5 | sort >"$scratch/one"
+tensors buffered.h5 | sort >"$scratch/two"
+holds "other tensors: $(diff "$scratch/one" "$scratch/two")" cmp -s "$scratch/one" "$scratch/two"
+conclude "a buffer of whole numbers is left out"
 table '1\t"good\t1' '2\t\t0' '3\t"a" "b"\t1' '4\t  \t0' >odd.tsv
 for count in 1 4; do
   succeed "$count" evaluate --json --checkpoint run/model.h5 --test-file odd.tsv
@@ -309,6 +344,46 @@ for count in 1 4; do
   holds "empty ones are not counted: $(cat "$out")" grep -q '4 reviews, classes 2 / 2, 2 empty' "$out"
   conclude "quotes are text, empty texts are kept and counted, $(of "$count")"
   rm -r odd
+done
+
+echo "-- Warned of"
+# Complains unless warnings of a command are one, with these words; that ranks share cores is this machine's matter.
+warned() { # WORD…
+  local word
+  sed -i '/^warning: .* share [0-9]* cores/d' "$err"
+  holds "not one warning: $(cat "$err")" [ "$(grep -c '^warning: ' "$err")" -eq 1 ]
+  for word in "$@"; do holds "no \"$word\": $(cat "$err")" grep -qF -- "$word" "$err"; done
+}
+copy base shallow && sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": 1/' shallow/config.json
+copy base "case unsaid" && rm "case unsaid/tokenizer_config.json" && sed -i '716s/.*/Film/' "case unsaid/vocab.txt"
+for count in 1 4; do
+  succeed "$count" import shallow --output shallow.h5
+  warned shallow "16 tensors of layer 1," num_hidden_layers
+  for source in shallow shallow.h5; do
+    succeed "$count" "${train[@]}" --base "$source" --output odd
+    warned "$source" "16 tensors of layer 1," num_hidden_layers
+    rm -r odd
+  done
+  conclude "layers that are not used, $(of "$count")"
+  succeed "$count" import "case unsaid" --output odd.h5
+  warned "case unsaid" do_lower_case "1 tokens"
+  holds "no tokenizer: $(cat "$out")" grep -q '^tokenizer: 716 tokens, lower-cases, strips accents' "$out"
+  succeed "$count" "${train[@]}" --base "case unsaid" --output odd
+  warned "case unsaid" do_lower_case
+  holds "no tokenizer: $(cat "$out")" grep -qE '^ *tokenizer +716 tokens, lower-cases, strips accents' "$out"
+  rm -r odd
+  conclude "lower-casing that no file asks for, $(of "$count")"
+  for method in lora linear-probe adapter full; do
+    succeed "$count" "${train[@]}" --base "base without a pooler" --method "$method" --output odd
+    holds "not said: $(cat "$out")" grep -q '^started at random: .*bert\.pooler\.dense' "$out"
+    if [ "$method" = full ]; then
+      ! grep 'bert\.pooler' "$err" || complain "a warning of what is trained"
+    else
+      warned bert.pooler.dense "$method" "--method full"
+    fi
+    rm -r odd
+  done
+  conclude "a pooler that no file brings and nobody trains, $(of "$count")"
 done
 
 echo "-- Nobody reads the output"

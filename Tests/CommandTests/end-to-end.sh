@@ -136,6 +136,21 @@ holds "the table's texts have other labels" cmp -s "$out" <(head -n 62 "labels o
 "$program" predict --checkpoint full/model.h5 <texts.txt >"$out" 2>"$err" || complain "from standard input: $(cat "$err")"
 holds "texts on standard input have other labels" cmp -s "$out" "labels on 1.tsv"
 conclude "as right as the accuracy says; from a table and from standard input the same"
+{ head -n 3 test.jsonl; echo; sed -n 4p test.jsonl; printf ' \n\n'; } >blank.jsonl
+for count in 1 4; do
+  succeed "$count" predict --checkpoint full/model.h5 --input blank.jsonl
+  holds "$(wc -l <"$out") lines for 7 lines" [ "$(wc -l <"$out")" -eq 8 ]
+  holds "other labels" cmp -s <(sed -n '2,4p;6p' "$out" | cut -f 1) <(sed -n 2,5p "labels on 1.tsv" | cut -f 1)
+  conclude "blank lines among JSON lines have an answer too, $(of "$count")"
+done
+sed '1s/document/text/; 1s/label/score/' test.tsv >renamed.tsv
+for count in 1 4; do
+  succeed "$count" evaluate --json --checkpoint full/model.h5 --test-file renamed.tsv --text-column text --label-column score
+  holds "other metrics" cmp -s "$out" metrics.json
+  succeed "$count" predict --checkpoint full/model.h5 --input renamed.tsv --text-column text
+  holds "other labels" cmp -s <(cut -f 1 "$out") <(head -n 62 "labels on 1.tsv" | cut -f 1)
+  conclude "columns of other names than in training, $(of "$count")"
+done
 
 echo "-- Data"
 succeed 2 "${train[@]}" --train-file train.jsonl --test-file test.jsonl --epochs 2 --output "full from JSON lines"
@@ -149,6 +164,14 @@ succeed 1 evaluate --json --checkpoint pairs/model.h5 --test-file "test pairs.ts
 holds "accuracies differ: $(cat "$out")" grep -qF "$(grep '"accuracy" :' pairs/results.json)" "$out"
 succeed 3 predict --checkpoint pairs/model.h5 --input "test pairs.tsv"
 holds "$(wc -l <"$out") lines for 60 pairs" [ "$(wc -l <"$out")" -eq 61 ]
+sed '1s/first/one/; 1s/second/two/; 1s/praises/class/' "test pairs.tsv" >"renamed pairs.tsv"
+cut -f 1 "$out" >"$scratch/one"
+succeed 1 predict --checkpoint pairs/model.h5 --input "renamed pairs.tsv" --text-column one --text-pair-column two
+holds "other labels" cmp -s <(cut -f 1 "$out") "$scratch/one"
+succeed 1 evaluate --json --checkpoint pairs/model.h5 --test-file "renamed pairs.tsv" \
+  --text-column one --text-pair-column two --label-column class
+holds "accuracies differ: $(cat "$out")" grep -qF "$(grep '"accuracy" :' pairs/results.json)" "$out"
+succeed 3 predict --checkpoint pairs/model.h5 --input "test pairs.tsv"
 ! tail -n +2 "$out" | cut -f 1 | grep -vqx '[012]' || complain "other labels"
 conclude "pairs of texts, three classes"
 succeed 2 "${train[@]}" --train-limit 40 --epochs 1 --output limited
@@ -178,6 +201,29 @@ holds "a list did not arrive" grep -q '"dense"' lora/config.json
 holds "the command line does not win" grep -q '"seed" : 5' lora/config.json
 ! grep -q 'training data' "$out" || complain "not quiet"
 conclude "--config; the command line wins"
+for command in train pretrain; do
+  succeed 1 "$command" --help
+  mapfile -t flags < <(sed -nE 's/^  (--[a-z-]+)(\/--no-[a-z-]+)?( .*|$)/\1/p' "$out" | grep -v -e --help -e --version -e --print-config)
+  # An option that takes a value is none.
+  for flag in "${flags[@]}"; do
+    if grep -qE "^  $flag <" "$out"; then continue; fi
+    for given in "$flag" "$(grep -qE "^  $flag/--no-" "$out" && echo "--no-${flag#--}")"; do
+      [ -n "$given" ] || continue
+      "$program" "$command" --base base --train-file train.tsv "$given" --print-config >printed.yaml 2>"$err" || continue
+      "$program" "$command" --config printed.yaml --print-config >again.yaml 2>"$err" || complain "$given: $(cat "$err")"
+      holds "$given: $(diff printed.yaml again.yaml)" cmp -s printed.yaml again.yaml
+      name=${given#--} value=true
+      if [[ $given == --no-* ]]; then name=${flag#--} value=false; fi
+      # What is said is no option of the run, and is not printed.
+      [[ $name == quiet || $name == json ]] || holds "no $name: $value" grep -qxF "$name: $value" printed.yaml
+      printed+=" $given"
+    done
+  done
+done
+for flag in --deterministic --no-shard-optimizer --shard-optimizer --trace --cache-frozen --next-sentence; do
+  [[ "${printed:-} " == *" $flag "* ]] || complain "$flag was not tried:${printed:-}"
+done
+conclude "every flag, on and off, as --print-config writes it and --config reads it"
 succeed 2 evaluate --json --checkpoint lora/model.h5 --test-file test.tsv
 cp "$out" merged.json
 succeed 2 evaluate --json --checkpoint lora/model.h5 --test-file test.tsv --unmerged
@@ -198,6 +244,35 @@ succeed 1 export --checkpoint lora/model.h5 --format hf --output exported
 succeed 2 "${train[@]}" --base exported --learning-rate 0 --max-steps 1 --test-file test.tsv --output "from exported"
 close <(loss "from exported/results.json") <(loss merged.json) 1e-5
 conclude "LoRA exported for Hugging Face and used as a base: the same model"
+cp -r exported "with names"
+sed -i 's/LABEL_0/schlecht/g; s/LABEL_1/gut/g' "with names/config.json"
+for names in "schlecht gut" "LABEL_0 LABEL_1 LABEL_2"; do
+  read -ra names <<<"$names"
+  file=train.tsv columns=()
+  if [ ${#names[@]} -eq 3 ]; then
+    file="train pairs.tsv" columns=(--text-column first --text-pair-column second --label-column praises --num-labels 3)
+  fi
+  rm -rf named "named for hf" "named for adapterhub"
+  succeed 1 train --base "with names" --train-file "$file" "${columns[@]}" --max-length 32 --max-steps 1 \
+    --method ia3 --output named
+  for format in hf adapterhub; do
+    succeed 1 export --checkpoint named/model.h5 --format "$format" --output "named for $format"
+    for name in "${names[@]}"; do
+      grep -rqF "\"$name\"" "named for $format" --include='*config.json' || complain "no $name in $format"
+    done
+  done
+  conclude "names of ${#names[@]} classes, ${names[*]}, leave with the model"
+done
+cp -r base "much said"
+{ echo '{"long": "'; head -c 2000000 /dev/zero | tr '\0' x; echo '",'; tail -n +2 base/config.json; } | tr -d '\n' >"much said/config.json"
+succeed 1 import "much said" --output "much said.h5"
+succeed 1 export --checkpoint "much said.h5" --format hf --output "much said for hf"
+holds "not kept" [ "$(stat -c %s "much said for hf/config.json")" -gt 2000000 ]
+succeed 1 train --base "much said.h5" --train-file train.tsv --max-length 32 --max-steps 1 --output "much said run"
+succeed 1 export --checkpoint "much said run/model.h5" --format hf --output "much said run for hf"
+succeed 1 pretrain --base "much said.h5" --train-file train.tsv --max-length 32 --max-steps 1 --output "much said pretrained"
+holds "no base" [ -e "much said pretrained/base.h5" ]
+conclude "a config.json of two megabytes goes through import, training, export and pretraining"
 
 echo "-- What is said"
 for count in 1 4; do
@@ -220,6 +295,17 @@ holds "no result: $(cat "$out")" grep -q '^test: 61 reviews' "$out"
 conclude "--quiet: the result alone"
 
 echo "-- Killed, and going on"
+for count in 1 4; do
+  rm -rf runs
+  ranks "$count" "${train[@]}" --epochs 100000 --max-minutes 0.05
+  holds "status $status, expected 75" [ "$status" -eq 75 ]
+  directory=$(echo runs/*)
+  holds "not one directory: $directory" [ -d "$directory" ]
+  holds "said: $(cat "$err")" grep -qF "go on with --output $directory --resume auto." "$err"
+  ranks "$count" "${train[@]}" --epochs 100000 --max-minutes 0.05 --output "$directory" --resume auto
+  holds "said: $(cat "$err")" grep -qF "go on with --resume auto." "$err"
+  conclude "stopped in a directory of no chosen name, which is said, $(of "$count")"
+done
 for count in 1 2; do
   # Long enough to be caught on its way by any machine.
   long=("${train[@]}" --epochs 60 --checkpoint-every 1 --method lora)

@@ -63,6 +63,9 @@ grep -q '"method" : "lora"' "$out" || complain "no method: $(cat "$out")"
 succeed 1 export --checkpoint again.h5 --format peft --output "again for peft" --json
 holds "no difference: $(cat "$out")" grep -q '"largest_difference" : 0' "$out"
 conclude "--json of import and export"
+succeed 1 import "lora for peft" --base base --output again.h5
+holds "not said: $(cat "$out")" grep -qx 'trained on base, as the folder says' "$out"
+conclude "import says which base a folder names"
 succeed 1 export --checkpoint "lora from adapterhub.h5" --format peft --output "lora by way of adapterhub"
 succeed 1 import "lora by way of adapterhub" --base base --output "by way.h5"
 evaluation lora/model.h5 >expected.json
@@ -91,6 +94,19 @@ for command in "evaluate --test-file test.tsv" "predict --input test.tsv" "expor
 done
 succeed 1 "${train[@]}" "${small[@]}" --language-adapter headless.h5 --output "on the headless one"
 conclude "it serves as a language adapter"
+succeed 1 export --checkpoint full/model.h5 --format hf --output "with a head"
+for count in 1 4; do
+  succeed "$count" import headless --base "with a head" --output "headless.h5"
+  holds "not said: $(cat "$out")" grep -q "no head of its own: the base's of 2 classes" "$out"
+  succeed "$count" evaluate --checkpoint headless.h5 --test-file test.tsv
+  holds "not said: $(cat "$out")" grep -q "^the head is the base's: headless.h5 brings none$" "$out"
+  succeed "$count" predict --checkpoint headless.h5 --input test.tsv --output labels.tsv
+  holds "not said: $(cat "$err")" grep -q "^the head is the base's" "$err"
+  conclude "an adapter without a head on a base that has one, $(of "$count")"
+done
+succeed 1 evaluate --checkpoint a/model.h5 --test-file test.tsv
+! grep -q "head is the base's" "$out" || complain "said where the file brings a head"
+conclude "a head of its own is not the base's"
 copy "ko for adapterhub" old
 cat >old/adapter_config.json <<'JSON'
 {"config": {"mh_adapter": false, "output_adapter": true, "original_ln_before": true, "non_linearity": "relu",

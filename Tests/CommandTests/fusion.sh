@@ -31,6 +31,17 @@ succeed 2 "${adapter[@]}" --adapter-config pfeiffer+inv --adapter-reduction-fact
 succeed 2 "${adapter[@]}" --adapter-reduction-factor 4 --seed 2 --output other
 conclude "two adapters of different widths, one with an invertible block"
 
+for fused in ko=ko/model.h5,b=other/model.h5 ko=ko/model.h5,task=new; do
+  succeed 1 train --base base --train-file train.tsv --method fusion --fuse "$fused" --print-config
+  holds "another rate: $(cat "$out")" grep -qx 'learning-rate: 0.0005' "$out"
+  cp "$out" fusion.yaml
+  succeed 1 train --config fusion.yaml --print-config
+  holds "not the same: $(diff fusion.yaml "$out")" cmp -s fusion.yaml "$out"
+done
+succeed 1 train --base base --train-file train.tsv --method adapter --language-adapter ko/model.h5 --print-config
+holds "another rate: $(cat "$out")" grep -qx 'learning-rate: 0.001' "$out"
+conclude "--print-config opens no adapter"
+
 echo "-- Stacked on a language adapter"
 for count in 1 2 4; do
   succeed "$count" "${adapter[@]}" --language-adapter ko=ko/model.h5 --output "stack on $count"

@@ -56,7 +56,10 @@ final class ScratchDirectory {
 
   @Test func aMissingFileIsNamed() {
     let message = failure(.noInput) { try Dataset.labelled(path: "/nonexistent/train.tsv") }
-    #expect(message == "Cannot read /nonexistent/train.tsv: No such file or directory.")
+    let what = "Cannot read /nonexistent/train.tsv: No such file or directory; name a file that is there"
+    #expect(message == what + ".")
+    let named = failure(.noInput) { try Dataset.labelled(path: "/nonexistent/train.tsv", option: "--train-file") }
+    #expect(named == what + " (--train-file).")
   }
 
   @Test func directoriesAndDevicesAreRefused() throws {

@@ -39,6 +39,14 @@ import Testing
     #expect(failure(.badContent) { try Self.read("가\n", name: "a.jsonl") }.hasPrefix("a.jsonl:1:1:"))
   }
 
+  @Test func blankLinesAmongJSONLinesAreTextsWhereEveryLineCounts() throws {
+    let content = "{\"document\":\"가\"}\n\n \t\r\n{\"document\":\"나\"}\n\n"
+    let data = try Dataset.unlabelled(bytes: Array(content.utf8), name: "a.jsonl", keepsBlankLines: true)
+    #expect(data.texts == ["가", "", "", "나", ""])
+    #expect((0..<5).map(data.line) == [1, 2, 3, 4, 5])
+    #expect(try Self.read(content, name: "a.jsonl").texts == ["가", "나"])
+  }
+
   @Test func pairsNeedATable() throws {
     let columns = ColumnNames(textPair: "second")
     #expect(failure(.badContent) { try Self.read("가\n", columns: columns) }.contains("no column"))

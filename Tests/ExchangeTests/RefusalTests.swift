@@ -120,6 +120,18 @@ struct RefusalTests {
     }
   }
 
+  /// A folder of PEFT that brought the whole table of embeddings, and an update of it, cannot leave as such a folder.
+  @Test
+  func aTableBesideItsUpdateIsRefused() throws {
+    let name = "bert.embeddings.word_embeddings.weight"
+    let sample = try Sample("lora", replaced: [name]) { $0.loraTargets = ["word_embeddings"] }
+    try withTemporaryDirectory { directory in
+      expectRefusal(.usage, "brings \(name) itself", "--format hf") {
+        _ = try PEFTFormat().write(sample.adapter, to: directory.path("out"))
+      }
+    }
+  }
+
   /// The block of an old language adapter has a non-linearity of its own, which the current library ignores.
   @Test
   func nestedNonLinearity() throws {

@@ -129,6 +129,7 @@ import Testing
     try withTemporaryDirectory { directory in
       let read = try folder(directory, configuration.json, tensors(rows: smallShape.vocabularySize + 1))
       expectFailure(.badContent, "'\(name)' has the shape [") { try read.check(against: smallShape) }
+      expectFailure(.badContent, "resize the base's embeddings") { try read.check(against: smallShape) }
     }
   }
 

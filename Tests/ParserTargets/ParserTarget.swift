@@ -59,7 +59,7 @@ package enum ParserTarget: String, CaseIterable, Sendable {
       try cut(WordPieceTokenizer(vocabulary, TokenizerSettings()))
     case .tokenizer:
       let contents = Parts.split(bytes, into: TokenizerFiles.names)
-      let (settings, vocabulary) = try TokenizerFiles(directory: "folder", contents: contents).read()
+      let (settings, vocabulary, _) = try TokenizerFiles(directory: "folder", contents: contents).read()
       try cut(WordPieceTokenizer(vocabulary, settings))
     case .tsv, .jsonl: try readReviews(bytes)
     case .sealed: try readSealed(folder.replace("file.h5", bytes))

@@ -30,7 +30,7 @@ enum Goldens {
       }
     }
     if withVocabulary { contents["vocab.txt"] = [UInt8](try data("vocab.txt")) }
-    let (settings, vocabulary) = try TokenizerFiles(directory: name, contents: contents).read()
+    let (settings, vocabulary, _) = try TokenizerFiles(directory: name, contents: contents).read()
     return try WordPieceTokenizer(vocabulary, settings)
   }
 }

@@ -7,7 +7,9 @@ import Tokenization
   static let lines = specialTokens.joined(separator: "\n") + "\na\nb\n"
   static let cased = #"{"do_lower_case": false, "tokenizer_class": "BertTokenizer"}"#
 
-  func read(_ contents: [String: String]) throws -> (settings: TokenizerSettings, vocabulary: Vocabulary) {
+  func read(
+    _ contents: [String: String]
+  ) throws -> (settings: TokenizerSettings, vocabulary: Vocabulary, notices: [String]) {
     try TokenizerFiles(directory: "dir", contents: contents.mapValues { Array($0.utf8) }).read()
   }
 
@@ -62,6 +64,22 @@ import Tokenization
         == TokenizerSettings(lowercase: false, tokenizeChineseChars: false))
   }
 
+  @Test func aDefaultThatCannotBeMeantIsSaid() throws {
+    let cased = Self.lines + "Wort\n"
+    let notices = try read(["vocab.txt": cased]).notices
+    #expect(notices.count == 1 && notices[0].contains("do_lower_case") && notices[0].contains("1 tokens"))
+    #expect(try read(["vocab.txt": Self.lines]).notices.isEmpty)
+    for said in ["true", "false"] {
+      let files = ["vocab.txt": cased, "tokenizer_config.json": #"{"do_lower_case": \#(said)}"#]
+      #expect(try read(files).notices.isEmpty)
+    }
+  }
+
+  @Test func settingsInWords() {
+    #expect(TokenizerSettings().summary.hasPrefix("lower-cases, strips accents, "))
+    #expect(TokenizerSettings(lowercase: false).summary.hasPrefix("keeps case, keeps accents, "))
+  }
+
   @Test func nullIsAsGoodAsNothing() throws {
     let config = #"{"strip_accents": null, "never_split": null, "tokenizer_class": null, "mask_token": null}"#
     #expect(
@@ -75,6 +93,28 @@ import Tokenization
     #expect(try read(["tokenizer.json": json()]).vocabulary == lines)
     #expect(try read(["tokenizer.json": json(), "vocab.txt": Self.lines]).vocabulary == lines)
     expectFailure(.noInput, "dir", "vocab.txt") { _ = try read(["tokenizer_config.json": Self.cased]) }
+  }
+
+  @Test func piecesOfSentencePiece() throws {
+    let pieces = Self.lines + "▁안녕\n하세요\n"
+    expectFailure(.badContent, "dir/vocab.txt, line 8", "▁안녕", "SentencePiece", "WordPiece") {
+      _ = try read(["vocab.txt": pieces])
+    }
+    // Somebody who cuts texts up beforehand may mean it; and some vocabularies of WordPiece have the sign.
+    #expect(try read(["vocab.txt": pieces, "tokenizer_config.json": Self.cased]).vocabulary.count == 9)
+    #expect(try read(["vocab.txt": pieces + "##요\n"]).vocabulary.count == 10)
+    #expect(try read(["vocab.txt": Self.lines + "▁\n"]).vocabulary.count == 8)
+  }
+
+  @Test func anotherKindOfTokenizerWithoutAVocabulary() {
+    for name in ["XLMRobertaTokenizer", "KoBertTokenizer"] {
+      expectFailure(.badContent, "dir", name, "BertTokenizer") {
+        _ = try read(["tokenizer_config.json": #"{"tokenizer_class": "\#(name)"}"#])
+      }
+    }
+    expectFailure(.noInput, "dir", "tokenizer.json") {
+      _ = try read(["tokenizer_config.json": #"{"tokenizer_class": "PreTrainedTokenizerFast"}"#])
+    }
   }
 
   @Test func spellingsAndEscapesOfTokens() throws {
@@ -151,7 +191,7 @@ import Tokenization
         "8": {"content": "[E2]", "special": true, "normalized": false},
         "7": {"content": "[E1]", "special": true, "normalized": false}}}
       """#
-    let (settings, words) = try read(["vocab.txt": Self.lines, "tokenizer_config.json": config])
+    let (settings, words, _) = try read(["vocab.txt": Self.lines, "tokenizer_config.json": config])
     #expect(settings.additionalTokens == ["[E1]", "[E2]", "a"])
     #expect(words.id(of: "[E1]") == 7)
     #expect(words.id(of: "[E2]") == 8)
@@ -172,7 +212,7 @@ import Tokenization
   /// The library would make up an id that the model has no row for.
   @Test func aSpecialTokenThatIsNowhereGetsNoID() throws {
     let config = #"{"mask_token": "<mask>"}"#
-    let (settings, words) = try read(["vocab.txt": Self.lines, "tokenizer_config.json": config])
+    let (settings, words, _) = try read(["vocab.txt": Self.lines, "tokenizer_config.json": config])
     #expect(words.bytes == Array(Self.lines.utf8))
     #expect(try WordPieceTokenizer(words, settings).maskID == nil)
   }

@@ -7,7 +7,8 @@ import Tensors
 
 /// A BERT of two layers with random weights, in every form that a base may have, sound and damaged.
 enum TinyModel {
-  /// Writes the directories `base`, `base bin`, `base sharded`, `base other`, `base with a hole`, and damaged ones.
+  /// Writes the directories `base`, `base bin`, `base sharded`, `base other`, `base with a hole`, `base with a buffer`,
+  /// `base without a pooler`, and damaged ones.
   static func writeAll(in directory: String) throws {
     let tensors = try entries()
     func add(_ name: String, write: (String) throws -> Void) throws {
@@ -31,6 +32,15 @@ enum TinyModel {
       try PyTorchFile.write(tensors, to: $0 + "/pytorch_model.bin", source: numbers(seed: 1))
     }
     try add("base sharded") { try writeShards(tensors, in: $0) }
+    try add("base with a buffer") {
+      let buffer = TensorEntry(name: "bert.embeddings.token_type_ids", shape: [1, 64])
+      try SafeTensors.write(tensors + [buffer], to: $0 + "/model.safetensors", source: numbers(seed: 1))
+      try declareWholeNumbers(in: $0 + "/model.safetensors", from: buffer.name)
+    }
+    try add("base without a pooler") {
+      let fewer = tensors.filter { !$0.name.hasPrefix("bert.pooler.") }
+      try SafeTensors.write(fewer, to: $0 + "/model.safetensors", source: numbers(seed: 1))
+    }
     try add("base without a tensor") {
       let fewer = tensors.filter { $0.name != lostTensor }
       try SafeTensors.write(fewer, to: $0 + "/model.safetensors", source: numbers(seed: 1))
@@ -118,14 +128,16 @@ enum TinyModel {
     try index.write(to: URL(filePath: path + "/model.safetensors.index.json"))
   }
 
-  /// Says in the header that every tensor holds whole numbers, of the same size.
-  private static func declareWholeNumbers(in path: String) throws {
+  /// Says in the header that every tensor, or one of a name, holds whole numbers of the same size.
+  private static func declareWholeNumbers(in path: String, from name: String? = nil) throws {
     var bytes = try Data(contentsOf: URL(filePath: path))
     let (found, wanted) = (Array(#""F32""#.utf8), Array(#""I32""#.utf8))
-    var index = 8
+    let start = name.flatMap { bytes.firstRange(of: Data($0.utf8)) }?.upperBound ?? 8
+    var index = start
     while index + found.count <= bytes.count, bytes[index] != 0 {
       if bytes[index..<index + found.count].elementsEqual(found) {
         bytes.replaceSubrange(index..<index + found.count, with: wanted)
+        if name != nil { break }
       }
       index += 1
     }

@@ -32,7 +32,7 @@ package struct PEFTFormat: AdapterFormat {
     for name in adapter.replaced where modules(updates).contains(where: { name.hasPrefix($0 + ".") }) {
       throw Failure(
         .usage,
-        "the base lacks \(name), which the trained file brings and updates; PEFT's folders hold one or the other, so choose --format hf"
+        "the trained file brings \(name) itself, not the base's, and an update of it; PEFT's folders hold one or the other, so choose --format hf"
       )
     }
     try PEFTFolder.write(

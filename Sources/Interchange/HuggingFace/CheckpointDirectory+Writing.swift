@@ -25,7 +25,9 @@ extension CheckpointDirectory {
     configuration: [UInt8], as content: Content, tensors: [TensorEntry], sideFiles: [SideFile: [UInt8]],
     to path: String, source: TensorSource
   ) throws {
-    guard case .object(let members) = try JSONValue(configuration, source: "the base's config.json") else {
+    let json = try JSONValue(
+      configuration, source: "the base's config.json", limit: JSONValue.largestModelConfiguration)
+    guard case .object(let members) = json else {
       throw Failure(.badContent, "the base's config.json is not a JSON object")
     }
     let described = try headMembers(content, tensors)

@@ -139,7 +139,10 @@ struct PEFTCheck {
       throw Failure(
         .badContent,
         "\(source): the tensor \(name.quoted) has the shape \(entry.shape) of \(entry.element.rawValue), but "
-          + "[\(expected.joined(separator: ", "))] in floating point was expected")
+          + "[\(expected.joined(separator: ", "))] in floating point was expected"
+          + (name.hasPrefix(PEFTCheck.wordEmbedding + ".") && knowsSizes && entry.element.isWeight
+            ? "; where tokens were added before training, resize the base's embeddings as was done then "
+              + "(resize_token_embeddings), save it, and pass that" : ""))
     }
   }
 }

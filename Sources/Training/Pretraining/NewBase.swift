@@ -13,7 +13,8 @@ extension Base {
   ///   - lowercase: Whether its tokenizer lower-cases.
   /// - Throws: `Failure` when the vocabulary cannot be read or is none.
   convenience init(_ shape: PretrainingOptions.Shape, vocabulary path: String, lowercase: Bool) throws {
-    let tokens = try Vocabulary(fileContents(of: path), file: path)
+    let tokens = try Vocabulary(fileContents(of: path, option: "--vocabulary"), file: path)
+    try tokens.requireWordPieces()
     var settings = TokenizerSettings()
     settings.lowercase = lowercase
     let json = Data(
@@ -43,7 +44,9 @@ extension Data {
   /// A `config.json` that names an architecture.
   /// - Throws: `Failure` when it is not JSON.
   func naming(architecture: Architecture) throws -> Data {
-    guard case .object(let members) = try JSONValue(Array(self), source: "the base's config.json") else {
+    let json = try JSONValue(
+      Array(self), source: "the base's config.json", limit: JSONValue.largestModelConfiguration)
+    guard case .object(let members) = json else {
       throw Failure(.badContent, "the base's config.json is not a JSON object")
     }
     let kept = members.filter { $0.key != "architectures" }
