@@ -1,4 +1,6 @@
+internal import Checkpoints
 internal import Collectives
+internal import Kernels
 internal import Tensors
 
 /// `results.json`: what a run came to.

@@ -37,7 +37,7 @@ struct Stall {
   /// - Parameter ranks: How many ranks the job has.
   /// - Returns: One sentence; nil while there is nobody to miss.
   func loss(ranks: Int) -> String? {
-    let isSaving = board[board.own, .phase] == Phase.saving.rawValue
+    let isSaving = board[board.own, .activity] == Activity.saving.rawValue
     let limit = isSaving ? Stall.mourningInSave : Stall.mourning
     // Ticks are asked first: a process of another container is not seen in /proc, but it ticks.
     let gone = ticks.indices.filter {
