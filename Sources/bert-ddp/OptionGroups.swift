@@ -279,8 +279,11 @@ struct ScreenOptions: ParsableArguments {
   @Flag(help: "Print the result as JSON on standard output; people's output goes to standard error.")
   var json = false
 
-  /// The screen of the first rank; the others have none.
-  /// - Parameter isPiped: Whether standard output is not people's; as `--json` says when left out.
+  /// Opens the screen of the first rank; the others have none.
+  /// - Parameters:
+  ///   - communicator: All ranks.
+  ///   - isPiped: Whether standard output is not people's; as `--json` says when left out.
+  /// - Returns: The screen, a silent one on other ranks.
   func opened(on communicator: Communicator, json isPiped: Bool? = nil) -> Screen {
     communicator.isFirst ? Screen(quiet: quiet, json: isPiped ?? json) : Screen.silent()
   }
