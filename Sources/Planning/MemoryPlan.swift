@@ -147,8 +147,7 @@ extension MemoryPlan {
   /// How many trained numbers get gradients in a thread: all but the rows of embeddings of tokens that do not occur.
   /// Memory comes in pages: by these, a page counts as soon as one of its rows does.
   private static func reached(_ table: ParameterTable, _ setting: Setting, byPages: Bool = false) -> Int {
-    guard !setting.decays, let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter
-    else { return table.trainableCount }
+    guard !setting.decays, let looked = table.lookedUp else { return table.trainableCount }
     let missing = 1 - min(1, Double(setting.reviews.distinctTokenCount) / Double(max(1, looked.rows)))
     let rowsOfPage = max(1, 4096 / Double(4 * looked.columns)) + (looked.columns % 1024 == 0 ? 0 : 0.5)
     return table.trainableCount - Int(Double(looked.count) * pow(missing, byPages ? rowsOfPage : 1))
@@ -162,7 +161,7 @@ extension MemoryPlan {
   /// How many numbers a rank steps along: its tiles, and what was reached of the table of embeddings, which all keep.
   private static func stepped(_ table: ParameterTable, _ reached: Int, _ setting: Setting) -> Int {
     guard setting.shardsOptimizer else { return reached }
-    let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter.count ?? 0
+    let looked = table.lookedUp?.count ?? 0
     let others = table.trainableCount - looked
     return others / setting.ranks + reached - others
   }

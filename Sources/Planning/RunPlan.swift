@@ -142,7 +142,7 @@ package struct RunPlan: Sendable {
 
   /// All trained numbers but the rows of embeddings that a step does not have.
   private static func bytes(_ table: ParameterTable, _ reviews: ReviewLengths, perStep: Int) -> Int {
-    guard let looked = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter else {
+    guard let looked = table.lookedUp else {
       return 4 * table.trainableCount
     }
     let tokens = Double(reviews.tokens.reduce(0, +)) / Double(reviews.tokens.count) * Double(perStep)

@@ -38,6 +38,7 @@ package final class ModelState {
   ///   - threads: How many threads of this rank will train.
   ///   - tokensPerPass: How many tokens a thread has at once, for an estimate of memory; 0 when nothing is trained.
   ///   - shardBuffers: Shards' gradients that a rank keeps at once (`ShardedGradients`); nil without shards.
+  ///   - sharesMoments: Whether ranks share out the optimiser's moments.
   ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks.
   package init(

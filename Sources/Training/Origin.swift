@@ -160,8 +160,7 @@ struct Origin {
 
     /// Folds it into a weight.
     func apply(to entry: ParameterTable.Entry, _ weight: Matrix, _ store: ParameterStore) {
-      guard entry.specification.name.hasSuffix(".weight") else { return }
-      let module = String(entry.specification.name.dropLast(".weight".count))
+      guard let module = PublishedName.module(ofWeight: entry.specification.name) else { return }
       let bias = store.table.entry(module + ".bias").map { store[$0.parameter] }
       method.fold(into: BaseWeight(name: module, weight: weight, bias: bias), added)
     }
