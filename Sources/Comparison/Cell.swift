@@ -37,7 +37,8 @@ struct CellIdentity {
   static let fileName = "cell.json"
   /// Fields that change nothing about a result; files count by their content.
   private static let free: Set<String> = [
-    "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "stall_timeout", "max_minutes",
+    "output", "resume", "threads", "log_every", "checkpoint_every", "checkpoint_minutes",
+    "keep_checkpoints", "stall_timeout", "max_minutes",
     "base", "train_file", "validation_file", "test_file", "tensorboard", "language_adapter", "fuse", "skip_nonfinite",
     "shard_optimizer",
   ]

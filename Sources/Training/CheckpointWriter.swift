@@ -23,6 +23,8 @@ final class CheckpointWriter: @unchecked Sendable {
   private var work: (() throws -> Void)?
   /// The step of the newest checkpoint that was begun.
   private(set) var newestStep: Int?
+  /// When the last one was begun, or this was made, in monotonic seconds.
+  private(set) var begun = monotonicSeconds()
   /// How long the last one took, in seconds.
   private var seconds = 0.0
 
@@ -51,6 +53,7 @@ final class CheckpointWriter: @unchecked Sendable {
   func begin(
     _ state: RunState, _ model: ModelState, _ optimizer: Optimizer, _ communicator: Communicator
   ) throws {
+    begun = monotonicSeconds()
     let isFirst = communicator.isFirst
     let isNew = isFirst && newestStep != state.step
     let copy = try communicator.collectively(where: isFirst) {

@@ -14,7 +14,7 @@ package final class Optimizer {
     package var beta2 = 0.999
     /// Added to the root of the second moment.
     package var epsilon = 1e-8
-    /// Decoupled weight decay, for matrices only.
+    /// Decoupled weight decay, on all but biases and normalisations.
     package var weightDecay = 0.0
     /// The largest global gradient norm; nil leaves gradients as they are.
     package var maxGradientNorm: Double? = 1

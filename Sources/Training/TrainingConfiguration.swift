@@ -80,6 +80,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   package var resume = "never"
   /// Steps between checkpoints; after every epoch when nil.
   package var checkpointEvery: Int?
+  /// Minutes after which a checkpoint is written in any case, 0 for never; 15 when nil.
+  package var checkpointMinutes: Double?
   /// Steps between evaluations; after every epoch when nil.
   package var evaluateEvery: Int?
   /// After how many validations in a row that were no better than the best one the run ends; never when nil.
@@ -134,6 +136,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     case warmupRatio = "warmup_ratio", globalBatchSize = "global_batch_size"
     case accumulationSteps = "accumulation_steps", maxLength = "max_length", trainLimit = "train_limit"
     case maxSteps = "max_steps", checkpointEvery = "checkpoint_every"
+    case checkpointMinutes = "checkpoint_minutes"
     case keepCheckpoints = "keep_checkpoints", logEvery = "log_every", deterministic
     case shardOptimizer = "shard_optimizer"
     case skipNonfinite = "skip_nonfinite", stallTimeout = "stall_timeout", maxMinutes = "max_minutes"
@@ -188,6 +191,10 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
     }
     for (option, value) in [("skip-nonfinite", skipNonfinite), ("stall-timeout", stallTimeout)] {
       try require((0...largest).contains(value), option, value, "a whole number from 0 to \(largest)")
+    }
+    if let checkpointMinutes {
+      try require(
+        checkpointMinutes >= 0 && checkpointMinutes.isFinite, "checkpoint-minutes", checkpointMinutes, "0 or more")
     }
     if let maxMinutes {
       try require(maxMinutes > 0 && maxMinutes.isFinite, "max-minutes", maxMinutes, "a number above 0")
@@ -268,7 +275,8 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
 
   /// The fields that a resumed run may change: where it runs, how long, and what it says of itself.
   private static let changeable: Set<String> = [
-    "output", "resume", "threads", "log_every", "checkpoint_every", "keep_checkpoints", "epochs", "max_steps",
+    "output", "resume", "threads", "log_every", "checkpoint_every", "checkpoint_minutes",
+    "keep_checkpoints", "epochs", "max_steps",
     "base", "train_file", "validation_file", "test_file", "language_adapter", "fuse", "vocabulary",
     "skip_nonfinite", "stall_timeout", "max_minutes", "shard_optimizer", "tensorboard",
   ]

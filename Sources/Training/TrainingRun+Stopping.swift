@@ -9,6 +9,13 @@ extension TrainingRun {
   /// Seconds that rank 0 wants to have left when the time is up, for a step and a checkpoint.
   var reserve: Double { writer.estimate(model) + 2 * longestStep + 1 }
 
+  /// Whether rank 0 has written nothing for so long that a lost node would take much along.
+  var isCheckpointDue: Bool {
+    let minutes = run.checkpointMinutes ?? 15
+    return communicator.isFirst && run.writesCheckpoints && minutes > 0
+      && monotonicSeconds() - writer.begun > 60 * minutes
+  }
+
   /// Whether this rank wants all of them to `attend`: a signal has come, the time is nearly up, a checkpoint failed.
   /// - Parameter reserve: Rank 0's `reserve`, where ranks go on without hearing of each other and each has to look at
   ///   the time; nil where it is rank 0 that does.
@@ -30,8 +37,10 @@ extension TrainingRun {
     communicator.watch.enter(.saving, step: state.step)
     try communicator.collectively(where: writer.hasFailed) { try writer.finish() }
     let reason = communicator.watch.stopReason
-    guard try communicator.maximum(of: reason == nil ? 0 : 1) == 1 else { return }
-    try save()
+    let wish = reason != nil ? 2 : isCheckpointDue ? 1 : 0
+    let common = try communicator.maximum(of: wish)
+    if common > 0 { try save() }
+    if common < 2 { return }
     try finishSaving()
     try communicator.collectively(where: reason != nil) {
       throw Failure(

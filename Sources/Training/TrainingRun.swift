@@ -276,7 +276,7 @@ package final class TrainingRun {
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     examples.weighSentences(of: reviews)
-    let sums = try passes.run(reviews, of: examples, step: state.step) { wantsAttention() }
+    let sums = try passes.run(reviews, of: examples, step: state.step) { wantsAttention() || isCheckpointDue }
     let rate = schedule.rate(at: state.step)
     let isFinite = sums.loss.isFinite && sums.norm.isFinite
     if isFinite {

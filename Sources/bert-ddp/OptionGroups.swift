@@ -205,6 +205,8 @@ struct RunOptions: ParsableArguments {
   var output: String?
   @Option(help: "Steps between checkpoints (default: after each epoch).")
   var checkpointEvery: Int?
+  @Option(help: "Minutes after which a checkpoint is written in any case; 0 for never (default: 15).")
+  var checkpointMinutes: Double?
   @Option(help: "Steps between evaluations (default: after each epoch).")
   var evaluateEvery: Int?
   @Option(help: "End after so many validations in a row without a better one: accuracy, of equals the loss.")

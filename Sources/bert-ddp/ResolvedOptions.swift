@@ -30,6 +30,7 @@ extension TrainingConfiguration {
   /// How a run goes on and what it says.
   mutating func take(_ place: RunOptions) {
     (checkpointEvery, keepCheckpoints) = (place.checkpointEvery, place.keepCheckpoints)
+    checkpointMinutes = place.checkpointMinutes
     (evaluateEvery, earlyStoppingPatience) = (place.evaluateEvery, place.earlyStoppingPatience)
     tensorboard = place.tensorboard
     (threads, logEvery) = (place.threads, place.logEvery)
