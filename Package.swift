@@ -79,13 +79,13 @@ let package = Package(
       ["Training", "FineTuning", "BERT", "Kernels", "Tensors", "Collectives", "ScalingModel", "Failures"]),
     module(
       "Comparison",
-      ["Training", "BERT", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "Failures"]),
+      ["Training", "BERT", "Datasets", "Metrics", "Checkpoints", "Collectives", "Console", "Plots", "JSON", "Failures"]),
     program(
       "bert-ddp",
       [
         "Comparison", "Doctor", "Planning", "Plots", "ScalingModel", "Training", "FineTuning", "BERT", "Kernels",
         "Tokenization", "Datasets", "Metrics", "Interchange",
-        "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "Failures",
+        "Checkpoints", "Collectives", "Console", "Demo", "Tensors", "JSON", "Failures",
         argumentParser, "Yams",
       ]),
     program(

@@ -22,7 +22,7 @@ package struct BackwardStages: Sendable {
     for entry in table.trainableEntries {
       let name = entry.specification.name
       var stage = layers + 1
-      if let layer = BackwardStages.layer(in: name), layer < layers {
+      if let layer = PublishedName.layer(in: name)?.number, layer < layers {
         stage = BackwardStages.layer(layer, of: layers)
       } else if [configuration.head.dense, configuration.head.classifier, "cls."].contains(where: name.hasPrefix) {
         stage = BackwardStages.head
@@ -35,12 +35,5 @@ package struct BackwardStages: Sendable {
       }
     }
     self.ranges = ranges
-  }
-
-  /// The number after `encoder.layer.` in a name.
-  private static func layer(in name: String) -> Int? {
-    let words = name.split(separator: ".")
-    guard let index = words.firstIndex(of: "layer"), index > 0, words[index - 1] == "encoder" else { return nil }
-    return words.dropFirst(index + 1).first.flatMap { Int($0) }
   }
 }

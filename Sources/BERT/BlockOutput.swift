@@ -3,13 +3,9 @@ package import Tensors
 
 /// What a fine-tuning method does where a block ends, in the place of `LayerNorm(d + residual)`: bottleneck adapters,
 /// stacks of them, their fusion.
-package protocol BlockOutputBranch: AnyObject {
-  /// Whether anything of the branch is trained.
-  var isTrainable: Bool { get }
+package protocol BlockOutputBranch: Branch {
   /// How many floats of arena a row takes at most, in forward and backward together.
   var floatsPerRow: Int { get }
-  /// What its products cost; nothing when left out.
-  var operationsPerRow: BranchOperations { get }
   /// - Parameters:
   ///   - d: The block's output after bias and dropout, `[rows, H]`; may be overwritten.
   ///   - residual: The block's input, `[rows, H]`.

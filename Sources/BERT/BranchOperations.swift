@@ -24,22 +24,15 @@ package struct BranchOperations: Sendable, Equatable {
   }
 }
 
-extension ProjectionBranch {
-  /// No products unless a branch has some.
-  package var operationsPerRow: BranchOperations { BranchOperations() }
+/// What a fine-tuning method puts at a site of the model, whichever it is.
+package protocol Branch: AnyObject {
+  /// Whether anything of the branch is trained.
+  var isTrainable: Bool { get }
+  /// What its products cost; nothing when left out.
+  var operationsPerRow: BranchOperations { get }
 }
 
-extension BlockOutputBranch {
-  /// No products unless a branch has some.
-  package var operationsPerRow: BranchOperations { BranchOperations() }
-}
-
-extension EmbeddingBranch {
-  /// No products unless a branch has some.
-  package var operationsPerRow: BranchOperations { BranchOperations() }
-}
-
-extension EmbeddingTableBranch {
+extension Branch {
   /// No products unless a branch has some.
   package var operationsPerRow: BranchOperations { BranchOperations() }
 }

@@ -2,13 +2,9 @@ internal import Kernels
 package import Tensors
 
 /// What a fine-tuning method does with the embeddings before the first layer reads them: an invertible block.
-package protocol EmbeddingBranch: AnyObject {
-  /// Whether anything of the branch is trained.
-  var isTrainable: Bool { get }
+package protocol EmbeddingBranch: Branch {
   /// How many floats of arena a row takes at most, in forward and backward together.
   var floatsPerRow: Int { get }
-  /// What its products cost; nothing when left out.
-  var operationsPerRow: BranchOperations { get }
   /// Changes the embeddings `[tokens, H]` in place.
   func forward(_ x: Matrix, _ rows: Rows, _ workspace: Workspace)
   /// Adds the branch's gradients and turns `dx` in place from the gradient of its output into that of its input.
@@ -23,11 +19,7 @@ extension EmbeddingBranch {
 }
 
 /// What a fine-tuning method adds to the sum of a token's embeddings, before their normalisation.
-package protocol EmbeddingTableBranch: AnyObject {
-  /// Whether anything of the branch is trained.
-  var isTrainable: Bool { get }
-  /// What its products cost; nothing when left out.
-  var operationsPerRow: BranchOperations { get }
+package protocol EmbeddingTableBranch: Branch {
   /// Adds to the sum of the embeddings `[tokens, H]`.
   func forward(_ ids: UnsafePointer<Int32>, addingTo h: Matrix, _ workspace: Workspace)
   /// Adds the branch's gradients from that of the sum, `[tokens, H]`.

@@ -14,8 +14,6 @@ package final class MaskedLanguageModel: TaskModel {
   /// The head that names hidden tokens.
   package let head: MaskedLanguageHead
   private let sentenceHead: ClassificationHead?
-  /// What the loss of a sentence pair counts beside that of a hidden token.
-  package var sentenceWeight: Float = 1
   /// Whether an invertible block over the embeddings is undone before the decoder.
   private let inverts: Bool
   // Reads by what is read there, kept from pass to pass.
@@ -128,9 +126,9 @@ package final class MaskedLanguageModel: TaskModel {
       for r in 0..<logits.rows {
         let loss = crossEntropy(
           logits.row(r), count: logits.columns, label: Int(sentences.labels[r]), gradient: logits.row(r))
-        losses[Int(indices[r])] = loss * Double(sentenceWeight)
+        losses[Int(indices[r])] = loss * Double(workspace.sentenceWeight)
       }
-      scale(logits, by: sentenceWeight)
+      scale(logits, by: workspace.sentenceWeight)
       let dInput = dh.map { workspace.arena.matrix(input.rows, $0.columns) }
       sentenceHead.backward(logits, dh: dInput, rows, workspace)
       if let dh, let dInput { scatterAddRows(dInput, indices, to: dh) }
@@ -154,8 +152,25 @@ package final class MaskedLanguageModel: TaskModel {
     }
   }
 
-  /// Of each review the sum of losses, how many are right, and how many there are: of hidden tokens, then of its pair.
-  package var outputCount: Int { 6 }
+  /// What an evaluation says of a review, each in three columns: the sum of losses, how many are right, how many there are.
+  package enum Counted: Int, CaseIterable {
+    /// Its hidden tokens.
+    case tokens
+    /// Its sentence pair.
+    case pairs
+
+    /// The column of the sum of losses.
+    package var lossColumn: Int { 3 * rawValue }
+    /// The column of how many are right.
+    package var rightColumn: Int { 3 * rawValue + 1 }
+    /// The column of how many there are.
+    package var countColumn: Int { 3 * rawValue + 2 }
+    /// The columns of all.
+    package static let columnCount = 3 * allCases.count
+  }
+
+  /// The columns of `Counted`.
+  package var outputCount: Int { Counted.columnCount }
 
   /// Writes sums and counts.
   package func evaluate(
@@ -164,21 +179,22 @@ package final class MaskedLanguageModel: TaskModel {
   ) {
     let h = encoder.forward(batch, workspace)
     split(batch.reads, labels)
-    var sums = [Double](repeating: 0, count: 6 * batch.reads.reviewCount)
+    let columns = Counted.columnCount
+    var sums = [Double](repeating: 0, count: columns * batch.reads.reviewCount)
     var reviews = [Int](repeating: 0, count: batch.reads.count)
     for review in 0..<batch.reads.reviewCount {
       for row in batch.reads.range(review) { reviews[row] = review }
     }
-    func add(_ row: Int32, _ loss: Double, _ isRight: Bool, at place: Int) {
-      let first = 6 * reviews[Int(row)] + place
-      sums[first] += loss
-      sums[first + 1] += isRight ? 1 : 0
-      sums[first + 2] += 1
+    func add(_ row: Int32, _ loss: Double, _ isRight: Bool, to counted: Counted) {
+      let first = columns * reviews[Int(row)]
+      sums[first + counted.lossColumn] += loss
+      sums[first + counted.rightColumn] += isRight ? 1 : 0
+      sums[first + counted.countColumn] += 1
     }
     if !tokens.rows.isEmpty {
       withRows(tokens.rows, of: h, batch.reads, workspace) { input, rows, _ in
         head.evaluate(input, labels: tokens.labels, rows, workspace) {
-          add(tokens.rows[$0], $1, $2, at: 0)
+          add(tokens.rows[$0], $1, $2, to: .tokens)
         }
       }
     }
@@ -188,13 +204,13 @@ package final class MaskedLanguageModel: TaskModel {
         for r in 0..<logits.rows {
           let (values, label) = (logits.row(r), Int(sentences.labels[r]))
           let loss = crossEntropy(values, count: 2, label: label, gradient: nil)
-          add(sentences.rows[r], loss, values[label] >= values[1 - label], at: 3)
+          add(sentences.rows[r], loss, values[label] >= values[1 - label], to: .pairs)
         }
       }
     }
     for review in 0..<batch.reads.reviewCount {
       let target = output(review)
-      for i in 0..<6 { target[i] = Float(sums[6 * review + i]) }
+      for column in 0..<columns { target[column] = Float(sums[columns * review + column]) }
     }
   }
 

@@ -4,16 +4,12 @@ package import Tensors
 /// What a fine-tuning method adds to a projection: LoRA's low-rank update, IA3's scaling.
 ///
 /// A branch keeps what its backward needs from the last forward.
-package protocol ProjectionBranch: AnyObject {
+package protocol ProjectionBranch: Branch {
   /// Whether the projection's bias has to be in `y` before `forward` is called.
   var needsBias: Bool { get }
-  /// Whether anything of the branch is trained.
-  var isTrainable: Bool { get }
   /// How many floats of arena a row takes at most, in forward and backward together; zero, when left out, for what is
   /// small beside the projection itself.
   var floatsPerRow: Int { get }
-  /// What its products cost; nothing when left out.
-  var operationsPerRow: BranchOperations { get }
   /// Whether `backward` changes `dy`, so that it has to run before the projection's own; yes when left out.
   var changesOutputGradient: Bool { get }
   /// Changes `y`, the projection's output `[rows, out]`, in place.

@@ -46,8 +46,6 @@ package final class TokenBatch {
   package var reviewCount: Int { offsets.count - 1 }
   /// How many tokens it holds.
   package var tokenCount: Int { ids.count }
-  /// How many rows the head reads.
-  package var readCount: Int { readIndices.count }
 
   /// Takes every review out.
   package func removeAll() {

@@ -22,6 +22,8 @@ package final class Workspace {
   package var step: UInt32 = 0
   /// Whether dropout is on and what backward needs is kept.
   package var isTraining = false
+  /// What the loss of a sentence pair counts beside that of a hidden token.
+  package var sentenceWeight: Float = 1
   /// What the frozen layers below everything that is trained make of the batch (`BERTModel.frozenForward`), where that is
   /// known; nil where the pass computes it.
   package var frozenOutput: Matrix?

@@ -18,12 +18,10 @@ static inline hid_t CHDF5_cString(void) { return H5T_C_S1; }
 
 // MARK: Defaults and property list classes
 static inline hid_t CHDF5_defaults(void) { return H5P_DEFAULT; }
-static inline hid_t CHDF5_all(void) { return H5S_ALL; }
 static inline hid_t CHDF5_fileCreation(void) { return H5P_FILE_CREATE; }
 static inline hid_t CHDF5_fileAccess(void) { return H5P_FILE_ACCESS; }
 static inline hid_t CHDF5_datasetCreation(void) { return H5P_DATASET_CREATE; }
 static inline hid_t CHDF5_groupCreation(void) { return H5P_GROUP_CREATE; }
-static inline hid_t CHDF5_linkCreation(void) { return H5P_LINK_CREATE; }
 static inline unsigned CHDF5_truncate(void) { return H5F_ACC_TRUNC; }
 static inline unsigned CHDF5_readOnly(void) { return H5F_ACC_RDONLY; }
 static inline unsigned CHDF5_creationOrder(void) { return H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED; }

@@ -34,8 +34,24 @@ package struct CheckpointFiles: Sendable {
     self.directory = directory
   }
 
+  private static let (prefix, suffix) = ("checkpoint-", ".h5")
+
+  /// What a run calls the checkpoint of a step.
+  package static func name(step: Int) -> String { "\(prefix)\(step)\(suffix)" }
+
+  /// The step in a name that a run gives a checkpoint; nil for any other name.
+  package static func step(named name: String) -> Int? {
+    guard isCandidate(name), let step = Int(name.dropFirst(prefix.count).dropLast(suffix.count)),
+      step >= 0, name == self.name(step: step)
+    else { return nil }
+    return step
+  }
+
+  /// Whether a file of this name may be a checkpoint, be it a copy that somebody has made.
+  private static func isCandidate(_ name: String) -> Bool { name.hasPrefix(prefix) && name.hasSuffix(suffix) }
+
   /// Where the checkpoint of a step stands.
-  package func path(step: Int) -> String { "\(directory)/checkpoint-\(step).h5" }
+  package func path(step: Int) -> String { "\(directory)/\(CheckpointFiles.name(step: step))" }
 
   /// Opens the newest valid checkpoint.
   ///
@@ -138,7 +154,7 @@ package struct CheckpointFiles: Sendable {
   /// Files named like checkpoints and with a seal that says so, the newest first.
   private func candidates(onSkip: (Skipped) -> Void) throws(Failure) -> [Candidate] {
     var candidates: [Candidate] = []
-    for name in try names() where name.hasPrefix("checkpoint-") && name.hasSuffix(".h5") {
+    for name in try names() where CheckpointFiles.isCandidate(name) {
       let path = "\(directory)/\(name)"
       do throws(Failure) {
         guard let step = try SealedFile.claim(path).step else {

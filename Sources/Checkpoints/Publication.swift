@@ -107,20 +107,25 @@ package struct Publication: ~Copyable, Sendable {
   }
 
   /// Copies a finished file: beside its place, brought to the disk, then renamed.
+  /// - Throws: `noInput` where the source cannot be read, `cannotWrite` where the copy cannot be made.
   static func copy(_ source: String, to path: String) throws(Failure) {
+    func unreadable(_ reason: String) -> Failure { Failure(.noInput, "\(source) cannot be read: \(reason)") }
     let original: Descriptor
     do {
       original = try Descriptor(path: source, flags: O_RDONLY)
     } catch {
-      throw Failure(.noInput, "\(source) cannot be read: \(error.text)")
+      throw unreadable(error.text)
     }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
     defer { buffer.deallocate() }
     var offset = 0
+    var isReading = false
     do {
       var temporary = try TemporaryFile(for: path)
       while true {
+        isReading = true
         let count = try original.read(into: buffer, at: offset)
+        isReading = false
         if count == 0 { break }
         try temporary.descriptor.write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: offset)
         offset += count
@@ -129,6 +134,7 @@ package struct Publication: ~Copyable, Sendable {
       try temporary.rename(to: path)
       try synchronizeDirectory(of: path)
     } catch {
+      if isReading { throw unreadable(error.text) }
       throw Disk.failure(error.code, path, needed: offset)
     }
   }

@@ -1,34 +1,23 @@
 package import Failures
 internal import HDF5
 
-/// A tensor of a file: its name, shape and size.
-package struct TensorEntry: Sendable, Equatable {
+/// A tensor of a file: its name and shape.
+package struct StoredEntry: Sendable, Equatable {
   /// The published name.
   package let name: String
   /// The extents, the slowest first; `[]` is a single value.
   package let shape: [Int]
-  /// Elements in all.
-  package let count: Int
-  /// Bytes in memory, as 32-bit floating-point numbers.
-  package var byteCount: Int { 4 * count }
+  /// Elements in all; a file's shapes have been checked to have as many as a machine can address, or none.
+  package var count: Int { shape.contains(0) ? 0 : shape.reduce(1, *) }
 
   /// A tensor's name and shape.
-  package init(name: String, shape: [Int], count: Int) {
+  package init(name: String, shape: [Int]) {
     self.name = name
     self.shape = shape
-    self.count = count
   }
 }
 
 extension TensorFile {
-  /// The groups in a group, in the order in which they were written; none where the group is missing.
-  package func groups(in group: String = "/") throws(Failure) -> [String] {
-    guard hasGroup(group) else { return [] }
-    return try asFailure { () throws(HDF5Error) in
-      try sealed.hdf5.links(in: group).filter { $0.kind == .group }.map(\.name)
-    }
-  }
-
   /// Whether there is a group of this path.
   package func hasGroup(_ group: String) -> Bool { sealed.hdf5.exists(group) }
 
@@ -38,9 +27,9 @@ extension TensorFile {
   ///
   /// - Throws: `badContent` for a member that is no dataset of 32-bit floating-point numbers or not wholly
   /// there.
-  package func entries(_ group: String = TensorSchema.tensors) throws(Failure) -> [TensorEntry] {
+  package func entries(_ group: String = TensorSchema.tensors) throws(Failure) -> [StoredEntry] {
     let infos = try datasets(in: group, .float32)
-    return infos.map { TensorEntry(name: $0.name, shape: $0.info.shape, count: $0.info.count) }
+    return infos.map { StoredEntry(name: $0.name, shape: $0.info.shape) }
   }
 
   /// Reads a tensor straight into memory of the caller's.

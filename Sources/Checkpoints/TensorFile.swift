@@ -123,23 +123,8 @@ package struct TensorFile: ~Copyable, Sendable {
     try asFailure { () throws(HDF5Error) in try sealed.hdf5.stringAttribute(name) }
   }
 
-  /// A whole number.
-  package func integer(_ name: String) throws(Failure) -> Int64 {
-    try asFailure { () throws(HDF5Error) in try sealed.hdf5.integerAttribute(name) }
-  }
-
-  /// A floating-point number.
-  package func number(_ name: String) throws(Failure) -> Double {
-    try asFailure { () throws(HDF5Error) in try sealed.hdf5.doubleAttribute(name) }
-  }
-
   /// Whether there is an attribute of this name.
   package func hasAttribute(_ name: String) -> Bool { sealed.hdf5.hasAttribute(name) }
-
-  /// The names of all attributes, sorted.
-  package func attributeNames() throws(Failure) -> [String] {
-    try asFailure { () throws(HDF5Error) in try sealed.hdf5.attributeNames() }
-  }
 
   /// Turns the wrapper's error into a person's.
   func asFailure<Result>(_ body: () throws(HDF5Error) -> Result) throws(Failure) -> Result {

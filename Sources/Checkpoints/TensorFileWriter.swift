@@ -55,16 +55,6 @@ package struct TensorFileWriter: ~Copyable, Sendable {
     try asFailure { () throws(HDF5Error) in try publication.hdf5.setAttribute(name, value) }
   }
 
-  /// Adds a whole number.
-  package func setInteger(_ name: String, _ value: Int64) throws(Failure) {
-    try asFailure { () throws(HDF5Error) in try publication.hdf5.setAttribute(name, value) }
-  }
-
-  /// Adds a floating-point number.
-  package func setNumber(_ name: String, _ value: Double) throws(Failure) {
-    try asFailure { () throws(HDF5Error) in try publication.hdf5.setAttribute(name, value) }
-  }
-
   /// Says in the file what a group holds; makes the group where it is missing.
   package func describe(_ group: String, _ description: String) throws(Failure) {
     try asFailure { () throws(HDF5Error) in
@@ -80,20 +70,14 @@ package struct TensorFileWriter: ~Copyable, Sendable {
   ///   - group: Its group.
   ///   - shape: The extents; their product is the count of the values.
   ///   - values: Row by row.
-  ///   - description: What it is, if its name does not say.
-  ///   - shapeOrder: What its extents are, such as `[out, in]`.
   /// - Throws: `cannotWrite` with the system's reason, or `badContent` for a name that cannot be one.
   package func write(
     _ name: String, in group: String = TensorSchema.tensors, shape: [Int],
-    _ values: UnsafeBufferPointer<Float>,
-    description: String? = nil, shapeOrder: String? = nil
+    _ values: UnsafeBufferPointer<Float>
   ) throws(Failure) {
     try TensorSchema.check(name: name, in: group, path: publication.path)
-    let dataset = "\(group)/\(name)"
     try asFailure { () throws(HDF5Error) in
-      try publication.hdf5.write(dataset, shape: shape, values)
-      if let description { try publication.hdf5.setAttribute("description", description, on: dataset) }
-      if let shapeOrder { try publication.hdf5.setAttribute("shape_order", shapeOrder, on: dataset) }
+      try publication.hdf5.write("\(group)/\(name)", shape: shape, values)
     }
   }
 

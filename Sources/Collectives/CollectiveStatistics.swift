@@ -33,8 +33,6 @@ package struct CollectiveStatistics: Sendable {
     package var bytes = 0
     /// Seconds inside, waiting for others included.
     package var seconds = 0.0
-    /// Of these, seconds until the last rank arrived; counted while `Communicator.measuresWaiting` is on.
-    package var waitSeconds = 0.0
 
     /// Nothing yet.
     package init() {}
@@ -47,7 +45,6 @@ package struct CollectiveStatistics: Sendable {
       result.calls = a.calls + sign * b.calls
       result.bytes = a.bytes + sign * b.bytes
       result.seconds = a.seconds + Double(sign) * b.seconds
-      result.waitSeconds = a.waitSeconds + Double(sign) * b.waitSeconds
       return result
     }
   }

@@ -37,6 +37,12 @@ extension Communicator {
     try broadcast(try collectively(where: rank == one, make) ?? [], from: one)
   }
 
+  /// A text that rank 0 makes, on every rank.
+  /// - Throws: The same `Failure` on all ranks when making it failed.
+  package func sharedText(_ make: () throws -> String) throws -> String {
+    String(decoding: try shared { Array(try make().utf8) }, as: UTF8.self)
+  }
+
   /// Makes sure that all ranks mean the same: configuration, data, base, program, trainable list.
   /// - Parameter values: A value or digest for each name; the same names everywhere.
   /// - Throws: `Failure` of kind `disagreement`, the same on all ranks, that names what differs and on which ranks.

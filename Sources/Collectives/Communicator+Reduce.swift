@@ -74,7 +74,6 @@ extension Communicator {
   ) throws {
     try counted(kind, bytes: buffer.count) {
       guard let world, let base = buffer.baseAddress else { return }
-      if measuresWaiting { try arrive(world, kind) }
       var bytes: CInt = 0
       try check(MPI_Type_size(type, &bytes), "MPI_Type_size")
       let stride = Int(bytes)
@@ -85,12 +84,5 @@ extension Communicator {
           "MPI_Allreduce")
       }
     }
-  }
-
-  /// Waits until all ranks are there and counts the waiting.
-  private func arrive(_ world: MPI_Comm, _ kind: CollectiveStatistics.Kind) throws {
-    let start = Communicator.now()
-    try check(MPI_Barrier(world), "MPI_Barrier")
-    statistics[kind].waitSeconds += Communicator.now() - start
   }
 }

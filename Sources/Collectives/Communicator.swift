@@ -28,8 +28,6 @@ package final class Communicator {
 
   /// What this rank has handed to collectives so far.
   package internal(set) var statistics = CollectiveStatistics()
-  /// Whether to tell waiting from moving: a barrier before every all-reduce, timed by itself. For studies; it costs.
-  package var measuresWaiting = false
   /// Buffers go to MPI in pieces of this many bytes. 2 MiB is three to nine times as fast as one piece of 85 MB:
   /// Open MPI allocates a scratch buffer of the same size, and beyond 32 MB fresh pages for it at every call.
   /// It also keeps every count far below the limit of a C `int`. The same on all ranks.
@@ -44,10 +42,6 @@ package final class Communicator {
   let node: MPI_Comm?
   /// The failure that all ranks have just agreed on.
   var agreedFailure: Failure?
-  /// Requests of reductions under way; emptied when all are done, so its storage lasts.
-  var requests: [MPI_Request?] = []
-  /// How many requests there were before these.
-  var requestsDone = 0
   /// Frees what is still held at the end, by number of the window.
   var openWindows: [Int: () throws -> Void] = [:]
   private var windowsOpened = 0
@@ -151,9 +145,8 @@ package final class Communicator {
     return windowsOpened
   }
 
-  /// Ends what is still under way, in the same order on all ranks, so that MPI can be finalised.
+  /// Frees what is still held, in the same order on all ranks, so that MPI can be finalised.
   func settle() throws {
-    try waitForReductions()
     for (_, free) in openWindows.sorted(by: { $0.key < $1.key }) { try free() }
   }
 

@@ -8,12 +8,6 @@ package enum Cores {
     return min(online, containerShare ?? online)
   }
 
-  /// Cores that this process is bound to; Open MPI binds each of two ranks to one core.
-  package static var ofProcess: Int {
-    let count = allowed.count
-    return count > 0 ? count : ofNode
-  }
-
   /// Physical cores that this process may use: two hardware threads of a core share its vector units, so a rank on each
   /// is no faster than one.
   package static var physical: Int { physical(of: allowed) }

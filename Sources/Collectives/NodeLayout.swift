@@ -15,9 +15,6 @@ package struct NodeLayout: Sendable, Equatable {
     nodes = Set(nodeOfRank).sorted().map { node in nodeOfRank.indices.filter { nodeOfRank[$0] == node } }
   }
 
-  /// How many ranks there are.
-  package var rankCount: Int { nodes.reduce(0) { $0 + $1.count } }
-
   /// A rank's place on the way of a piece.
   struct Place {
     /// Whom it sends to; nil for the owner.

@@ -79,7 +79,7 @@ package final class PieceExchange {
     places = (0..<communicator.size).map { layout.place(of: communicator.rank, owner: $0) }
     let most = PieceExchange.mostChildren(places)
     mostChildren = most
-    let count = communicator.size == 1 ? 0 : PieceExchange.slotCount
+    let count = communicator.size == 1 ? 0 : PieceExchange.slotCount(most, longest)
     slots = (0..<count).map { _ in Slot(room: .allocate(capacity: (most + 1) * longest)) }
     jobs.reserveCapacity(mostPieces)
     requests.reserveCapacity(count * max(1, most))
@@ -87,8 +87,10 @@ package final class PieceExchange {
     completed.reserveCapacity(count * max(1, most))
   }
 
-  /// How many pieces are under way at once.
-  private static let slotCount = 16
+  /// How many pieces are under way at once: sixteen, and fewer where so many ranks send that these took more than 64 MiB.
+  private static func slotCount(_ mostChildren: Int, _ longest: Int) -> Int {
+    max(2, min(16, (64 << 20) / (4 * (mostChildren + 1) * max(1, longest))))
+  }
 
   private static func mostChildren(_ places: [NodeLayout.Place]) -> Int { places.map(\.children.count).max() ?? 0 }
 
@@ -102,7 +104,7 @@ package final class PieceExchange {
     let size = layout.nodes.joined().count
     guard size > 1 else { return 0 }
     let most = mostChildren((0..<size).map { layout.place(of: rank, owner: $0) })
-    return slotCount * (most + 1) * longest * MemoryLayout<Float>.stride
+    return slotCount(most, longest) * (most + 1) * longest * MemoryLayout<Float>.stride
   }
 
   deinit { for slot in slots { slot.room.deallocate() } }

@@ -1,5 +1,6 @@
 internal import Failures
 internal import FoundationEssentials
+internal import JSON
 internal import Training
 
 /// One run of a comparison: a method, a number of training reviews, a seed.

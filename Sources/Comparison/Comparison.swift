@@ -63,7 +63,7 @@ package struct Comparison: Sendable {
       throw Failure(.usage, "--methods is empty, expected methods such as full,lora:16.")
     }
     let shared = try SharedBase(first.configuration.base, communicator)
-    let base = shared.sha256
+    let base = shared.identity.sha256
     for method in methods { try method.check(shared.configuration) }
     let data = try communicator.collectively { try ComparisonData(first.configuration) }
     let cells = self.cells(data)
@@ -122,7 +122,7 @@ package struct Comparison: Sendable {
     let names = (try? files.contentsOfDirectory(atPath: cell.directory)) ?? []
     for folder in [cell.directory] + names.map({ cell.directory + "/" + $0 }) {
       for name in (try? files.contentsOfDirectory(atPath: folder)) ?? []
-      where name.wholeMatch(of: /checkpoint-[0-9]+\.h5/) != nil {
+      where CheckpointFiles.step(named: name) != nil {
         try? files.removeItem(atPath: folder + "/" + name)
       }
     }

@@ -12,7 +12,7 @@ struct TerminalDevice: Sendable {
 
   /// The terminal behind a descriptor of this process; nil where there is none.
   init?(descriptor: CInt, environment: (String) -> String?) {
-    guard LauncherProcess.rankVariables.contains(where: { environment($0) != nil }) else {
+    guard OutputRelay.rankVariables.contains(where: { environment($0) != nil }) else {
       guard isatty(descriptor) == 1 else { return nil }
       path = "/proc/self/fd/\(descriptor)"
       return
@@ -20,7 +20,7 @@ struct TerminalDevice: Sendable {
     // With a tag before each line the launcher waits for whole lines, and a redrawn line is not one.
     guard environment("OMPI_MCA_orte_tag_output") != "1" else { return nil }
     guard isatty(descriptor) == 1 || TerminalDevice.isPipe(descriptor) else { return nil }
-    guard let launcher = LauncherProcess.find(above: getpid()) else { return nil }
+    guard let launcher = OutputRelay.find(above: getpid()) else { return nil }
     path = "/proc/\(launcher)/fd/\(descriptor)"
     guard TerminalDevice.isTerminal(path) else { return nil }
   }
@@ -63,7 +63,7 @@ struct TerminalDevice: Sendable {
 }
 
 /// The process that started this rank and passes on its output.
-package enum LauncherProcess {
+package enum OutputRelay {
   /// Variables that a rank finds in its environment, of which one is enough.
   package static let rankVariables = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]
   private static let names: Set<String> = ["mpirun", "mpiexec", "orterun", "prterun", "prun"]

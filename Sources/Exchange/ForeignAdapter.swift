@@ -130,7 +130,7 @@ extension ForeignAdapter {
         "\(path) was trained on a base of hidden size \(size)\(trainedOn), but this base has \(base.hiddenSize); pass the base that it was trained on."
       )
     }
-    if let layer = names.compactMap(ForeignAdapter.layer).max(), layer >= base.layerCount {
+    if let layer = names.compactMap({ PublishedName.layer(in: $0)?.number }).max(), layer >= base.layerCount {
       throw Failure(
         .badContent,
         "\(path) has tensors of layer \(layer), counted from 0\(trainedOn), but this base has \(base.layerCount) layers; pass the base that it was trained on."
@@ -151,11 +151,6 @@ extension ForeignAdapter {
       if let name = names.first(where: { $0.hasSuffix(suffix) }) { return shape(name)?[axis] }
     }
     return nil
-  }
-
-  private static func layer(of name: String) -> Int? {
-    let prefix = "bert.encoder.layer."
-    return name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count).prefix { $0 != "." }) : nil
   }
 }
 

@@ -12,7 +12,7 @@ package protocol FineTuningMethod: Sendable {
   var defaultLearningRate: Double { get }
   /// Its own options, resolved, for the configuration that is printed and stored.
   var settings: [String: String] { get }
-  /// Whether a parameter of the base is trained.
+  /// Whether a parameter of the base or of the head is trained; the head alone when left out.
   func trains(_ name: String) -> Bool
   /// The parameters that it adds to a base.
   /// - Throws: `Failure` when its options do not fit the base.
@@ -64,6 +64,8 @@ package struct BaseWeight {
 }
 
 extension FineTuningMethod {
+  /// The head, unless a method says otherwise.
+  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// Nothing is added unless a method says so.
   package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] { [] }
   /// Nothing is attached unless a method says so.

@@ -20,8 +20,6 @@ package struct LinearProbe: FineTuningMethod {
   package let name = "linear-probe"
   /// A classifier on fixed features bears large steps.
   package let defaultLearningRate = 1e-3
-  /// The classifier.
-  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
 }
 
 /// Only biases and the classifier are trained.

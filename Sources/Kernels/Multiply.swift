@@ -19,17 +19,15 @@ package enum ProductLibrary: Sendable, CaseIterable {
   /// Who multiplies large ones here: oneDNN where it is installed, computes with AVX-512, stays on the calling thread and
   /// gets known products right. It is 5 % quicker than OpenBLAS's AVX-512 kernels and 1.8 times as quick as its others.
   /// A matter of the machine alone, not of a measurement: a run that goes on where it began has the bits it would have had.
-  package static let forLarge: ProductLibrary = isUsable(.oneDNN) ? .oneDNN : .openBLAS
+  package static let forLarge: ProductLibrary = ProductLibrary.oneDNN.isUsable ? .oneDNN : .openBLAS
 
-  /// Whether a library is there, with the instructions and the threads that make it of use here.
-  package static func isPresent(_ library: ProductLibrary) -> Bool {
-    library == .openBLAS || OneDNN.library.map { $0.hasWideVectors && $0.staysOnThread } == true
+  /// Whether it is there, with the instructions and the threads that make it of use here.
+  package var isPresent: Bool {
+    self == .openBLAS || OneDNN.library.map { $0.hasWideVectors && $0.staysOnThread } == true
   }
 
-  /// Whether a library is there and right.
-  package static func isUsable(_ library: ProductLibrary) -> Bool {
-    isPresent(library) && multipliesCorrectly(library)
-  }
+  /// Whether it is there and right.
+  package var isUsable: Bool { isPresent && multipliesCorrectly(self) }
 
   /// Who multiplies an `[m, k]` by a `[k, n]`: OpenBLAS has kernels for small ones that do without packing.
   @inline(__always)

@@ -103,8 +103,7 @@ struct Frame {
 
   /// The axis below the data with its ticks and title.
   func drawLowerAxis(
-    _ markup: inout Markup, title: String, ticks: [(pixel: Double, label: String)], minor: [Double] = [],
-    baseline: Double? = nil
+    _ markup: inout Markup, title: String, ticks: [(pixel: Double, label: String)], minor: [Double] = []
   ) {
     for tick in ticks {
       line(&markup, "axis", tick.pixel, area.bottom, tick.pixel, area.bottom + Frame.tickLength)
@@ -114,8 +113,7 @@ struct Frame {
         text: tick.label)
     }
     for pixel in minor { line(&markup, "axis", pixel, area.bottom, pixel, area.bottom + 3) }
-    let level = baseline ?? area.bottom
-    line(&markup, "axis", area.left, level, area.right, level)
+    line(&markup, "axis", area.left, area.bottom, area.right, area.bottom)
     markup.element(
       "text",
       [

@@ -2,9 +2,8 @@
 struct Legend {
   /// A sample and its name.
   struct Entry {
-    enum Sample { case series(Series), bar(Style) }
     let name: String
-    let sample: Sample
+    let series: Series
   }
 
   static let rowHeight = 20.0
@@ -39,31 +38,21 @@ struct Legend {
       let y = top + (Double(index) + 0.5) * Legend.rowHeight
       for (entry, offset) in row {
         let x = left + offset
-        draw(entry.sample, &markup, x, y)
+        draw(entry.series, &markup, x, y)
         markup.element(
           "text", [("x", coordinate(x + Legend.sampleWidth + 6)), ("y", coordinate(y + 4))], text: entry.name)
       }
     }
   }
 
-  private func draw(_ sample: Entry.Sample, _ markup: inout Markup, _ x: Double, _ y: Double) {
-    let middle = x + Legend.sampleWidth / 2
-    switch sample {
-    case .series(let series):
-      if series.drawsLine {
-        markup.element(
-          "path",
-          strokeAttributes(series, "M\(coordinate(x)) \(coordinate(y))H\(coordinate(x + Legend.sampleWidth))"))
-      }
-      if series.drawsMarkers { markup.element("path", markerAttributes(series, middle, y)) }
-    case .bar(let style):
+  private func draw(_ series: Series, _ markup: inout Markup, _ x: Double, _ y: Double) {
+    if series.drawsLine {
       markup.element(
-        "rect",
-        [
-          ("class", "bar \(style.fillClass)"), ("x", coordinate(middle - 9)), ("y", coordinate(y - 8)), ("width", "18"),
-          ("height", "16"),
-        ])
-      markup.element("path", [("class", "on"), ("d", style.marker(middle, y, radius: 3.5))])
+        "path",
+        strokeAttributes(series, "M\(coordinate(x)) \(coordinate(y))H\(coordinate(x + Legend.sampleWidth))"))
+    }
+    if series.drawsMarkers {
+      markup.element("path", markerAttributes(series, x + Legend.sampleWidth / 2, y))
     }
   }
 }

@@ -73,7 +73,7 @@ package enum StyleSheet {
       .plot .grid { stroke: \(colours.grid); }
       .plot .reference { stroke: \(colours.muted); }
       .plot .on { fill: \(colours.paper); }
-      .plot .marker, .plot .bar { stroke: \(colours.paper); stroke-width: 1; }
+      .plot .marker { stroke: \(colours.paper); stroke-width: 1; }
 
       """
     for (index, colour) in colours.series.enumerated() {

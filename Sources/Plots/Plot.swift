@@ -35,7 +35,7 @@ package struct Plot: Sendable {
     let xs = points.flatMap { [$0.x, $0.xRange?.lowerBound ?? $0.x, $0.xRange?.upperBound ?? $0.x] }
     let across = x.fitted(to: xs, ticks: Int(width / 90))
     let legend = Legend(
-      entries: shown.filter { !$0.name.isEmpty }.map { Legend.Entry(name: $0.name, sample: .series($0)) })
+      entries: shown.filter { !$0.name.isEmpty }.map { Legend.Entry(name: $0.name, series: $0) })
     let frame = Frame(
       Frame.Setting(title: title, legend: legend, width: width, height: height, references: references),
       y: y.fitted(to: ys + references.map(\.y), ticks: Int(height / 70)), bottom: 38,

@@ -227,4 +227,7 @@ package struct ParameterTable: Sendable {
 
   /// The trained ones, in order.
   package var trainableEntries: [Entry] { entries.filter { $0.parameter.isTrainable } }
+
+  /// The trained table of which a step looks up only some rows; nil where there is none.
+  package var lookedUp: Parameter? { trainableEntries.first(where: \.specification.isLookedUp)?.parameter }
 }

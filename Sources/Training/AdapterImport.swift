@@ -76,7 +76,7 @@ package struct AdapterImport {
     let byteCount = adapter.names.reduce(0) { $0 + 4 * (adapter.shape($1) ?? []).reduce(1, *) }
     let writer = try TensorFileWriter(to: output, .model, producer: producer, expectedByteCount: byteCount)
     try writer.setJSON("configuration", Data(jsonText(run).utf8))
-    try writer.setText("base_sha256", base.contentSHA256)
+    try base.identity.write(to: writer)
     // What another library trained on is not known.
     try writer.setText("data_sha256", "unknown")
     try writer.setText("imported_from", adapter.path)

@@ -72,10 +72,16 @@ struct AdapterSource: ParameterSource {
 
   private static func file(_ path: String, _ base: SharedBase) throws -> Found {
     let trained = try TrainedFile(path)
-    guard trained.baseSHA256 == base.sha256 else {
+    guard trained.base.sha256 == base.identity.sha256 else {
       throw Failure(
         .badContent,
-        "the adapter \(path) was trained on the base \(trained.baseSHA256.prefix(12))… (\(trained.configuration.base ?? "the demo")), and this run has \(base.sha256.prefix(12))…; use adapters of one base."
+        "the adapter \(path) was trained on the base \(trained.base.sha256.prefix(12))… (\(trained.configuration.base ?? "the demo")), and this run has \(base.identity.sha256.prefix(12))…; use adapters of one base."
+      )
+    }
+    if let difference = trained.base.difference(from: base.identity) {
+      throw Failure(
+        .badContent,
+        "\(difference) are not those that the adapter \(path) was trained with; pass the base as it was then."
       )
     }
     let method = try trained.configuration.fineTuningMethod()

@@ -71,7 +71,7 @@ final class CheckpointWriter: @unchecked Sendable {
   private func write(
     _ state: RunState, _ numbers: TrainingCheckpoint.Numbers, _ absent: [ParameterTable.Entry], isCopied: Bool
   ) throws {
-    let path = directory + "/" + TrainingCheckpoint.name(step: state.step)
+    let path = CheckpointFiles(in: directory).path(step: state.step)
     newestStep = state.step
     let write = { [self] in
       let start = monotonicSeconds()

@@ -1,3 +1,4 @@
+internal import BERT
 package import Collectives
 package import Console
 internal import Kernels
@@ -61,15 +62,18 @@ package struct Evaluator {
   ) throws -> Evaluation? {
     let start = monotonicSeconds()
     guard let sums = try output(data, name: name, isCancelled) else { return nil }
-    func total(_ place: Int) -> Double {
-      (0..<data.count).reduce(0) { $0 + Double(sums[6 * $1 + place]) }
+    let columns = MaskedLanguageModel.Counted.columnCount
+    func total(_ column: Int) -> Double {
+      (0..<data.count).reduce(0) { $0 + Double(sums[columns * $1 + column]) }
     }
-    func part(_ first: Int) -> MaskedLanguageSummary.Sums {
+    func part(_ counted: MaskedLanguageModel.Counted) -> MaskedLanguageSummary.Sums {
       MaskedLanguageSummary.Sums(
-        loss: total(first), right: Int(total(first + 1)), count: Int(total(first + 2)))
+        loss: total(counted.lossColumn), right: Int(total(counted.rightColumn)),
+        count: Int(total(counted.countColumn)))
     }
     return Evaluation(
-      figures: .maskedLanguage(MaskedLanguageSummary(tokens: part(0), pairs: part(3))), unseen: nil, predictions: [],
+      figures: .maskedLanguage(MaskedLanguageSummary(tokens: part(.tokens), pairs: part(.pairs))), unseen: nil,
+      predictions: [],
       probabilities: [], seconds: monotonicSeconds() - start)
   }
 

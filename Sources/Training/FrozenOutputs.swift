@@ -57,8 +57,13 @@ package final class FrozenOutputs {
     let (width, rows) = (columns, rows)
     var count = data.count
     while count > 0, count + rows[count] * width > most { count -= 1 }
-    reviewCount = count
-    window = try SharedWindow(count: count + rows[count] * width, on: communicator)
+    var window = try SharedWindow<Float>(count: max(1, count + rows[count] * width), on: communicator)
+    if window.note != nil, communicator.localSize > 1 {
+      // Rather none than a copy for each rank, which would see few reviews again.
+      try window.free()
+      (window, count) = (try SharedWindow<Float>(count: 1, on: communicator), 0)
+    }
+    (self.window, reviewCount) = (window, count)
   }
 
   /// How many layers are frozen from the embeddings up.

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import JSON
 
 /// A value as pretty JSON with sorted keys, so that equal values are equal texts.
 package func jsonText(_ value: some Encodable, pretty: Bool = true) throws -> String {
@@ -25,8 +26,8 @@ package func differences(_ name: String, there: String?, here: String?) -> [Stri
 
 private func differences(_ name: String, _ there: JSONValue?, _ here: JSONValue?) -> [String] {
   if case .object(let theirs) = there, case .object(let ours) = here {
-    return Set(theirs.keys).union(ours.keys).sorted().flatMap {
-      differences("\(name).\($0)", theirs[$0], ours[$0])
+    return Set((theirs + ours).map(\.key)).sorted().flatMap {
+      differences("\(name).\($0)", there?[$0], here?[$0])
     }
   }
   return there == here ? [] : ["\(name) (there \(brief(there)), here \(brief(here)))"]
@@ -36,51 +37,4 @@ private func differences(_ name: String, _ there: JSONValue?, _ here: JSONValue?
 private func brief(_ value: JSONValue?) -> String {
   guard let value, value != .null, let text = try? jsonText(value, pretty: false) else { return "none" }
   return text.count > 40 ? "\(text.prefix(13))…" : text
-}
-
-/// Any JSON value.
-package enum JSONValue: Codable, Equatable {
-  /// Nothing.
-  case null
-  /// A truth value.
-  case bool(Bool)
-  /// A number.
-  case number(Double)
-  /// A text.
-  case string(String)
-  /// Values in order.
-  case array([JSONValue])
-  /// Values under names.
-  case object([String: JSONValue])
-
-  /// Reads a value of any kind.
-  package init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    if container.decodeNil() {
-      self = .null
-    } else if let value = try? container.decode(Bool.self) {
-      self = .bool(value)
-    } else if let value = try? container.decode(Double.self) {
-      self = .number(value)
-    } else if let value = try? container.decode(String.self) {
-      self = .string(value)
-    } else if let value = try? container.decode([JSONValue].self) {
-      self = .array(value)
-    } else {
-      self = .object(try container.decode([String: JSONValue].self))
-    }
-  }
-
-  /// Writes the value.
-  package func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .null: try container.encodeNil()
-    case .bool(let value): try container.encode(value)
-    case .number(let value): try container.encode(value)
-    case .string(let value): try container.encode(value)
-    case .array(let value): try container.encode(value)
-    case .object(let value): try container.encode(value)
-    }
-  }
 }

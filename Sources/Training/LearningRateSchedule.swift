@@ -1,3 +1,4 @@
+internal import Console
 internal import Glibc
 
 /// The learning rate as a function of the optimiser step.
@@ -47,5 +48,15 @@ extension LearningRateSchedule {
     self.init(
       shape: run.lrSchedule, peak: run.learningRate ?? 0, warmupSteps: Int(run.warmupRatio * Double(totalSteps)),
       totalSteps: totalSteps)
+  }
+
+  /// Says that a run goes on along another schedule than it came: of more or fewer steps, so that the rate jumps.
+  func warn(ofAnother before: Int?, at step: Int, _ screen: Screen) {
+    guard let before, before != totalSteps, shape != .constant else { return }
+    let other = LearningRateSchedule(
+      shape: shape, peak: peak, warmupSteps: warmupSteps * before / max(1, totalSteps), totalSteps: before)
+    screen.warning(
+      "the learning rate was to fall over \(before) steps, and now does over \(totalSteps): in step \(step + 1) it is \(rate(at: step)), where it would have been \(other.rate(at: step)); the end is not that of a run of \(totalSteps) steps at once."
+    )
   }
 }

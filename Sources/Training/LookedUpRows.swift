@@ -10,7 +10,7 @@ package struct LookedUpRows: Sendable {
   /// The looked-up table of a trainable block; a block without one is touched everywhere.
   package init(_ table: ParameterTable) {
     everything = Stretches(all: table.trainableCount)
-    self.table = table.trainableEntries.first(where: \.specification.isLookedUp)?.parameter
+    self.table = table.lookedUp
   }
 
   /// No rows of the table.

@@ -37,12 +37,14 @@ package final class ModelState {
   ///   - needsAll: Whether every parameter has to come from somewhere, so that nothing starts at random.
   ///   - threads: How many threads of this rank will train.
   ///   - tokensPerPass: How many tokens a thread has at once, for an estimate of memory; 0 when nothing is trained.
+  ///   - shardBuffers: Shards' gradients that a rank keeps at once; nil without shards.
+  ///   - sharesMoments: Whether AdamW's moments are shared out over the ranks.
   ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks.
   package init(
     base: Base?, names: Set<String>, _ configuration: BERTConfiguration, _ method: any FineTuningMethod,
     seed: UInt32, sources: [any ParameterSource] = [], needsAll: Bool = false, threads: Int = 1,
-    tokensPerPass: Int = 0, shardBuffers: Int? = nil, _ communicator: Communicator
+    tokensPerPass: Int = 0, shardBuffers: Int? = nil, sharesMoments: Bool = false, _ communicator: Communicator
   ) throws {
     self.method = method
     self.configuration = configuration
@@ -54,8 +56,9 @@ package final class ModelState {
         sources: sources, base: $0, needsAll: needsAll, threads: threads,
         activationBytes: model.leastArenaBytes(tokens: tokensPerPass),
         gradientCount: Replica.gradientCount(
-          of: model, reached: table.trainableCount, of: table.trainableCount, threads: threads,
-          shardBuffers: shardBuffers))
+          of: model, reached: table.trainableCount - LookedUpRows(table).range.count, of: table.trainableCount,
+          threads: threads, shardBuffers: shardBuffers),
+        ranks: (onNode: communicator.localSize, sharingMoments: sharesMoments ? communicator.size : 1))
     }
     try communicator.collectively(where: origin != nil) { try origin?.check(table) }
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }

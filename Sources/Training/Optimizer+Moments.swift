@@ -55,27 +55,56 @@ extension Optimizer {
   /// Takes the moments of a parameter: of what this rank steps along, and no more.
   /// - Parameters:
   ///   - parameter: A trained one.
-  ///   - read: Fills both moments, each of `parameter.count` numbers.
+  ///   - read: Fills some rows of both moments, or all where it is told of none.
   /// - Throws: What `read` throws.
   func takeMoments(
     of parameter: Parameter,
-    _ read: (_ first: UnsafeMutableBufferPointer<Float>, _ second: UnsafeMutableBufferPointer<Float>) throws -> Void
+    _ read: (
+      _ rows: Range<Int>?, _ first: UnsafeMutableBufferPointer<Float>, _ second: UnsafeMutableBufferPointer<Float>
+    ) throws -> Void
   ) throws {
     let range = parameter.offset..<parameter.offset + parameter.count
-    guard let tiles, !range.overlaps(tiles.table) else {
+    if range.overlaps(lookedUp.range) { return try takeReachedRows(of: parameter, read) }
+    guard let tiles else {
       return try read(
-        UnsafeMutableBufferPointer(rebasing: firstMoments[range]),
+        nil, UnsafeMutableBufferPointer(rebasing: firstMoments[range]),
         UnsafeMutableBufferPointer(rebasing: secondMoments[range]))
     }
     let whole = UnsafeMutableBufferPointer<Float>.allocate(capacity: 2 * parameter.count)
     defer { whole.deallocate() }
     let (first, second) = (whole[..<parameter.count], whole[parameter.count...])
-    try read(UnsafeMutableBufferPointer(rebasing: first), UnsafeMutableBufferPointer(rebasing: second))
+    try read(
+      nil, UnsafeMutableBufferPointer(rebasing: first), UnsafeMutableBufferPointer(rebasing: second))
     tiles.forEachTile(of: range) { part, owner in
       guard tiles.isOwn(owner) else { return }
       for offset in part {
         firstMoments[offset] = first[offset - range.lowerBound]
         secondMoments[offset] = second[parameter.count + offset - range.lowerBound]
+      }
+    }
+  }
+
+  /// Takes the rows of the looked-up table that a gradient has reached: the others stay memory that nobody wrote.
+  private func takeReachedRows(
+    of parameter: Parameter,
+    _ read: (Range<Int>?, UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) throws -> Void
+  ) throws {
+    let width = parameter.columns
+    let block = max(1, min(parameter.rows, (1 << 18) / width))
+    let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: 2 * block * width)
+    defer { values.deallocate() }
+    for start in stride(from: 0, to: parameter.rows, by: block) {
+      let rows = start..<min(start + block, parameter.rows)
+      let count = rows.count * width
+      let first = UnsafeMutableBufferPointer(rebasing: values[..<count])
+      let second = UnsafeMutableBufferPointer(rebasing: values[count..<2 * count])
+      try read(rows, first, second)
+      for (row, own) in zip(rows, stride(from: 0, to: count, by: width)) {
+        let place = parameter.offset + row * width
+        for (from, onto) in [(first, firstMoments), (second, secondMoments)] {
+          let found = from[own..<own + width]
+          if found.contains(where: { $0 != 0 }) { _ = onto[place..<place + width].update(fromContentsOf: found) }
+        }
       }
     }
   }

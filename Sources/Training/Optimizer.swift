@@ -32,7 +32,7 @@ package final class Optimizer {
   /// How many steps were done.
   package var stepCount = 0
 
-  private let lookedUp: LookedUpRows
+  let lookedUp: LookedUpRows
   /// What the next step overwrites of the gradients, so that they need not be cleared.
   private let overwritten: [Range<Int>]
   /// How ranks share the block out; nil when each steps along everything.

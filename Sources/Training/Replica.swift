@@ -93,6 +93,7 @@ package final class Replica {
   ///   - trained: How many there are.
   ///   - threads: Threads of the rank.
   ///   - shardBuffers: Shards' gradients that a rank keeps at once (`ShardedGradients`); nil without shards.
+  /// - Returns: How many numbers.
   package static func gradientCount(
     of model: any TaskModel, reached: Int, of trained: Int, threads: Int, shardBuffers: Int?
   ) -> Int {

@@ -23,8 +23,8 @@ struct ResumePlan {
   /// The checkpoint to go on from, the same on every rank; nil to start at the beginning.
   /// - Throws: The same `Failure` on all ranks when the run directory or the checkpoint belongs to another configuration.
   func checkpointPath() throws -> String? {
-    let path = try communicator.shared { Array((try choose() ?? "").utf8) }
-    return path.isEmpty ? nil : String(decoding: path, as: UTF8.self)
+    let path = try communicator.sharedText { try choose() ?? "" }
+    return path.isEmpty ? nil : path
   }
 
   private func choose() throws -> String? {
@@ -64,7 +64,7 @@ struct ResumePlan {
   private func refuseUsedDirectory() throws {
     let files = RunFiles(directory: run.output)
     if let stored = files.read(StoredConfiguration.self, from: "config.json") {
-      try requireSame(stored.run, stored.baseSHA256, stored.dataSHA256, "the run directory \(run.output)")
+      try requireSame(stored.run, stored.base, stored.dataSHA256, "the run directory \(run.output)")
     } else if files.has("config.json") {
       throw Failure(
         .disagreement,
@@ -82,18 +82,18 @@ struct ResumePlan {
 
   private func requireSameConfiguration(_ path: String) throws {
     let stored = try TrainedFile(path)
-    try requireSame(stored.configuration, stored.baseSHA256, stored.dataSHA256, path)
+    try requireSame(stored.configuration, stored.base, stored.dataSHA256, path)
   }
 
   private func requireSame(
-    _ other: TrainingConfiguration, _ base: String, _ data: String, _ source: String
+    _ other: TrainingConfiguration, _ base: BaseIdentity, _ data: String, _ source: String
   ) throws {
     var differing: [String] = []
     let (mine, theirs) = (try run.identity(), try other.identity())
     for key in Set(mine.keys).union(theirs.keys).sorted() where mine[key] != theirs[key] {
       differing += differences(key, there: theirs[key], here: mine[key])
     }
-    if base != checkpoint.baseSHA256 { differing.append("the base") }
+    if let difference = base.difference(from: checkpoint.base) { differing.append(difference) }
     if data != checkpoint.dataSHA256 { differing.append("the training data") }
     if differing.count > 4 { differing[4...] = ["\(differing.count - 4) more"] }
     guard differing.isEmpty else {

@@ -59,7 +59,9 @@ enum RunAgreement {
   ) throws {
     try communicator.agree {
       // A node's leader has read a base of its own; others go by rank 0's.
-      var values = ["the base": inputs.base?.contentSHA256 ?? inputs.baseSHA256]
+      let base = try inputs.base?.identity ?? inputs.baseIdentity
+      var values = ["the base": base.sha256]
+      values["the base's vocabulary, tokenizer or config.json"] = base.form
       values["the training data"] = inputs.dataSHA256
       for (name, data) in [("the validation data", inputs.validation), ("the test data", inputs.test)] {
         values[name] = data.map { data in Digest.hex { data.hashContent($0) } }

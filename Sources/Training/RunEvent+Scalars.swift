@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import JSON
 
 /// A run's events as TensorBoard has them: every number of an event under a tag.
 extension RunEvent {
@@ -28,7 +29,7 @@ extension RunEvent {
       let values = try? JSONDecoder().decode([String: JSONValue].self, from: data)
     else { return [] }
     return values.sorted { $0.key < $1.key }.compactMap { name, value in
-      guard case .number(let number) = value, name != "step", name != "epoch" else { return nil }
+      guard let number = value.number, name != "step", name != "epoch" else { return nil }
       return ("\(group)/\(name)", number)
     }
   }

@@ -19,7 +19,7 @@ package struct RunInputs {
   /// The names of the base's tensors.
   package let tensorNames: Set<String>
   /// The identity of the base.
-  package let baseSHA256: String
+  package let baseIdentity: BaseIdentity
   /// What the model builds on beside the base, on ranks that lead a node.
   let adapters: [any ParameterSource]
   /// What a person should know of the adapters.
@@ -54,7 +54,7 @@ package struct RunInputs {
     let run = run
     base = shared.base
     tensorNames = shared.tensorNames
-    baseSHA256 = shared.sha256
+    baseIdentity = shared.identity
     tokenizer = shared.tokenizer
     configurationJSON = shared.configurationJSON
     configuration = try shared.configuration(run)
@@ -123,8 +123,8 @@ package struct SharedBase {
   package let configuration: BERTConfiguration
   /// The names of its tensors.
   package let tensorNames: Set<String>
-  /// Its identity.
-  package let sha256: String
+  /// What tells it from others.
+  package let identity: BaseIdentity
   /// How texts become tokens.
   package let tokenizer: WordPieceTokenizer
   /// Its `config.json`.
@@ -166,7 +166,8 @@ package struct SharedBase {
     let settings = try share(Array(jsonText(base?.tokenizerSettings ?? TokenizerSettings()).utf8))
     let names = try share(Array((base?.tensorNames ?? []).joined(separator: "\n").utf8))
     tensorNames = Set(String(decoding: names, as: UTF8.self).split(separator: "\n").map(String.init))
-    sha256 = String(decoding: try share(Array((base?.contentSHA256 ?? "").utf8)), as: UTF8.self)
+    let own = try share(Array(base.map { try $0.identity.text }?.utf8 ?? "".utf8))
+    identity = BaseIdentity(text: String(decoding: own, as: UTF8.self))
     tokenizer = try communicator.collectively {
       try WordPieceTokenizer(
         vocabulary, JSONDecoder().decode(TokenizerSettings.self, from: Data(settings)), ofBase: name, shape)

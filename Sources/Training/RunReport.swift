@@ -29,13 +29,14 @@ package struct RunReport {
         "\(communicator.localSize) ranks × \(run.threads) threads share \(cores) cores; for speed use mpirun -np \(ranks) --map-by slot:PE=\(run.threads) --bind-to core bert-ddp … --threads \(run.threads)"
       )
     }
+    if let note = RunReport.idleWorkers(run, communicator.size * run.threads) { screen.warning(note) }
     if let note = model.sharingNote { screen.warning(note) }
     options(run, inputs, totalSteps)
     data(report, inputs, training)
     let table = model.store.table
     screen.line(
       "training \(Format.count(table.trainableCount)) of \(Format.count(table.count)) parameters (\(Format.percent(Double(table.trainableCount) / Double(table.count)))), \(Format.bytes(4 * table.trainableCount)) per all-reduce"
-        + (table.trainableEntries.contains(where: \.specification.isLookedUp)
+        + (table.lookedUp != nil
           ? " less the token embeddings of tokens that a step does not have" : "")
     )
     if run.shardOptimizer, communicator.size > 1 {
@@ -59,6 +60,17 @@ package struct RunReport {
     screen.warning(
       "no file brings \(frozen), and --method \(run.method) leaves it as it started, at random; use a base that has it, or --method full, which trains it."
     )
+  }
+
+  /// That a step has not enough for everybody to do; nil where it has.
+  private static func idleWorkers(_ run: TrainingConfiguration, _ workers: Int) -> String? {
+    if run.pretraining?.batchTokens != nil { return nil }
+    let batch = run.globalBatchSize
+    let parts = run.deterministic ? ShardedGradients.shardCount(of: batch) : batch
+    guard parts < workers else { return nil }
+    let what = run.deterministic ? "are computed in \(parts) parts (--deterministic)" : "are for as many workers"
+    return
+      "\(batch) reviews a step \(what), and \(workers - parts) of \(workers) workers have nothing to do; raise --global-batch-size, or start fewer ranks."
   }
 
   /// The modules that tensors belong to, with the numbers of layers left out, each once.

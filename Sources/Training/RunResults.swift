@@ -26,7 +26,8 @@ package struct RunResults: Encodable {
     let bestStep: Int?
     let bestValidation: BestStep?
     let hasStoppedEarly: Bool
-    let epochs: [EpochEvent]
+    /// How each epoch went.
+    package let epochs: [EpochEvent]
     let peakRSSBytes: [Int]
     /// The proportional memory of each rank at its highest, and of the fullest node.
     let proportionalBytes: [Int]
@@ -35,8 +36,6 @@ package struct RunResults: Encodable {
     package let phases: [PhaseTimes]
     let baseSHA256: String
     let output: String
-    /// The mean loss of each epoch.
-    package var epochLosses: [Double] { epochs.map(\.loss) }
 
     private enum CodingKeys: String, CodingKey {
       case method, threads, steps, epochs, output, phases = "phase_seconds"
@@ -62,7 +61,7 @@ package struct RunResults: Encodable {
       skippedSteps: state.skippedSteps, bestStep: state.best?.step, bestValidation: state.best,
       hasStoppedEarly: state.hasStoppedEarly,
       epochs: state.epochs, peakRSSBytes: peakResidentBytes, proportionalBytes: held.ranks, nodeMemoryBytes: held.node,
-      phases: phases, baseSHA256: inputs.baseSHA256, output: run.output)
+      phases: phases, baseSHA256: inputs.baseIdentity.sha256, output: run.output)
   }
 
   /// The evaluation's figures and the run's, in one object.
@@ -80,18 +79,19 @@ package struct RunResults: Encodable {
 /// `config.json`: every resolved option, and what the run read and ran on.
 struct StoredConfiguration: Codable {
   let run: TrainingConfiguration
-  let baseSHA256: String
+  let base: BaseIdentity
   let dataSHA256: String
   let version: String
   let worldSize: Int
 
   private enum CodingKeys: String, CodingKey {
-    case baseSHA256 = "base_sha256", dataSHA256 = "data_sha256", version, worldSize = "world_size"
+    case baseSHA256 = "base_sha256", baseForm = "base_form_sha256", dataSHA256 = "data_sha256"
+    case version, worldSize = "world_size"
   }
 
   init(_ run: TrainingConfiguration, _ inputs: RunInputs, _ communicator: Communicator) {
     self.run = run
-    baseSHA256 = inputs.baseSHA256
+    base = inputs.baseIdentity
     dataSHA256 = inputs.dataSHA256
     version = Training.version
     worldSize = communicator.size
@@ -100,7 +100,9 @@ struct StoredConfiguration: Codable {
   init(from decoder: any Decoder) throws {
     run = try TrainingConfiguration(from: decoder)
     let container = try decoder.container(keyedBy: CodingKeys.self)
-    baseSHA256 = try container.decode(String.self, forKey: .baseSHA256)
+    base = BaseIdentity(
+      sha256: try container.decode(String.self, forKey: .baseSHA256),
+      form: try container.decodeIfPresent(String.self, forKey: .baseForm))
     dataSHA256 = try container.decode(String.self, forKey: .dataSHA256)
     version = try container.decode(String.self, forKey: .version)
     worldSize = try container.decode(Int.self, forKey: .worldSize)
@@ -110,7 +112,8 @@ struct StoredConfiguration: Codable {
   func encode(to encoder: any Encoder) throws {
     try run.encode(to: encoder)
     var container = encoder.container(keyedBy: CodingKeys.self)
-    try container.encode(baseSHA256, forKey: .baseSHA256)
+    try container.encode(base.sha256, forKey: .baseSHA256)
+    try container.encodeIfPresent(base.form, forKey: .baseForm)
     try container.encode(dataSHA256, forKey: .dataSHA256)
     try container.encode(version, forKey: .version)
     try container.encode(worldSize, forKey: .worldSize)

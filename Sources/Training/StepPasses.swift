@@ -190,5 +190,9 @@ package final class StepPasses {
   }
 
   /// Forgets the gradients that `run` computed.
-  package func leaveOut() { replica.gradients.update(repeating: 0) }
+  package func leaveOut() {
+    guard let gradients = replica.gradients.baseAddress else { return }
+    // All else is zero, and writing that would make memory of it.
+    touched.forEach(in: 0..<touched.count) { (gradients + $0.lowerBound).update(repeating: 0, count: $0.count) }
+  }
 }

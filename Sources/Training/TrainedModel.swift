@@ -45,10 +45,16 @@ struct TrainedModel {
     let base = configuration.base
     shared = try SharedBase(configuration, communicator)
     if isBase { configuration.maxLength = min(configuration.maxLength, shared.configuration.positionCount) }
-    if let trained, shared.sha256 != trained.baseSHA256 {
+    if let trained, shared.identity.sha256 != trained.base.sha256 {
       throw Failure(
         .badContent,
-        "\(checkpoint) was trained on the base \(trained.baseSHA256.prefix(12))…, but \(base ?? "the demo") is \(shared.sha256.prefix(12))…; pass the base it belongs to with --base."
+        "\(checkpoint) was trained on the base \(trained.base.sha256.prefix(12))…, but \(base ?? "the demo") is \(shared.identity.sha256.prefix(12))…; pass the base it belongs to with --base."
+      )
+    }
+    if let trained, let difference = trained.base.difference(from: shared.identity) {
+      throw Failure(
+        .badContent,
+        "\(difference) are not those that \(checkpoint) was trained with, though the tensors of \(base ?? "the demo") are; pass the base as it was then with --base."
       )
     }
     shape = try shared.configuration(configuration)

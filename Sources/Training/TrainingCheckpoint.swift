@@ -36,6 +36,8 @@ struct RunState: Codable, Equatable {
   var allReduceBytesPerStep: Int?
   /// Who multiplied, and with which kernels (`blasDescription`); nil in old checkpoints.
   var products: String?
+  /// Over how many steps the learning rate was to go; nil in old checkpoints.
+  var totalSteps: Int?
 
   /// Whether a run of so many steps in all has any left.
   func goesOn(to totalSteps: Int) -> Bool { step < totalSteps && !hasStoppedEarly }
@@ -44,7 +46,7 @@ struct RunState: Codable, Equatable {
 /// Writing and reading a run's checkpoints: trained tensors, moments, state and configuration in one verified file.
 struct TrainingCheckpoint {
   let configuration: TrainingConfiguration
-  let baseSHA256: String
+  let base: BaseIdentity
   let dataSHA256: String
 
   /// What training changes, where it lies: in the run's own memory or in a copy.
@@ -53,8 +55,6 @@ struct TrainingCheckpoint {
     let first: UnsafeMutableBufferPointer<Float>
     let second: UnsafeMutableBufferPointer<Float>
   }
-
-  static func name(step: Int) -> String { "checkpoint-\(step).h5" }
 
   /// Publishes a checkpoint.
   /// - Throws: `Failure` when it cannot be written; what stood before stands.
@@ -97,7 +97,7 @@ struct TrainingCheckpoint {
     _ writer: borrowing TensorFileWriter, _ store: ParameterStore, _ absent: [ParameterTable.Entry]
   ) throws {
     try writer.setJSON("configuration", Data(jsonText(configuration).utf8))
-    try writer.setText("base_sha256", baseSHA256)
+    try base.write(to: writer)
     try writer.setText("data_sha256", dataSHA256)
     try writer.describe(
       TensorSchema.tensors,
@@ -114,9 +114,14 @@ struct TrainingCheckpoint {
     let file = try TensorFile(opening: path, as: [.checkpoint])
     for entry in model.store.table.trainableEntries {
       let (name, shape) = (entry.specification.name, entry.specification.shape)
-      try optimizer.takeMoments(of: entry.parameter) { first, second in
-        try file.read(name, in: TensorSchema.firstMoment, shape: shape, into: first)
-        try file.read(name, in: TensorSchema.secondMoment, shape: shape, into: second)
+      try optimizer.takeMoments(of: entry.parameter) { rows, first, second in
+        for (group, values) in [(TensorSchema.firstMoment, first), (TensorSchema.secondMoment, second)] {
+          if let rows {
+            try file.read(name, in: group, rows: rows, into: values)
+          } else {
+            try file.read(name, in: group, shape: shape, into: values)
+          }
+        }
       }
     }
     guard let state = try? JSONDecoder().decode(RunState.self, from: file.json("run_state")) else {
@@ -131,7 +136,7 @@ package struct TrainedFile {
   /// How it was trained.
   package let configuration: TrainingConfiguration
   /// The base that it belongs to.
-  package let baseSHA256: String
+  package let base: BaseIdentity
   /// The data that it was trained on.
   package let dataSHA256: String
   /// The names of its tensors.
@@ -148,7 +153,7 @@ package struct TrainedFile {
     } catch {
       throw Failure(.badContent, "\(path): the attribute configuration is not what train writes.")
     }
-    baseSHA256 = try file.text("base_sha256")
+    base = try BaseIdentity(of: file)
     dataSHA256 = try file.text("data_sha256")
     tensorNames = try file.entries().map(\.name)
   }

@@ -114,7 +114,7 @@ package final class TrainingRun {
     totalSteps = min(steps, run.maxSteps ?? steps)
     schedule = LearningRateSchedule(run, totalSteps: totalSteps)
     checkpoint = TrainingCheckpoint(
-      configuration: run, baseSHA256: inputs.baseSHA256, dataSHA256: inputs.dataSHA256)
+      configuration: run, base: inputs.baseIdentity, dataSHA256: inputs.dataSHA256)
     self.run = run
     recorder = RunRecorder(run, communicator, clock)
 
@@ -124,7 +124,7 @@ package final class TrainingRun {
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
       sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
       tokensPerPass: TrainingRun.tokensPerPass(run, training.first, communicator),
-      shardBuffers: run.shardBuffers(ranks: communicator.size), communicator)
+      shardBuffers: run.shardBuffers(ranks: communicator.size), sharesMoments: run.shardOptimizer, communicator)
     frozen =
       run.cacheFrozen != true
       ? nil
@@ -143,7 +143,11 @@ package final class TrainingRun {
       isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     state.validationSHA256 = inputs.validationSHA256
-    if let from { try goBack(to: from) } else { state.products = RunAgreement.products(run.precision) }
+    if let from {
+      try goBack(to: from)
+    } else {
+      (state.products, state.totalSteps) = (RunAgreement.products(run.precision), totalSteps)
+    }
     // Reading and cutting reviews took memory that the C library keeps for the next time, which does not come.
     returnFreedMemory()
   }
@@ -181,7 +185,10 @@ package final class TrainingRun {
     state.validationSHA256 = inputs.validationSHA256
     try takeBestAlong(from: path)
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
-    RunAgreement.onProducts(since: &state, run.precision, goesOn: state.goesOn(to: totalSteps), screen)
+    let goesOn = state.goesOn(to: totalSteps)
+    RunAgreement.onProducts(since: &state, run.precision, goesOn: goesOn, screen)
+    if goesOn { schedule.warn(ofAnother: state.totalSteps, at: state.step, screen) }
+    state.totalSteps = totalSteps
   }
 
   // MARK: The run

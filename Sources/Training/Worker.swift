@@ -80,6 +80,7 @@ package final class Worker {
   ///   - joint: All workers' way to them.
   ///   - worker: Which one this is.
   ///   - count: How many there are.
+  /// - Throws: `Failure` when there is no memory for it.
   func addsGradients(to joint: JointGradients, as worker: Int, of count: Int) throws {
     workspace.weightGradients = JointGradientsOfWorker(joint, worker: worker)
     if count == 1 { return }
@@ -113,7 +114,7 @@ package final class Worker {
     workspace.arena.reset()
     if let frozen { workspace.frozenOutput = frozenOutput(frozen, data) }
     defer { workspace.frozenOutput = nil }
-    (model as? MaskedLanguageModel)?.sentenceWeight = data.sentenceWeight
+    workspace.sentenceWeight = data.sentenceWeight
     labels.withUnsafeBufferPointer { labels in
       losses.withUnsafeMutableBufferPointer { losses in
         guard let labels = labels.baseAddress, let losses = losses.baseAddress else { return }

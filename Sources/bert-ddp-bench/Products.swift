@@ -41,7 +41,7 @@ struct Products {
   /// that is: the best of many rounds, since threads that have just begun may share a core for a while.
   func peak() throws -> (rate: Double, library: ProductLibrary) {
     // Those that all ranks have, so that all measure together.
-    let usable = try ProductLibrary.allCases.map { try communicator.minimum(of: ProductLibrary.isUsable($0) ? 1 : 0) }
+    let usable = try ProductLibrary.allCases.map { try communicator.minimum(of: $0.isUsable ? 1 : 0) }
     return try zip(ProductLibrary.allCases, usable).filter { $0.1 > 0 }
       .map { (try measure(Products.square, rounds: 60, by: $0.0).max() ?? 0, $0.0) }.max { $0.0 < $1.0 }
       ?? (0, .openBLAS)

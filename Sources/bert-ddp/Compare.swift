@@ -52,7 +52,7 @@ struct Compare: ParsableCommand {
       limits: try numbers(trainLimits ?? "", "train-limits"),
       seeds: try numbers(seeds, "seeds"), directory: output, showsPublished: published)
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       let json = try comparison.run(communicator, screen)
       if let json, self.screen.json { screen.json(json) }
     }

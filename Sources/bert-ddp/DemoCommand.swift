@@ -25,7 +25,7 @@ struct DemoCommand: ParsableCommand {
 
   func run() throws {
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       let files = try communicator.collectively(where: communicator.isFirst) {
         try EmbeddedDemo.write(to: output, seed: seed)
       }

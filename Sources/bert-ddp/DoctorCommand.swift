@@ -37,7 +37,7 @@ struct DoctorCommand: ParsableCommand {
 
   func run() throws {
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       var facts = try Facts(communicator, ranks: ranks, threads: threads, output: output)
       let shape = try communicator.collectively(where: communicator.isFirst) {
         try base.map { try Base(opening: $0).configuration }

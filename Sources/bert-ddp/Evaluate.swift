@@ -67,7 +67,7 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       let model = try trained.load(communicator, screen)
       let evaluation = try model.evaluate(try communicator.collectively { try read(model) }, name: testFile)
       try model.close()

@@ -31,21 +31,24 @@ struct Export: ParsableCommand {
   var output: String
   @OptionGroup var screen: ScreenOptions
 
-  /// What is written.
-  enum FormatName: String, ExpressibleByArgument, CaseIterable {
-    /// A plain model for Transformers.
-    case hf
-    /// A folder of PEFT.
-    case peft
-    /// A folder of AdapterHub's library.
-    case adapterhub
+  /// What is written, by a name of `ExportFormats`.
+  struct FormatName: ExpressibleByArgument {
+    let name: String
+
+    init?(argument: String) {
+      guard ExportFormats.names.contains(argument) else { return nil }
+      name = argument
+    }
+
+    static var allValueStrings: [String] { ExportFormats.names }
+    static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
   }
 
   func run() throws {
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       let summary = try ModelExport(communicator)
-        .write(checkpoint: checkpoint, base: base, format: format.rawValue, to: output)
+        .write(checkpoint: checkpoint, base: base, format: format.name, to: output)
       let proof =
         summary.probeCount == 0
         ? "every number is the same"
@@ -55,7 +58,7 @@ struct Export: ParsableCommand {
         screen.json(
           try jsonText(
             Report(
-              output: output, format: format.rawValue, tensors: summary.tensorCount,
+              output: output, format: format.name, tensors: summary.tensorCount,
               largestDifference: Double(summary.largestDifference), reviewsCompared: summary.probeCount)))
       }
     }

@@ -33,7 +33,7 @@ struct Import: ParsableCommand {
 
   func run() throws {
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       try communicator.collectively(where: communicator.isFirst) {
         try Output(output).checkReplacesOnlyOurs()
         if AdapterImport.isAdapter(source) { try importAdapter(screen) } else { try importBase(screen) }

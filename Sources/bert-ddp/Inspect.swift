@@ -4,6 +4,7 @@ import Collectives
 import Console
 import Failures
 import FoundationEssentials
+import JSON
 import Training
 
 /// `bert-ddp inspect`.
@@ -128,7 +129,7 @@ private struct FileDescription: Encodable {
   }
 
   private static func digest(
-    _ entry: TensorEntry, _ group: String, _ open: borrowing TensorFile
+    _ entry: StoredEntry, _ group: String, _ open: borrowing TensorFile
   ) throws -> String {
     let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: entry.count)
     defer { values.deallocate() }

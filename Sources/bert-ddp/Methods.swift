@@ -36,7 +36,7 @@ struct Methods: ParsableCommand {
       )
     }
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       try communicator.collectively(where: communicator.isFirst) { try list(on: screen) }
     }
   }

@@ -1,5 +1,7 @@
 import ArgumentParser
 import BERT
+import Collectives
+import Console
 import Failures
 import FineTuning
 import FoundationEssentials
@@ -276,4 +278,13 @@ struct ScreenOptions: ParsableArguments {
   var quiet = false
   @Flag(help: "Print the result as JSON on standard output; people's output goes to standard error.")
   var json = false
+
+  /// The screen of the first rank; the others have none.
+  /// - Parameters:
+  ///   - communicator: All ranks.
+  ///   - isPiped: Whether standard output is not people's; as `--json` says when left out.
+  /// - Returns: The screen, or a silent one.
+  func opened(on communicator: Communicator, json isPiped: Bool? = nil) -> Screen {
+    communicator.isFirst ? Screen(quiet: quiet, json: isPiped ?? json) : Screen.silent()
+  }
 }

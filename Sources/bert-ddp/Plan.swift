@@ -63,7 +63,7 @@ struct Plan: ParsableCommand {
 
   func run() throws {
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       try communicator.collectively(where: communicator.isFirst) {
         let plan = try RunPlan(request())
         if self.screen.json {

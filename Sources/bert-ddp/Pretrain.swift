@@ -36,10 +36,9 @@ struct Pretrain: ParsableCommand {
     try configuration.validate()
     if single.printConfig { return try PrintedConfiguration.show(self, "pretrain", configuration) }
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       var configuration = configuration
-      let output = try communicator.shared { Array(place.directory("pretrain").utf8) }
-      configuration.output = String(decoding: output, as: UTF8.self)
+      configuration.output = try communicator.sharedText { place.directory("pretrain") }
       configuration.resumeAdvice = place.resumeAdvice(configuration.output)
       let results = try TrainingStages.train(configuration, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }

@@ -153,9 +153,7 @@ private struct Proof {
   /// The highest step that a checkpoint's name has; 0 when there is none.
   private func newestStep(_ directory: String) -> Int {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-    return names.compactMap { name in
-      name.hasPrefix("checkpoint-") && name.hasSuffix(".h5") ? Int(name.dropFirst(11).dropLast(3)) : nil
-    }.max() ?? 0
+    return names.compactMap(CheckpointFiles.step(named:)).max() ?? 0
   }
 
   /// SHA-256 over the trained tensors: names, shapes and numbers.

@@ -32,11 +32,10 @@ struct Train: ParsableCommand {
     for configuration in configurations { try configuration.validate() }
     if single.printConfig { return try PrintedConfiguration.show(self, "train", configurations[0]) }
     try MPISession.run { communicator in
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: screen.json) : Screen.silent()
+      let screen = screen.opened(on: communicator)
       var configurations = configurations
       let prefix = isComparison ? "demo" : configurations[0].method
-      let output = String(
-        decoding: try communicator.shared { Array(place.directory(prefix).utf8) }, as: UTF8.self)
+      let output = try communicator.sharedText { place.directory(prefix) }
       for index in configurations.indices {
         configurations[index].output = output + (isComparison ? "/" + configurations[index].method : "")
         if !isComparison { configurations[index].resumeAdvice = place.resumeAdvice(output) }

@@ -44,7 +44,7 @@ struct VocabularyCommand: ParsableCommand {
     try MPISession.run { communicator in
       // Standard output may be the vocabulary's.
       let isPiped = screen.json || output == "-"
-      let screen = communicator.isFirst ? Screen(quiet: screen.quiet, json: isPiped) : Screen.silent()
+      let screen = screen.opened(on: communicator, json: isPiped)
       try communicator.collectively(where: communicator.isFirst) { try train(screen) }
     }
   }

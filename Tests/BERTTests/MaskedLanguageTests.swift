@@ -17,7 +17,7 @@ struct MaskedLanguageTests {
   @Test(arguments: [(Float(0), false), (0.1, false), (0.1, true)])
   func everyGradient(_ dropout: Float, _ nextSentence: Bool) {
     let model = Self.model(dropout: dropout, nextSentence: nextSentence)
-    model.model.sentenceWeight = 2.5
+    model.workspace.sentenceWeight = 2.5
     model.addGradients()
     // Six hidden tokens, and three pairs of weight 2.5.
     expectCentralDifferences(

@@ -38,9 +38,8 @@ func publishSample(
   try writer.describe(TensorSchema.tensors, "parameters under their published names")
   let values = (0..<rows * 5).map { Float($0) + seed }
   try values.withUnsafeBufferPointer {
-    try writer.write("bert.pooler.dense.weight", shape: [rows, 5], $0, shapeOrder: "[out, in]")
-    try writer.write(
-      "bert.pooler.dense.weight", in: TensorSchema.firstMoment, shape: [rows, 5], $0, description: "AdamW m")
+    try writer.write("bert.pooler.dense.weight", shape: [rows, 5], $0)
+    try writer.write("bert.pooler.dense.weight", in: TensorSchema.firstMoment, shape: [rows, 5], $0)
   }
   try [seed].withUnsafeBufferPointer { try writer.write("scale", shape: [], $0) }
   try writer.writeFile("vocab.txt", Array("[PAD]\n영화\n".utf8))

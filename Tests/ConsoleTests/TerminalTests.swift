@@ -74,8 +74,8 @@ private final class PseudoTerminal {
   }
 }
 
-@Suite struct LauncherProcessTests {
-  private static let processes: [pid_t: LauncherProcess.Entry] = [
+@Suite struct OutputRelayTests {
+  private static let processes: [pid_t: OutputRelay.Entry] = [
     40: .init(line: "40 (bert-ddp) S 30 40 30 0"), 30: .init(line: "30 (sh) S 20 1"),
     20: .init(line: "20 (mpirun) S 10 1"), 10: .init(line: "10 (bash) S 1 1"),
     41: .init(line: "41 (bert-ddp) S 31 1"), 31: .init(line: "31 (orted) S 1 1"),
@@ -84,20 +84,20 @@ private final class PseudoTerminal {
 
   @Test(arguments: [(40, 20), (41, nil), (20, nil), (50, nil), (99, nil)] as [(pid_t, pid_t?)])
   func theNearestLauncherAbove(process: pid_t, expected: pid_t?) {
-    #expect(LauncherProcess.find(above: process) { Self.processes[$0] } == expected)
+    #expect(OutputRelay.find(above: process) { Self.processes[$0] } == expected)
   }
 
   @Test func namesMayHoldAnything() throws {
-    let entry = try #require(LauncherProcess.Entry(line: "7 (a) (b c) R 3 7 7"))
+    let entry = try #require(OutputRelay.Entry(line: "7 (a) (b c) R 3 7 7"))
     #expect(entry.name == "a) (b c")
     #expect(entry.parent == 3)
     for line in ["", "7", "7 (a", "7 )a( S 1", "7 (a) S", "7 (a) S x"] {
-      #expect(LauncherProcess.Entry(line: line) == nil)
+      #expect(OutputRelay.Entry(line: line) == nil)
     }
   }
 
   @Test func thisProcessHasAParent() {
-    #expect(LauncherProcess.Entry(process: getpid())?.parent == getppid())
-    #expect(LauncherProcess.Entry(process: -1) == nil)
+    #expect(OutputRelay.Entry(process: getpid())?.parent == getppid())
+    #expect(OutputRelay.Entry(process: -1) == nil)
   }
 }

@@ -120,7 +120,7 @@ struct RoundTripTests {
       // Where a library has no √r, another α gives the same scale.
       #expect(found.variant == written.variant || written.variant == .rslora && found.variant == .standard)
       for module in modules {
-        #expect(found.targets(module) && found.rank(of: module) == written.rank(of: module))
+        #expect(found.isTarget(module) && found.rank(of: module) == written.rank(of: module))
         #expect(Float(found.scale(of: module)) == Float(written.scale(of: module)), "\(module)")
       }
     case (let found as BottleneckAdapters, let written as BottleneckAdapters): #expect(found.setup == written.setup)

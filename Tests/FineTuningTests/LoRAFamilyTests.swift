@@ -168,13 +168,13 @@ struct LoRAFamilyTests {
   @Test
   func layersAndTargets() throws {
     let method = try LoRA(loraRank: 2, targets: ["dense"], layers: [1])
-    #expect(method.targets("bert.encoder.layer.1.output.dense"))
-    #expect(!method.targets("bert.encoder.layer.11.output.dense"))
-    #expect(!method.targets("bert.encoder.layer.0.output.dense"))
-    #expect(!method.targets("bert.pooler.dense"))
-    #expect(try LoRA(loraRank: 2, targets: ["dense"]).targets("bert.pooler.dense"))
+    #expect(method.isTarget("bert.encoder.layer.1.output.dense"))
+    #expect(!method.isTarget("bert.encoder.layer.11.output.dense"))
+    #expect(!method.isTarget("bert.encoder.layer.0.output.dense"))
+    #expect(!method.isTarget("bert.pooler.dense"))
+    #expect(try LoRA(loraRank: 2, targets: ["dense"]).isTarget("bert.pooler.dense"))
     let linear = try LoRA(loraRank: 2, targets: ["all-linear"], bias: .loraOnly)
-    #expect(!linear.targets("bert.embeddings.word_embeddings"))
+    #expect(!linear.isTarget("bert.embeddings.word_embeddings"))
     #expect(linear.trains("bert.encoder.layer.0.output.dense.bias"))
     #expect(!linear.trains("bert.encoder.layer.0.output.LayerNorm.bias"))
   }
@@ -208,7 +208,7 @@ private struct DetachedLengths {
     self.small = small
     var ratios: [String: [Double]] = [:]
     if let method = small.method as? LoRA, method.variant == .dora {
-      for projection in small.model.projections where method.targets(projection.name) {
+      for projection in small.model.projections where method.isTarget(projection.name) {
         let magnitudes = small.store.elements(projection.name + ".lora_magnitude_vector")
         ratios[projection.name] = zip(
           magnitudes, DetachedLengths.lengths(projection.name, method.scale(of: projection.name), small.store)

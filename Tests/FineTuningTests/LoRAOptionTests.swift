@@ -21,7 +21,7 @@ struct LoRAOptionTests {
         name.dropLast(name.hasSuffix(".lora_A.weight") ? ".lora_A.weight".count : ".lora_B.weight".count))
     }
     for name in Set(names) { #expect(names.filter { $0 == name }.count == 2, "A and B of \(name)") }
-    #expect(Set(names) == Set(projections.filter(lora.targets)))
+    #expect(Set(names) == Set(projections.filter(lora.isTarget)))
     return Set(names)
   }
 

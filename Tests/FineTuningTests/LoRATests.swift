@@ -75,7 +75,7 @@ struct LoRATests {
   func dropout() throws {
     let lora = try LoRA(loraRank: 3, alpha: 6, dropout: 0.4)
     let model = try Self.model(lora)
-    for projection in model.model.projections where lora.targets(projection.name) {
+    for projection in model.model.projections where lora.isTarget(projection.name) {
       let branch = try #require(projection.branch)
       #expect(branch.isTrainable && !branch.needsBias)
       let (a, b) = (

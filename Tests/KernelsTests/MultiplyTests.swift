@@ -28,7 +28,7 @@ struct MultiplyTests {
     Case(m: 9, n: 4, k: 5, alpha: 0, beta: 1),
   ]
   /// Those of this machine, and nobody in particular.
-  static let libraries: [ProductLibrary?] = [nil] + ProductLibrary.allCases.filter(ProductLibrary.isUsable)
+  static let libraries: [ProductLibrary?] = [nil] + ProductLibrary.allCases.filter(\.isUsable)
   static let orientations: [(Orientation, Orientation)] = [
     (.plain, .plain), (.plain, .transposed), (.transposed, .plain), (.transposed, .transposed),
   ]
@@ -98,7 +98,7 @@ struct MultiplyTests {
     useOneBLASThread()
     #expect(multipliesCorrectly(.openBLAS))
     // One that is there and wrong would not be used, and nobody would know.
-    #expect(!ProductLibrary.isPresent(.oneDNN) || multipliesCorrectly(.oneDNN))
+    #expect(!ProductLibrary.oneDNN.isPresent || multipliesCorrectly(.oneDNN))
     #expect(blasDescription().contains("OpenBLAS"))
     #expect(blasDescription().contains("oneDNN") == (ProductLibrary.forLarge == .oneDNN))
     #expect(ProductLibrary.forProduct(20, 100, 199) == .openBLAS)

@@ -70,9 +70,6 @@ extension ParserTarget {
   }
 }
 
-/// `Checkpoints` has one as well.
-private typealias TensorEntry = Interchange.TensorEntry
-
 /// What the seeds are made of.
 private enum Seeds {
   static let entries = [
@@ -156,10 +153,10 @@ private enum Seeds {
     let step = kind == .checkpoint ? 7 : nil
     let writer = try TensorFileWriter(to: path, kind, producer: "tests", expectedByteCount: 200, step: step)
     try writer.setJSON("configuration", Data(documents[0].utf8))
-    try writer.setNumber("number", 1.5)
+    try writer.setText("number", "1.5")
     try writer.describe(TensorSchema.tensors, "parameters")
     try [Float](repeating: 1, count: 6).withUnsafeBufferPointer {
-      try writer.write("a.weight", shape: [2, 3], $0, shapeOrder: "[out, in]")
+      try writer.write("a.weight", shape: [2, 3], $0)
       try writer.write("a.weight", in: TensorSchema.firstMoment, shape: [2, 3], $0)
     }
     try writer.writeFile("vocab.txt", Array("[PAD]\na\n".utf8))

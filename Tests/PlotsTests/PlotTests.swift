@@ -21,15 +21,9 @@ import Testing
 
   @Test("Every kind of plot is well-formed, names itself, and comes out the same twice")
   func wellFormed() throws {
-    let bars = BarPlot(
-      "Bars", categoryTitle: "length (tokens)", categories: ["1–8", "9–16"], y: Axis("accuracy", format: .figure),
-      [
-        BarPlot.Bars("full", [0.7, 0.8], ranges: [0.69...0.71, nil], style: Style(0)),
-        BarPlot.Bars("LoRA", [0.6, nil], style: Style(1)),
-      ])
     let grid = CountGrid("full <1>", classes: ["negative", "positive"], counts: [[40, 10], [5, 45]])
     let themes: [Theme?] = [.automatic, .light, .dark, nil]
-    let kinds: [(Theme?) -> String] = [{ plot.svg($0) }, { bars.svg($0) }, { grid.svg($0) }]
+    let kinds: [(Theme?) -> String] = [{ plot.svg($0) }, { grid.svg($0) }]
     for make in kinds {
       for theme in themes {
         let svg = make(theme)

@@ -7,8 +7,9 @@ package final class TinyMaskedModel {
   package let store: ParameterStore
   /// The model.
   package let model: MaskedLanguageModel
+  /// What its passes work with.
+  package let workspace: Workspace
   private let gradients: UnsafeMutablePointer<Float>
-  private let workspace: Workspace
   private let batch = TokenBatch()
   private var labels: [Int32] = []
   private var losses: [Double] = []
@@ -99,6 +100,8 @@ package final class TinyMaskedModel {
     defer { rows.deallocate() }
     let columns = model.outputCount
     batch.withViews { model.evaluate($0, labels: labels, into: { rows + $0 * columns }, workspace) }
-    return (0..<batch.reviewCount).reduce(0) { $0 + Double(rows[$1 * columns]) + Double(rows[$1 * columns + 3]) }
+    return (0..<batch.reviewCount).reduce(0) { sum, review in
+      MaskedLanguageModel.Counted.allCases.reduce(sum) { $0 + Double(rows[review * columns + $1.lossColumn]) }
+    }
   }
 }

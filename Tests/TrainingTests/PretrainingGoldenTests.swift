@@ -94,7 +94,7 @@ struct PretrainingGoldenTests {
 
     /// Adds the gradients; the mean loss over hidden tokens, with that over pairs added.
     func addGradients() -> Double {
-      model.sentenceWeight = Float(hiddenCount) / 16
+      workspace.sentenceWeight = Float(hiddenCount) / 16
       var losses = [Double](repeating: 0, count: labels.count)
       batch.withViews { views in
         workspace.arena.reset()

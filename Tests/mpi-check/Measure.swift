@@ -15,12 +15,12 @@ func measure(_ world: Communicator) throws {
   buffer.update(repeating: 0)
 
   /// Median seconds of a sum of so many floats.
-  func median(_ count: Int, _ repetitions: Int, pending: Bool) throws -> Double {
+  func median(_ count: Int, _ repetitions: Int) throws -> Double {
     let part = UnsafeMutableBufferPointer(rebasing: buffer[..<count])
     let seconds = try (0...repetitions).map { _ in
       try world.barrier()
       let start = now()
-      if pending { try world.iAllReduceSum(part).wait() } else { try world.allReduceSum(part) }
+      try world.allReduceSum(part)
       return now() - start
     }
     return seconds.dropFirst().sorted()[repetitions / 2]
@@ -35,14 +35,12 @@ func measure(_ world: Communicator) throws {
 
   for count in [16, 10_000, 600_000, largest] {
     let repetitions = count > 1_000_000 ? 9 : 51
-    line("all-reduce", count, try median(count, repetitions, pending: false))
-    line("behind work, waited for at once", count, try median(count, repetitions, pending: true))
+    line("all-reduce", count, try median(count, repetitions))
   }
   let usual = world.chunkBytes
   for shift in [16, 18, 20, 21, 22, 23, 24, 27] {
     world.chunkBytes = 1 << shift
-    line("all-reduce in pieces of \(1 << (shift - 10)) KiB", largest, try median(largest, 5, pending: false))
-    line("behind work in pieces of \(1 << (shift - 10)) KiB", largest, try median(largest, 5, pending: true))
+    line("all-reduce in pieces of \(1 << (shift - 10)) KiB", largest, try median(largest, 5))
   }
   world.chunkBytes = usual
 }

@@ -39,8 +39,8 @@ let placeChecks: [Check] = [
       detect(["PMI_RANK": "3", "PMI_SIZE": "4"]),
       Launcher(name: "the launcher", processCount: 4, rank: 3, connects: true), "a launcher with PMI")
   },
-  Check("the cores of the process are some of the node's") { _, findings in
-    findings.expect(Cores.ofProcess >= 1, "no core")
-    findings.expect(Cores.ofNode >= 1, "no core on the node")
+  Check("the node has cores, and this process some of them") { _, findings in
+    findings.expect(Cores.physical >= 1, "no core")
+    findings.expect(Cores.physical <= Cores.ofNode, "more cores than the node has")
   },
 ]

@@ -21,8 +21,8 @@ final class Board: @unchecked Sendable {
     case collectives
     /// The optimiser step under way, counted from 1; 0 outside training.
     case step
-    /// Its phase.
-    case phase
+    /// Its `Activity`.
+    case activity
     /// 1 when it wants the run to stop, 2 when it is ending the job.
     case ending
   }

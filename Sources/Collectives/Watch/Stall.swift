@@ -4,7 +4,7 @@ internal import Glibc
 struct Stall {
   private let board: Board
   /// Everything that moves on this node, added up, when it moved last.
-  private var activity = 0
+  private var moves = 0
   /// Seconds since then.
   private var quiet = 0.0
   /// Each line's ticks, and seconds since they moved.
@@ -18,10 +18,10 @@ struct Stall {
   /// Looks again after some time.
   mutating func pass(seconds: Double) {
     let now = (0..<board.lineCount).reduce(0) {
-      $0 &+ board[$1, .beats] &+ board[$1, .collectives] &+ board[$1, .phase] &+ board[$1, .step]
+      $0 &+ board[$1, .beats] &+ board[$1, .collectives] &+ board[$1, .activity] &+ board[$1, .step]
     }
-    quiet = now == activity ? quiet + seconds : 0
-    activity = now
+    quiet = now == moves ? quiet + seconds : 0
+    moves = now
     for line in ticks.indices {
       let count = board[line, .ticks]
       ticks[line] = count == ticks[line].count ? (count, ticks[line].still + seconds) : (count, 0)
@@ -34,8 +34,8 @@ struct Stall {
   ///   - ranks: How many ranks the job has.
   /// - Returns: One sentence; nil while things move.
   func sentence(after timeout: Double, ranks: Int) -> String? {
-    let phase = Phase(rawValue: board[board.own, .phase]) ?? .preparing
-    let limit = phase.isPatient ? timeout * Watch.patience : timeout
+    let activity = Activity(rawValue: board[board.own, .activity]) ?? .preparing
+    let limit = activity.isPatient ? timeout * Watch.patience : timeout
     guard quiet >= limit else { return nil }
     let missing = self.missing
     // Another node may know better who is missing; it speaks first.
@@ -63,8 +63,8 @@ struct Stall {
     // The others know where everybody should be.
     let place = others.max { board[$0, .collectives] < board[$1, .collectives] } ?? board.own
     let step = board[place, .step]
-    let phase = Phase(rawValue: board[place, .phase]) ?? .preparing
-    let here = (step > 0 ? "step \(step), " : "") + phase.words
+    let activity = Activity(rawValue: board[place, .activity]) ?? .preparing
+    let here = (step > 0 ? "step \(step), " : "") + activity.words
     guard !missing.isEmpty else {
       return board.lineCount < ranks
         ? "the \(board.lineCount) ranks of host \(hostName()) wait in \(here) for a rank of another host"

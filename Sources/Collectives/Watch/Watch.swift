@@ -3,7 +3,7 @@ internal import Glibc
 internal import Synchronization
 
 /// What the ranks are doing, for the sentence about one that is missing.
-package enum Phase: Int, Sendable {
+package enum Activity: Int, Sendable {
   /// Before training: files are read, the model is filled.
   case preparing
   /// Forward and backward passes of a step.
@@ -76,9 +76,9 @@ package final class Watch: @unchecked Sendable {
   package func respond(_ how: Response) { response.store(how.rawValue, ordering: .releasing) }
 
   /// Says what comes now; step 0 is outside training.
-  package func enter(_ phase: Phase, step: Int = 0) {
+  package func enter(_ activity: Activity, step: Int = 0) {
     board[board.own, .step] = step
-    board[board.own, .phase] = phase.rawValue
+    board[board.own, .activity] = activity.rawValue
     board.count(.beats)
   }
 

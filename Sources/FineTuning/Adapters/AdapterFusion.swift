@@ -52,8 +52,6 @@ package struct AdapterFusion: FineTuningMethod {
     return setup.settings.merging(own) { $1 }
   }
 
-  /// The head.
-  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// The tensors of adapters and fusion.
   package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] {
     try setup.parameters(configuration, trained: trained, trainsFusion: true)

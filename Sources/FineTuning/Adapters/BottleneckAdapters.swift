@@ -34,8 +34,6 @@ package struct BottleneckAdapters: FineTuningMethod {
   package var settings: [String: String] {
     setup.settings.merging(["trained": (trained.sorted() + ["head"]).joined(separator: ", ")]) { $1 }
   }
-  /// The head.
-  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// The adapters' tensors.
   package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] {
     try setup.parameters(configuration, trained: trained, trainsFusion: false)

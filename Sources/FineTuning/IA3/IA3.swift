@@ -14,34 +14,31 @@ package struct IA3: FineTuningMethod {
   package let name = "ia3"
   /// Few numbers that start at one bear large steps: Liu et al. train at 3e-3 (§3.4), which costs two points on small bases.
   package let defaultLearningRate = 1e-2
-  /// The classifier.
-  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
 
   private static let targets = ["attention.self.key", "attention.self.value", "intermediate.dense"]
 
-  private func targets(_ projection: String) -> Bool {
-    IA3.targets.contains { projection.hasSuffix("." + $0) }
+  private func isTarget(_ module: String) -> Bool {
+    IA3.targets.contains { module.hasSuffix("." + $0) }
   }
 
   /// l of every target.
   package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] {
     configuration.parameters { _ in false }.compactMap { parameter in
-      let module = String(parameter.name.dropLast(".weight".count))
-      guard parameter.name.hasSuffix(".weight"), targets(module) else { return nil }
+      guard let module = PublishedName.module(ofWeight: parameter.name), isTarget(module) else { return nil }
       return ParameterSpecification(module + ".ia3_l", [parameter.shape[0], 1], .constant(1), isTrainable: true)
     }
   }
 
   /// A scaling at every target.
   package func attach(to model: any TaskModel, _ table: ParameterTable) {
-    for projection in model.projections where targets(projection.name) {
+    for projection in model.projections where isTarget(projection.name) {
       projection.branch = OutputScaling(table[projection.name + ".ia3_l"])
     }
   }
 
   /// `l ∘ W` by rows, and `l ∘ b`.
   package func fold(into base: BaseWeight, _ added: ParameterStore) {
-    guard targets(base.name) else { return }
+    guard isTarget(base.name) else { return }
     let scales = added[base.name + ".ia3_l"].base
     for r in 0..<base.weight.rows {
       let row = base.weight.row(r)

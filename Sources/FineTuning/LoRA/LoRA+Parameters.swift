@@ -9,18 +9,19 @@ extension LoRA {
   ///
   /// A starts uniform within 1/√in (Kaiming with a = √5) and B at zero; at an embedding it is A that starts at zero.
   package func addedParameters(_ configuration: BERTConfiguration) throws -> [ParameterSpecification] {
-    let matrices = configuration.parameters { _ in false }.filter {
-      $0.shape.count == 2 && $0.name.hasSuffix(".weight")
-        && (!$0.name.hasPrefix("bert.embeddings.") || $0.name == LoRA.wordEmbeddings + ".weight")
+    let modules = configuration.parameters { _ in false }.compactMap { parameter -> (name: String, shape: [Int])? in
+      guard parameter.shape.count == 2, let name = PublishedName.module(ofWeight: parameter.name),
+        !name.hasPrefix("bert.embeddings.") || name == LoRA.wordEmbeddings
+      else { return nil }
+      return (name, parameter.shape)
     }
-    let modules = matrices.map { (name: String($0.name.dropLast(".weight".count)), shape: $0.shape) }
     try refuseUnknownTargets(modules.map(\.name))
     if let layer = layers?.max(), layer >= configuration.layerCount {
       throw Failure(
         .usage,
         "--lora-layers names layer \(layer), but the base has \(configuration.layerCount) layers, counted from 0.")
     }
-    return modules.filter { targets($0.name) }.flatMap { module in
+    return modules.filter { isTarget($0.name) }.flatMap { module in
       module.name == LoRA.wordEmbeddings
         ? embeddingParameters(module.shape) : linearParameters(module.name, module.shape)
     }
@@ -60,13 +61,13 @@ extension LoRA {
         )
       }
     }
-    if variant.hasMagnitude, targets(LoRA.wordEmbeddings) {
+    if variant.hasMagnitude, isTarget(LoRA.wordEmbeddings) {
       throw Failure(
         .usage,
         "--lora-targets names word_embeddings, which --lora-variant \(variant.rawValue) has no form for; leave it out, or take standard or rslora."
       )
     }
-    if !modules.contains(where: targets) {
+    if !modules.contains(where: isTarget) {
       throw Failure(
         .usage,
         "--lora-layers leaves none of --lora-targets \(targets.joined(separator: ",")); name modules of those layers.")
@@ -89,7 +90,7 @@ extension LoRA {
 
   /// `W + s B A`; in DoRA its rows are scaled to their magnitudes, in AdapterHub's DoRA the bias too.
   package func fold(into base: BaseWeight, _ added: ParameterStore) {
-    guard targets(base.name) else { return }
+    guard isTarget(base.name) else { return }
     if base.name == LoRA.wordEmbeddings { return foldEmbedding(base.weight, added) }
     let (a, b) = (added[base.name + ".lora_A.weight"], added[base.name + ".lora_B.weight"])
     let scale = scale(of: base.name)

@@ -132,7 +132,7 @@ package struct LoRA: FineTuningMethod {
   static func isHead(_ module: String) -> Bool { HeadDesign.owns(module + ".weight") }
 
   /// Whether a module gets an update.
-  package func targets(_ module: String) -> Bool {
+  package func isTarget(_ module: String) -> Bool {
     guard !LoRA.isHead(module), !module.hasSuffix(".LayerNorm"), isInLayers(module) else { return false }
     return targets.contains { target in
       target == "all-linear"
@@ -143,25 +143,22 @@ package struct LoRA: FineTuningMethod {
   /// As PEFT's `layers_to_transform`: when layers are chosen, what lies in no layer is left alone.
   private func isInLayers(_ module: String) -> Bool {
     guard let layers else { return true }
-    let parts = module.split(separator: ".")
-    guard let place = parts.firstIndex(of: "layer"), place + 1 < parts.count, let layer = Int(parts[place + 1])
-    else { return false }
-    return layers.contains(layer)
+    return PublishedName.layer(in: module).map { layers.contains($0.number) } ?? false
   }
 
   /// The head, and biases where they are asked for.
   package func trains(_ name: String) -> Bool {
     if HeadDesign.owns(name) { return true }
     guard name.hasSuffix(".bias") else { return false }
-    return bias == .all || bias == .loraOnly && targets(String(name.dropLast(".bias".count)))
+    return bias == .all || bias == .loraOnly && isTarget(String(name.dropLast(".bias".count)))
   }
 
   /// A low-rank update at every target.
   package func attach(to model: any TaskModel, _ table: ParameterTable) {
-    for projection in model.projections where targets(projection.name) {
+    for projection in model.projections where isTarget(projection.name) {
       projection.branch = branch(of: projection, table)
     }
-    if targets(LoRA.wordEmbeddings) {
+    if isTarget(LoRA.wordEmbeddings) {
       model.encoder.embeddings.tableBranch = LowRankEmbedding(
         a: table[LoRA.wordEmbeddings + ".lora_embedding_A"], b: table[LoRA.wordEmbeddings + ".lora_embedding_B"],
         scale: Float(scale(of: LoRA.wordEmbeddings)), paddingID: model.configuration.padTokenID)

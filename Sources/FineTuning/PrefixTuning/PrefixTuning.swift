@@ -32,8 +32,6 @@ package struct PrefixTuning: FineTuningMethod {
   package var settings: [String: String] {
     ["prefix_length": "\(length)", "prefix_bottleneck": "\(bottleneckSize)"]
   }
-  /// The classifier.
-  package func trains(_ name: String) -> Bool { HeadDesign.owns(name) }
   /// A prefix is not a weight.
   package var canMerge: Bool { false }
 

@@ -27,6 +27,7 @@ struct AdapterFolderFormat: ExportFormat {
   var name: String { format.name }
   /// The numbers are the same to the last bit; scales may be rounded once more.
   let tolerance: Float = 1e-6
+  let holdsBases = false
 
   func check(_ trained: TrainedModel) throws { try format.check(outgoing(trained, baseName: nil)) }
 

@@ -7,6 +7,8 @@ protocol ExportFormat: Sendable {
   var name: String { get }
   /// By how much logits may differ between the trained file and what is read back.
   var tolerance: Float { get }
+  /// Whether a base leaves in this form, as it is.
+  var holdsBases: Bool { get }
   /// Refuses what the format has no form for, before anything is written.
   /// - Throws: `Failure(.usage)` with the sentence's first half: what is in the way.
   func check(_ trained: TrainedModel) throws

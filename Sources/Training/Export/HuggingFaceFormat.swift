@@ -12,6 +12,7 @@ struct HuggingFaceFormat: ExportFormat {
   let name = "hf"
   /// Folding rounds every weight once more.
   let tolerance: Float = 1e-4
+  let holdsBases = true
 
   func check(_ trained: TrainedModel) throws {
     guard trained.model.method.canMerge else {

@@ -60,7 +60,7 @@ package struct ModelExport {
 
   /// A base leaves as it is: read back, it has to be the same to the last bit.
   private func writeBase(_ path: String, _ format: any ExportFormat, to output: String) throws -> Summary {
-    guard format is HuggingFaceFormat else {
+    guard format.holdsBases else {
       throw Failure(.usage, "\(path) is a base, and --format \(format.name) holds adapters; choose --format hf.")
     }
     let count = try communicator.shared {

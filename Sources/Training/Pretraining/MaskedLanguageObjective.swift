@@ -1,6 +1,5 @@
 internal import BERT
 internal import Datasets
-internal import Failures
 internal import Tokenization
 
 /// Hidden tokens of unlabelled texts, and sentences that follow each other.
@@ -64,13 +63,8 @@ extension TokenMasking.Tokens {
   /// The tokens of a tokenizer.
   /// - Throws: `Failure` when its vocabulary has no mask.
   init(_ tokenizer: WordPieceTokenizer) throws {
-    guard let mask = tokenizer.maskID else {
-      throw Failure(
-        .badContent,
-        "the vocabulary has no mask token \(tokenizer.settings.maskToken), and nothing can be hidden; add one.")
-    }
     self.init(
-      count: tokenizer.vocabulary.countOfNamed, mask: mask, special: tokenizer.specialIDs,
+      count: tokenizer.vocabulary.countOfNamed, mask: try tokenizer.requireMaskID(), special: tokenizer.specialIDs,
       isContinuation: tokenizer.vocabulary.isContinuation)
   }
 }

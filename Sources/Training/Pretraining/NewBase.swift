@@ -44,13 +44,13 @@ extension Data {
   /// A `config.json` that names an architecture.
   /// - Throws: `Failure` when it is not JSON.
   func naming(architecture: Architecture) throws -> Data {
-    let json = try JSON.JSONValue(
-      Array(self), source: "the base's config.json", limit: JSON.JSONValue.largestModelConfiguration)
+    let json = try JSONValue(
+      Array(self), source: "the base's config.json", limit: JSONValue.largestModelConfiguration)
     guard case .object(let members) = json else {
       throw Failure(.badContent, "the base's config.json is not a JSON object")
     }
     let kept = members.filter { $0.key != "architectures" }
-    let named = JSON.JSONValue.Member(key: "architectures", value: .array([.string(architecture.rawValue)]))
-    return Data(JSON.JSONValue.object([named] + kept).fileBytes)
+    let named = JSONValue.Member(key: "architectures", value: .array([.string(architecture.rawValue)]))
+    return Data(JSONValue.object([named] + kept).fileBytes)
   }
 }

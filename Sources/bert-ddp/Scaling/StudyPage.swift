@@ -1,6 +1,4 @@
 import Console
-import Failures
-import FoundationEssentials
 import ScalingModel
 import Training
 
@@ -57,13 +55,5 @@ extension StudyReport {
     let mean = Double(tokens.reduce(0, +)) / Double(tokens.count)
     return
       "\(base ?? "The embedded demo"), \(study.plan.methods.joined(separator: ", ")); reviews of \(Format.fixed(mean, digits: 1)) tokens on average, \(tokens.max() ?? 0) at most. Written by `bert-ddp scaling`."
-  }
-}
-
-extension RunFiles {
-  /// Writes a text file of the run, replacing an older one at once.
-  /// - Throws: `Failure` when it cannot be written.
-  func write(text: String, to name: String) throws {
-    try Output(directory + "/" + name).write(Data(text.utf8))
   }
 }

@@ -12,7 +12,7 @@ extension StudyRun {
         "\(setting.method) on \(setting.ranks) ranks timed no step; the reviews do not last so many steps, so give fewer --warmup-steps or more --epochs."
       )
     }
-    func mean(_ phase: Training.Phase) -> Double {
+    func mean(_ phase: Phase) -> Double {
       timed.phases.reduce(0) { $0 + $1[phase] } / Double(timed.phases.count)
     }
     self.init(

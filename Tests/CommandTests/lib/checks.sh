@@ -133,8 +133,8 @@ refused() { # NAME STATUS WORD… -- ARGUMENT…
     elif grep -aqvE '^(error|bert-ddp|warning): ' "$err"; then
       complain "more than a sentence: $(head -c 2000 "$err")"
     fi
-    # Free bytes of the disk change.
-    sentence=$(sed -E 's/[0-9]{9,} are available/N are available/' <<<"${sentence#*: }")
+    # Free bytes of the disk change, and how many ranks there are.
+    sentence=$(sed -E 's/[0-9]{9,} are available/N are available/; s/ GiB for its [0-9]+;/ GiB for its ranks;/' <<<"${sentence#*: }")
     holds "a long sentence: $sentence" [ "${#sentence}" -le 400 ]
     for word in "${words[@]}"; do
       [[ $sentence == *"$word"* ]] || complain "no \"$word\" in: $sentence"
