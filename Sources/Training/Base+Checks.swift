@@ -31,10 +31,7 @@ extension Base {
   ///   - path: What the base is called.
   /// - Returns: A sentence for a person, or none.
   static func unusedLayers(_ names: [String], _ configuration: BERTConfiguration, _ path: String) -> [String] {
-    let prefix = "bert.encoder.layer."
-    let beyond = names.compactMap { name in
-      name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count).prefix { $0 != "." }) : nil
-    }.filter { $0 >= configuration.layerCount }
+    let beyond = names.compactMap { PublishedName.layer(in: $0)?.number }.filter { $0 >= configuration.layerCount }
     guard let first = beyond.min(), let last = beyond.max() else { return [] }
     let layers = first == last ? "layer \(first)" : "layers \(first) to \(last)"
     return [
