@@ -51,7 +51,8 @@ await_end() { # SECONDS
   watcher=$!
   status=0
   wait "$job" 2>/dev/null || status=$?
-  kill "$watcher" 2>/dev/null || true
+  # Told in a way for which there is no trap: before it has got rid of this shell's, it would clean up.
+  kill -KILL "$watcher" 2>/dev/null || true
   wait "$watcher" 2>/dev/null || true
   [ $((SECONDS - begun)) -lt "$1" ] || complain "took $1 seconds"
   none_left
