@@ -47,12 +47,12 @@ wait_beyond() { # DIRECTORY STEP
 # Waits for the end of the job; its status goes to $status. It must come within so many seconds.
 await_end() { # SECONDS
   local begun=$SECONDS watcher
-  # Killed at once it may complain of the sleep that it was about to start.
-  (sleep "$1" >/dev/null; for process in $(processes); do kill -KILL "$process" 2>/dev/null || true; done) 2>/dev/null &
+  (sleep "$1" >/dev/null; for process in $(processes); do kill -KILL "$process" 2>/dev/null || true; done) &
   watcher=$!
   status=0
   wait "$job" 2>/dev/null || status=$?
-  kill "$watcher" 2>/dev/null || true
+  # Told in a way for which there is no trap: before it has got rid of this shell's, it would clean up.
+  kill -KILL "$watcher" 2>/dev/null || true
   wait "$watcher" 2>/dev/null || true
   [ $((SECONDS - begun)) -lt "$1" ] || complain "took $1 seconds"
   none_left
