@@ -10,12 +10,13 @@ package enum MPISession {
   /// thread calls collectives, another may end the job (`Communicator.job`).
   /// - Parameters:
   ///   - program: The name that sentences on standard error start with.
+  ///   - contactPatience: After how many seconds without a word from other ranks a sentence says so.
   ///   - body: The work of one rank.
   /// - Returns: What the work returns.
   /// - Throws: What the work throws when the process runs alone. Under a launcher the error is said once on standard
   ///   error, the job ends with its exit status, and this does not return.
   package static func run<Result>(
-    program: String = "bert-ddp", _ body: (Communicator) throws -> Result
+    program: String = "bert-ddp", contactPatience: Int = 60, _ body: (Communicator) throws -> Result
   ) throws -> Result {
     guard let launcher = Launcher.current, !launcher.isAlone else {
       let alone = Communicator(program: program)
@@ -24,7 +25,7 @@ package enum MPISession {
       return try body(alone)
     }
     if !launcher.connects { refuse(launcher, size: 1, program: program) }
-    let world = try start(program: program)
+    let world = try start(program: program, contactPatience)
     refuse(launcher, size: world.size, program: program)
     world.watch.start(world.job)
     do {
@@ -39,11 +40,11 @@ package enum MPISession {
   }
 
   /// `MPI_Init_thread`, and the communicator of all ranks.
-  private static func start(program: String) throws -> Communicator {
+  private static func start(program: String, _ contactPatience: Int) throws -> Communicator {
     SharedMemory.copyThroughBuffers()
     Cores.yieldWhenCrowded()
     Signals.survivesFileSizeLimit()
-    let contact = FirstContact(program: program)
+    let contact = FirstContact(program: program, patience: CInt(contactPatience))
     defer { contact.stands() }
     var provided: CInt = 0
     try check(MPI_Init_thread(nil, nil, CInt(MPI_THREAD_MULTIPLE), &provided), "MPI_Init_thread")
@@ -69,26 +70,29 @@ package enum MPISession {
 /// Says so when ranks do not reach each other: nothing else looks at the first messages between hosts, and MPI waits for
 /// them for ever.
 private final class FirstContact {
-  /// Seconds that a start may take without a word.
-  private static let patience: CInt = 60
-
   private var thread: pthread_t?
   /// Closed when there is nothing to say any more.
   private var writeEnd: CInt = -1
 
   /// Begins to wait, on the first rank.
-  init(program: String) {
+  /// - Parameters:
+  ///   - program: Who speaks.
+  ///   - patience: Seconds that a start may take without a word.
+  init(program: String, patience: CInt) {
     var ends: [CInt] = [-1, -1]
     guard (Launcher.current?.rank ?? 0) == 0, pipe(&ends) == 0 else { return }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     final class Start {
       let readEnd: CInt
+      let patience: CInt
       let sentence: String
-      init(_ readEnd: CInt, _ sentence: String) { (self.readEnd, self.sentence) = (readEnd, sentence) }
+      init(_ readEnd: CInt, _ patience: CInt, _ sentence: String) {
+        (self.readEnd, self.patience, self.sentence) = (readEnd, patience, sentence)
+      }
     }
     let sentence =
-      "\(program): ranks have not reached each other for \(FirstContact.patience) s; if hosts have several networks, name the right one with --mca btl_tcp_if_include NETWORK (under srun OMPI_MCA_btl_tcp_if_include=NETWORK in the environment)."
-    let argument = Unmanaged.passRetained(Start(ends[0], sentence)).toOpaque()
+      "\(program): ranks have not reached each other for \(patience) s; if hosts have several networks, name the right one with --mca btl_tcp_if_include NETWORK (under srun OMPI_MCA_btl_tcp_if_include=NETWORK in the environment)."
+    let argument = Unmanaged.passRetained(Start(ends[0], patience, sentence)).toOpaque()
     var thread = pthread_t()
     let status = pthread_create(
       &thread, nil,
@@ -97,7 +101,7 @@ private final class FirstContact {
         let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
         var end = pollfd(fd: start.readEnd, events: 0, revents: 0)
         var count: CInt
-        repeat { count = poll(&end, 1, FirstContact.patience * 1000) } while count < 0 && errno == EINTR
+        repeat { count = poll(&end, 1, start.patience * 1000) } while count < 0 && errno == EINTR
         if count == 0 { Job.say(start.sentence) }
         close(start.readEnd)
         return nil

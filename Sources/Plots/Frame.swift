@@ -97,6 +97,14 @@ struct Frame {
     }
   }
 
+  /// The lines themselves, across the data.
+  var referenceLines: [Box] {
+    references.map { reference in
+      let pixel = yPixel(reference.y)
+      return Box(left: area.left, top: pixel - 1, right: area.right, bottom: pixel + 1)
+    }
+  }
+
   private var references: [ReferenceLine] {
     setting.references.filter { y.axis.shows($0.y) && y.range.contains($0.y) }.sorted { $0.y > $1.y }
   }

@@ -135,7 +135,8 @@ private struct PlotDrawing {
   }
 
   /// Puts words beside their points: right, left, above or below, where they cover no marker, no name of a line and no
-  /// other word; a word for which there is no such place is left out, the legend and the pointer's tip still have it.
+  /// other word, and if there is such a place no line of a reference; a word for which there is none is left out, the
+  /// legend and the pointer's tip still have it.
   private func drawLabels(_ series: [Series], _ markup: inout Markup) {
     let points = series.flatMap(\.points).filter(isInside)
     var taken = points.map { point in
@@ -166,7 +167,9 @@ private struct PlotDrawing {
       let boxes = places.map { Box(left: $0.0, top: $0.1 - 7, right: $0.0 + width, bottom: $0.1 + 7) }
       let image = Box(
         left: frame.area.left, top: frame.area.top - 8, right: frame.setting.width, bottom: frame.area.bottom)
-      guard let box = boxes.first(where: { box in image.contains(box) && !taken.contains { $0.overlaps(box) } })
+      let free = boxes.filter { box in image.contains(box) && !taken.contains { $0.overlaps(box) } }
+      let lines = frame.referenceLines
+      guard let box = free.first(where: { box in !lines.contains { $0.overlaps(box) } }) ?? free.first
       else { continue }
       taken.append(box)
       markup.element("text", [("x", coordinate(box.left)), ("y", coordinate(box.top + 11))], text: label)

@@ -35,7 +35,7 @@ struct StudyPlots {
           ? []
           : [
             Series(
-              method + ", oversubscribed", crowded.map(point), style: Style(index), form: .markers)
+              method + ", sharing cores *", crowded.map(point), style: Style(index), form: .markers)
           ])
     }
   }
@@ -88,7 +88,8 @@ struct StudyPlots {
         }, style: Style(index), form: .markers)
     }
     var plot = Plot(
-      "A step, predicted by a model that had not seen it", x: Axis("measured (ms)", scale: .log(base: 2)),
+      "A step, predicted by a model that had not seen it (* shares cores)",
+      x: Axis("measured (ms)", scale: .log(base: 2)),
       y: Axis("predicted (ms)", scale: .log(base: 2)),
       [line("equal", 1), line("", 1.1), line("± 10 %", 1 / 1.1)] + series)
     plot.description = "Predicted against measured milliseconds of a step; points marked * share cores."
