@@ -123,8 +123,7 @@ private struct FileDescription: Encodable {
             sha256: try FileDescription.digest(entry, group, open)))
       }
     }
-    parameters = tensors.filter { $0.group == TensorSchema.tensors }
-      .reduce(0) { $0 + $1.shape.reduce(1, *) }
+    parameters = try open.entries(TensorSchema.tensors).reduce(0) { $0 + $1.count }
     self.tensors = tensors
   }
 
