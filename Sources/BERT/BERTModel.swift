@@ -47,6 +47,7 @@ package final class BERTModel {
   ) -> Matrix {
     var x = Operand(x)
     for index in indices {
+      workspace.reached?(2 * index)
       x = layers[index].forward(
         x, batch, onlyReads: index == layers.count - 1,
         saves: workspace.isTraining && index >= lowestTrainable, workspace)

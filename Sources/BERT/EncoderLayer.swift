@@ -19,6 +19,7 @@ package final class EncoderLayer {
   /// The end of the feed-forward block.
   package let output: BlockOutput
 
+  private let index: Int
   private let queryKeyValue: ProjectionGroup
   private let onlyQuery: ProjectionGroup
   private let keyValue: ProjectionGroup
@@ -45,6 +46,7 @@ package final class EncoderLayer {
   }
 
   init(_ index: Int, _ configuration: BERTConfiguration, _ table: ParameterTable) {
+    self.index = index
     let prefix = "bert.encoder.layer.\(index)"
     func projection(_ name: String, _ number: Int) -> Projection {
       Projection("\(prefix).\(name)", table, branchSite: DropoutSite.branch(layer: index, projection: number))
@@ -115,6 +117,7 @@ package final class EncoderLayer {
     attentionOutput.forward(
       a, bias: dense.bias, residual: (inputs.query ?? inputs.x).values, into: x1, rows, workspace)
 
+    workspace.reached?(2 * index + 1)
     let u = arena.matrix(rows.count, intermediateSize)
     let f = arena.matrix(rows.count, hiddenSize)
     let intermediate = intermediateGroup.forwardDeferringBias(x1, into: u, rows, workspace)

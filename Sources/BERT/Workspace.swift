@@ -30,6 +30,9 @@ package final class Workspace {
   /// Told on the way through a backward pass that it will not change the gradients of any stage up to this one again
   /// (`BackwardStages`). What is not told of is complete at the end of the pass.
   package var completed: ((_ stage: Int) -> Void)?
+  /// Told on the way through a forward pass where it is, in halves of layers: `2 l` before anything of layer `l` is
+  /// read, `2 l + 1` before its feed-forward block is.
+  package var reached: ((_ halfLayer: Int) -> Void)?
 
   /// A workspace over parameters.
   package init(

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Synchronization
 
 /// Tells where the threads' time goes inside passes, when somebody asks (`bert-ddp-bench`): to matrix products, to
-/// attention with its own small products, or to all else.
+/// attention with its own small products, to the optimiser, or to all else.
 ///
 /// Off, it costs a look at one flag a product. On, two readings of the clock.
 package enum KernelClock {
@@ -12,6 +12,8 @@ package enum KernelClock {
     case products
     /// Attention from its scores to its context, and back.
     case attention
+    /// The optimiser, where it goes on inside passes.
+    case optimizer
   }
 
   /// Whether anybody asks; set while no kernel runs.

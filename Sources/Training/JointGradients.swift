@@ -1,5 +1,4 @@
 internal import BERT
-internal import Glibc
 internal import Kernels
 internal import Synchronization
 internal import Tensors
@@ -69,7 +68,12 @@ final class JointGradients: @unchecked Sendable {
 
   /// Where an encoder's trained matrices lie in the trainable block, in order.
   static func ranges(of encoder: BERTModel) -> [Range<Int>] {
-    encoder.layers.flatMap(\.projections).map(\.weight).filter(\.isTrainable)
+    encoder.layers.flatMap(ranges).sorted { $0.lowerBound < $1.lowerBound }
+  }
+
+  /// Where a layer's trained matrices lie in the trainable block, in order.
+  static func ranges(of layer: EncoderLayer) -> [Range<Int>] {
+    layer.projections.map(\.weight).filter(\.isTrainable)
       .map { $0.offset..<$0.offset + $0.count }.sorted { $0.lowerBound < $1.lowerBound }
   }
 
@@ -102,7 +106,7 @@ final class JointGradients: @unchecked Sendable {
   /// Returns when all have left the last meeting that a worker was at: until then others read what it handed in and what
   /// is known of it.
   private func waitForOthers(_ worker: Int) {
-    if count > 1 { wait(until: left, reaches: hands[worker].meetings * count) }
+    if count > 1 { spin(until: left, reaches: hands[worker].meetings * count) }
   }
 
   /// A worker hands a product in.
@@ -156,7 +160,7 @@ final class JointGradients: @unchecked Sendable {
     let turn = hands[worker].meetings & 1
     hands[worker].meetings += 1
     arrived.add(1, ordering: .acquiringAndReleasing)
-    wait(until: arrived, reaches: hands[worker].meetings * count)
+    spin(until: arrived, reaches: hands[worker].meetings * count)
     // All have left the last meeting, so nobody reads what was handed in there.
     products[2 * worker + 1 - turn].removeAll(keepingCapacity: true)
     var (most, isOver, isLast) = (0, true, true)
@@ -176,15 +180,6 @@ final class JointGradients: @unchecked Sendable {
     }
     left.add(1, ordering: .acquiringAndReleasing)
     return isOver
-  }
-
-  /// Others work as long as this worker did, so it looks again at once; where threads share a core it makes way.
-  private func wait(until counter: borrowing Atomic<Int>, reaches all: Int) {
-    var looks = 0
-    while counter.load(ordering: .acquiring) < all {
-      looks += 1
-      if looks > 2000 { sched_yield() }
-    }
   }
 
   /// A worker's part of a product.

@@ -43,7 +43,7 @@ package final class Optimizer {
   /// of zero and, without weight decay, stays exactly as it is in every step.
   private var reached = Stretches()
   private var reachedRows: RowSet
-  /// What a step touches beside what steps overwrite.
+  /// What a step touches, or steps along, beside what steps overwrite.
   private var others = Stretches()
   /// `[pieces]`: sums of squares, for the norm.
   private let squares: UnsafeMutableBufferPointer<Double>
@@ -146,6 +146,13 @@ package final class Optimizer {
   /// How many numbers are added up before sums of pieces are: what makes a norm independent of threads.
   private static let normPiece = 1 << 16
 
+  /// One step's numbers, the same for all parameters.
+  struct Update {
+    let gradients: UnsafeMutablePointer<Float>
+    let learningRate: Double
+    fileprivate let constants: AdamWStep
+  }
+
   /// One step; the gradients of what is stepped along are zero afterwards, but for what the next step overwrites.
   /// - Parameters:
   ///   - gradients: The sum over `count` reviews.
@@ -158,6 +165,25 @@ package final class Optimizer {
     _ gradients: UnsafeMutablePointer<Float>, count: Int, norm: Double, learningRate: Double,
     touched: Stretches? = nil, pool: WorkerPool? = nil
   ) {
+    let update = begin(gradients, count: count, norm: norm, learningRate: learningRate, touched: touched)
+    apply(update, along: reached, pool)
+  }
+
+  /// A step of everything but what steps overwrite of the gradients, which is left to the caller.
+  /// - Returns: What `apply` takes for that.
+  func stepBesideOverwritten(
+    _ gradients: UnsafeMutablePointer<Float>, count: Int, norm: Double, learningRate: Double,
+    touched: Stretches, _ pool: WorkerPool
+  ) -> Update {
+    let update = begin(gradients, count: count, norm: norm, learningRate: learningRate, touched: touched)
+    reached.find(&others, without: overwritten, keepingRoomFor: lookedUp.rowCount / 2 + overwritten.count + 4)
+    apply(update, along: others, pool)
+    return update
+  }
+
+  private func begin(
+    _ gradients: UnsafeMutablePointer<Float>, count: Int, norm: Double, learningRate: Double, touched: Stretches?
+  ) -> Update {
     stepCount += 1
     reach(touched ?? lookedUp.everything)
     var scale = 1 / Double(count)
@@ -165,27 +191,26 @@ package final class Optimizer {
     let constants = AdamWStep(
       beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon, step: stepCount,
       gradientScale: scale)
-    guard let pool else {
-      return update(0..<reached.count, gradients, learningRate, constants)
-    }
-    pool.runRanges(reached.count, with: (self, gradients, learningRate, constants)) { values, range in
-      let (optimizer, gradients, learningRate, constants) = values
-      optimizer.update(range, gradients, learningRate, constants)
+    return Update(gradients: gradients, learningRate: learningRate, constants: constants)
+  }
+
+  private func apply(_ update: Update, along stretches: Stretches, _ pool: WorkerPool?) {
+    guard let pool else { return apply(update, to: 0..<stretches.count, of: stretches) }
+    pool.runRanges(stretches.count, with: (self, update, stretches)) { values, range in
+      let (optimizer, update, stretches) = values
+      optimizer.apply(update, to: range, of: stretches)
     }
   }
 
   /// How many numbers are stepped along before their rounded copies are written, from the nearest cache.
   private static let pieceLength = 2048
 
-  /// The step within a part of what was reached.
-  private func update(
-    _ part: Range<Int>, _ gradients: UnsafeMutablePointer<Float>, _ learningRate: Double,
-    _ constants: AdamWStep
-  ) {
+  /// The step within a part of some stretches laid end to end.
+  func apply(_ update: Update, to part: Range<Int>, of stretches: Stretches) {
     guard let m = firstMoments.baseAddress, let v = secondMoments.baseAddress else { return }
     let groups = store.table.groups
     var (group, kept) = (0, 0)
-    reached.forEach(in: part) { stretch in
+    stretches.forEach(in: part) { stretch in
       var start = stretch.lowerBound
       // All lists are in order, and groups cover the block.
       while start < stretch.upperBound {
@@ -197,10 +222,10 @@ package final class Optimizer {
           end = min(end, clears ? overwritten[kept].lowerBound : overwritten[kept].upperBound)
         }
         adamWUpdate(
-          values: store.trainable + start, gradients: gradients + start, firstMoments: m + start,
+          values: store.trainable + start, gradients: update.gradients + start, firstMoments: m + start,
           secondMoments: v + start, count: end - start,
-          learningRate: Float(learningRate * Double(groups[group].learningRateScale)),
-          weightDecay: groups[group].decays ? Float(settings.weightDecay) : 0, step: constants,
+          learningRate: Float(update.learningRate * Double(groups[group].learningRateScale)),
+          weightDecay: groups[group].decays ? Float(settings.weightDecay) : 0, step: update.constants,
           clearsGradients: clears)
         store.refreshRounded(start..<end, of: groups[group])
         start = end

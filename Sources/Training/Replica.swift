@@ -22,6 +22,9 @@ package final class Replica {
   /// Told on the calling thread, between layers, that `gradients` will not change any more up to a stage, but for the
   /// rows of the looked-up table; -1 for none yet.
   package var completed: ((_ stage: Int) -> Void)?
+  /// Told by each worker, on its thread, how far its forward pass has come, in halves of layers (`Workspace.reached`),
+  /// and that it has no more passes: `Int.max`.
+  package var reached: ((_ halfLayer: Int, _ worker: Int) -> Void)?
   /// What a review costs.
   package let reviewCost: ReviewCost
   /// When backward completes which gradients.
@@ -72,6 +75,7 @@ package final class Replica {
       // What a worker has handed in is computed by all when they are at the next meeting, a layer further down.
       let lag = joint != nil && workers.count > 1 ? 1 : 0
       worker.completed = { [unowned self] stage in complete(stage - lag, by: index) }
+      worker.workspace.reached = { [unowned self] halfLayer in reached?(halfLayer, index) }
     }
   }
 
@@ -99,6 +103,15 @@ package final class Replica {
   ) -> Int {
     if let shardBuffers { return reached + shardBuffers * trained }
     return threads * reached - (threads - 1) * JointGradients.ranges(of: model.encoder).reduce(0) { $0 + $1.count }
+  }
+
+  /// `[layers]`: where a layer's trained matrices lie in the trainable block.
+  var matricesOfLayers: [Stretches] {
+    workers[0].model.encoder.layers.map { layer in
+      var stretches = Stretches()
+      for range in JointGradients.ranges(of: layer) { stretches.append(range) }
+      return stretches
+    }
   }
 
   /// What a step's first pass overwrites of `gradients`; the rest has to be zero before a step.
@@ -149,6 +162,7 @@ package final class Replica {
       workers[worker].addGradients(pass, of: data, step: step, completes: completes && next == nil)
       progress?()
     }
+    reached?(.max, worker)
     joint?.finish(worker, completes: completes, countsSquares: isAlone)
     complete(sums.stageCount - 1, by: worker)
   }

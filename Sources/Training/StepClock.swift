@@ -8,7 +8,7 @@ package enum Phase: String, CaseIterable, Sendable, CodingKey {
   case waiting = "waiting_s"
   /// Moving gradients and parameters once all ranks are there; not what travels behind compute.
   case communication = "communication_s"
-  /// The norm and the optimiser's step.
+  /// The norm and the optimiser's step, but for what of it goes on beside the next passes (`DeferredUpdate`).
   case optimizer = "optimizer_s"
   /// Checkpoints and metrics.
   case inputOutput = "input_output_s"

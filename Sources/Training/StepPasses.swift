@@ -31,6 +31,8 @@ package final class StepPasses {
   private let isDense: Bool
   /// Under `--deterministic`.
   private let sharded: ShardedGradients?
+  /// What goes on beside forward; nil where it would be no quicker so.
+  private let deferred: DeferredUpdate?
   /// Where the gradients of the step under way can be other than zero, and of how many losses they are.
   private var touched = Stretches()
   private var touchedRows: RowSet
@@ -62,9 +64,16 @@ package final class StepPasses {
     lookedUp = LookedUpRows(replica.store.table)
     touchedRows = lookedUp.noRows
     sharded = isDeterministic ? ShardedGradients(replica) : nil
+    let defers =
+      communicator.size == 1 && replica.workers.count > 1 && !isDeterministic && !replica.overwritten.isEmpty
+    deferred = defers ? DeferredUpdate(optimizer, replica) : nil
     let watch = communicator.watch
     replica.progress = { watch.beat() }
     replica.completed = { [unowned self] stage in send(stage) }
+    guard let deferred else { return }
+    replica.reached = { halfLayer, worker in
+      if halfLayer == .max { deferred.finish(worker) } else { deferred.reach(halfLayer, by: worker) }
+    }
   }
 
   /// Computes a step's gradients and adds them up over all ranks; `update` or `leaveOut` follows.
@@ -132,6 +141,7 @@ package final class StepPasses {
       total += replica.addGradients(
         reviews[first..<end], of: data, step: step, touched: touched, rank: rank, size: size,
         begins: first == 0, completes: end == reviews.count)
+      deferred?.settle()
     }
     sums.append(total.loss)
     if let failure {
@@ -176,9 +186,16 @@ package final class StepPasses {
   /// - Parameters:
   ///   - norm: The norm that `run` returned.
   ///   - learningRate: The rate of this step.
+  ///   - defers: Whether another step follows before anybody else reads parameters or moments, so that some of them may
+  ///     wait for its forward; `settle` ends that.
   /// - Throws: `Failure` when ranks cannot talk.
-  package func update(norm: Double, learningRate: Double) throws {
+  package func update(norm: Double, learningRate: Double, defers: Bool = false) throws {
     guard let gradients = replica.gradients.baseAddress else { return }
+    if defers, let deferred {
+      return deferred.putOff(
+        optimizer.stepBesideOverwritten(
+          gradients, count: targetCount, norm: norm, learningRate: learningRate, touched: touched, replica.pool))
+    }
     optimizer.step(
       gradients, count: targetCount, norm: norm, learningRate: learningRate, touched: touched, pool: replica.pool)
     guard exchange.isSharded else { return }
@@ -188,6 +205,9 @@ package final class StepPasses {
     let store = replica.store
     replica.pool.runRanges(store.table.trainableCount, with: store) { $0.refreshRounded($1) }
   }
+
+  /// Brings all parameters and moments up to date.
+  package func settle() { deferred?.settle(replica.pool) }
 
   /// Forgets the gradients that `run` computed.
   package func leaveOut() {

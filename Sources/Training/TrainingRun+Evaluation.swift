@@ -12,6 +12,7 @@ extension TrainingRun {
   @discardableResult
   func evaluate(_ data: EncodedReviews, _ split: String, isRecorded: Bool = true) throws -> Evaluation? {
     communicator.watch.enter(.evaluating, step: state.step)
+    passes.settle()
     clock.enter(.evaluation)
     defer {
       clock.enter(.inputOutput)

@@ -55,6 +55,7 @@ extension TrainingRun {
     // After `returnToBest` the numbers are not those of the step, whose checkpoint there is already.
     guard run.writesCheckpoints, resultStep == nil else { return }
     communicator.watch.enter(.saving, step: state.step)
+    passes.settle()
     state.allReduceBytesPerStep = bytesPerStep
     try writer.begin(state, model, optimizer, communicator)
   }

@@ -33,7 +33,7 @@ package final class TrainingRun {
   let model: ModelState
   private let frozen: FrozenOutputs?
   let replica: Replica
-  private let passes: StepPasses
+  let passes: StepPasses
   let optimizer: Optimizer
   let order: SampleOrder
   private let schedule: LearningRateSchedule
@@ -138,8 +138,7 @@ package final class TrainingRun {
       model.store, Optimizer.Settings(run), tiles: exchange.optimizerTiles,
       overwritten: run.deterministic ? [] : replica.overwritten)
     passes = StepPasses(
-      replica, optimizer, exchange, method, communicator, clock,
-      reviewsPerPass: training.reviewsPerPass(run),
+      replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: training.reviewsPerPass(run),
       isDeterministic: run.deterministic)
     writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
     state.validationSHA256 = inputs.validationSHA256
@@ -280,7 +279,7 @@ package final class TrainingRun {
     let rate = schedule.rate(at: state.step)
     let isFinite = sums.loss.isFinite && sums.norm.isFinite
     if isFinite {
-      try passes.update(norm: sums.norm, learningRate: rate)
+      try passes.update(norm: sums.norm, learningRate: rate, defers: true)
     } else {
       let event = try leaveOut(loss: sums.loss, norm: sums.norm)
       passes.leaveOut()
@@ -351,6 +350,7 @@ package final class TrainingRun {
   }
 
   private func endEpoch(_ epoch: Int, _ began: PhaseTimes) throws {
+    passes.settle()
     let event = EpochEvent(
       epoch: epoch + 1, step: state.step, loss: state.epochLoss / Double(max(1, state.epochTargets)),
       trainSeconds: state.epochSeconds, reviewsPerSecond: Double(state.epochReviews) / state.epochSeconds,

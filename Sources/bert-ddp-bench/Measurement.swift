@@ -13,7 +13,7 @@ struct Measurement {
     let attention: Double
     /// All else in passes: normalisation, activations, dropout, embeddings, and threads that have no pass left.
     let elementwise: Double
-    /// The norm and the optimiser's step.
+    /// The norm and the optimiser's step, what of it goes on inside passes included.
     let optimizer: Double
     /// Moving gradients and parameters once all ranks are there.
     let communication: Double
@@ -55,8 +55,10 @@ struct Measurement {
   ) throws {
     let threads = Double(bench.threads)
     let phases = spent.phases
+    let inPasses = spent.optimizer / threads
     var seconds = [
-      spent.products / threads, spent.attention / threads, phases[.compute], phases[.optimizer],
+      spent.products / threads, spent.attention / threads, phases[.compute] - inPasses,
+      phases[.optimizer] + inPasses,
       phases[.communication], phases[.waiting], spent.operations,
     ]
     try seconds.withUnsafeMutableBufferPointer { try communicator.allReduceSum($0) }

@@ -107,7 +107,7 @@ struct Throughput {
       }
       let start = monotonicSeconds()
       let sum = try passes.run(reviews, of: data, step: step)
-      try passes.update(norm: sum.norm, learningRate: 1e-5)
+      try passes.update(norm: sum.norm, learningRate: 1e-5, defers: true)
       guard step >= bench.warmupSteps else { continue }
       sums.seconds.append(monotonicSeconds() - start)
       sums.tokens += sum.tokens
@@ -115,6 +115,7 @@ struct Throughput {
       sums.operations += reviews.reduce(0) { $0 + needed.operations(tokens: data.tokenCount($1)) }
     }
     let after = Snapshot(communicator, clock)
+    passes.settle()
     memory.sample()
     return try Measurement(
       methodName, bench, trainableCount: replica.store.table.trainableCount, sums, after - before,
@@ -149,11 +150,13 @@ struct Snapshot {
   var collectives: CollectiveStatistics
   var products: Double
   var attention: Double
+  var optimizer: Double
   var operations: Double
 
   init(_ communicator: Communicator, _ clock: StepClock) {
     (phases, collectives) = (clock.times, communicator.statistics)
     (products, attention) = (KernelClock.seconds(.products), KernelClock.seconds(.attention))
+    optimizer = KernelClock.seconds(.optimizer)
     operations = KernelClock.operations
   }
 
@@ -163,6 +166,7 @@ struct Snapshot {
     result.collectives = later.collectives - earlier.collectives
     result.products -= earlier.products
     result.attention -= earlier.attention
+    result.optimizer -= earlier.optimizer
     result.operations -= earlier.operations
     return result
   }

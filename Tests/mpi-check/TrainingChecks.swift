@@ -276,9 +276,10 @@ struct TrialRun {
         order.reviews(of: order.step(step, reviewsPerStep: 10), into: &reviews)
         let sums = try passes.run(reviews, of: data, step: step)
         losses.append(sums.loss / Double(sums.reviews))
-        try passes.update(norm: sums.norm, learningRate: 1e-3)
+        try passes.update(norm: sums.norm, learningRate: 1e-3, defers: true)
         Allocations.end()
       }
+      passes.settle()
       return (losses, Array(trainable))
     }
   }
