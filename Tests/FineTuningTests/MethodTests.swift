@@ -135,13 +135,16 @@ struct MethodTests {
     }
   }
 
-  /// A method that adds nothing starts as the base to the last bit.
+  /// A method that adds nothing starts as the base; not to the last bit, since products may read frozen matrices in
+  /// another order than trained ones.
   @Test(arguments: MethodCase.all)
   func startsFromTheBase(_ test: MethodCase) throws {
     let model = try test.model()
     guard try test.method.addedParameters(model.configuration).isEmpty else { return }
     let base = TinyModel(model.configuration)
-    #expect(model.logits(TinyModel.reviews) == base.logits(TinyModel.reviews))
+    for (logits, expected) in zip(model.logits(TinyModel.reviews), base.logits(TinyModel.reviews)) {
+      expectClose(logits, expected, absolute: 2e-6)
+    }
   }
 
   /// What the model promises to need suffices for what the method adds, too.

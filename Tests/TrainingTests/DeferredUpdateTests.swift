@@ -74,8 +74,10 @@ import Training
       let found = try train(
         way, threads: threads, reviewsPerStep: reviewsPerStep, reviewsPerPass: reviewsPerPass, precision: precision)
       #expect(found.losses == atOnce.losses, "losses, \(way.rawValue)")
-      #expect(found.trained == atOnce.trained, "parameters, \(way.rawValue)")
-      #expect(found.moments == atOnce.moments, "moments, \(way.rawValue)")
+      // Not the lists themselves: where they differ, telling how takes minutes.
+      let (sameParameters, sameMoments) = (found.trained == atOnce.trained, found.moments == atOnce.moments)
+      #expect(sameParameters, "parameters, \(way.rawValue)")
+      #expect(sameMoments, "moments, \(way.rawValue)")
     }
   }
 
