@@ -57,7 +57,7 @@ let package = Package(
     module("Interchange", ["JSON", "Failures"]),
     module("Exchange", ["Interchange", "FineTuning", "BERT", "Tensors", "Kernels", "Failures"]),
     module("HDF5", ["CHDF5", "Failures"]),
-    module("Checkpoints", ["HDF5", "Failures", .product(name: "Crypto", package: "swift-crypto")]),
+    module("Checkpoints", ["HDF5", "JSON", "Failures", .product(name: "Crypto", package: "swift-crypto")]),
     module("Collectives", ["CMPI", "Failures"]),
     module("Console"),
     module("Plots"),
@@ -130,8 +130,8 @@ let package = Package(
     .target(
       name: "ParserTargets",
       dependencies: [
-        "BERT", "Checkpoints", "Datasets", "Demo", "Exchange", "HDF5", "Interchange", "JSON", "Tokenization",
-        "TestSupport", "Failures",
+        "BERT", "Checkpoints", "Datasets", "Demo", "Exchange", "FineTuning", "HDF5", "Interchange", "JSON",
+        "Tokenization", "TestSupport", "Failures",
       ],
       path: "Tests/ParserTargets", swiftSettings: settings),
     tests("ParserTargets", ["Failures"], exclude: ["Found"]),

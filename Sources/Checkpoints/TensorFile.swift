@@ -1,6 +1,7 @@
 package import Failures
 package import FoundationEssentials
 internal import HDF5
+package import JSON
 
 /// The schema of our files: names that `FileFormat.md` documents.
 package enum TensorSchema {
@@ -114,9 +115,25 @@ package struct TensorFile: ~Copyable, Sendable {
   // MARK: - Attributes
 
   /// A JSON text, such as `configuration`, as its UTF-8 bytes.
-  package func json(_ name: String) throws(Failure) -> Data {
-    try Data(text(name).utf8)
+  /// - Throws: `badContent` where there is none, and where it is not JSON as ``JSON/JSONValue`` reads it.
+  package func json(_ name: String) throws -> Data {
+    _ = try jsonValue(name)
+    return try Data(text(name).utf8)
   }
+
+  /// A JSON text as a tree.
+  /// - Throws: As ``json(_:)``.
+  package func jsonValue(_ name: String) throws -> JSONValue {
+    try JSONValue(Array(text(name).utf8), source: source(of: name), limit: JSONValue.largestModelConfiguration)
+  }
+
+  /// A JSON text as a value of a type.
+  /// - Throws: As ``json(_:)``, and where it is not of the type.
+  package func decode<Value: Decodable>(_ type: Value.Type, _ name: String) throws -> Value {
+    try JSONValue.decode(type, from: Array(text(name).utf8), source: source(of: name))
+  }
+
+  private func source(of name: String) -> String { "\(path), attribute \(name)" }
 
   /// A text, such as `producer`.
   package func text(_ name: String) throws(Failure) -> String {

@@ -13,6 +13,11 @@ package enum Format {
     return result
   }
 
+  /// A count of things: `1 thread`, `4 threads`.
+  package static func count(_ value: Int, of thing: String) -> String {
+    "\(count(value)) \(thing)\(value == 1 ? "" : "s")"
+  }
+
   /// A size in bytes, in powers of 1024 with one decimal: `512 B`, `1.5 MiB`, `678.5 MiB`.
   package static func bytes(_ value: Int) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
@@ -62,11 +67,18 @@ package enum Format {
 
   /// A decimal number with a fixed number of digits after the point, correctly rounded; `nan`, `inf` where it is none.
   package static func fixed(_ value: Double, digits: Int) -> String {
+    printed("%.*f", digits, value)
+  }
+
+  /// A number with at most three digits that count: `0.000667`, `2e-05`.
+  package static func short(_ value: Double) -> String { printed("%.*g", 3, value) }
+
+  private static func printed(_ format: String, _ digits: Int, _ value: Double) -> String {
     if !value.isFinite { return value.isNaN ? "nan" : value < 0 ? "-inf" : "inf" }
     // The longest Double has 309 digits before the point; the bound on `digits` keeps the buffer's size known.
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 352) { buffer in
       let length = withVaList([CInt(clamping: min(max(digits, 0), 30)), value]) { arguments in
-        vsnprintf(buffer.baseAddress, buffer.count, "%.*f", arguments)
+        vsnprintf(buffer.baseAddress, buffer.count, format, arguments)
       }
       let text = buffer.prefix(max(0, Int(length))).map { UInt8(bitPattern: $0) }
       return String(decoding: text, as: UTF8.self)

@@ -18,8 +18,8 @@ package enum Diagnosis {
   // MARK: Cores
 
   private static func cores(_ facts: Facts) -> Finding {
-    let asked = "\(facts.ranks) ranks × \(facts.threads) threads"
-    let given = "\(facts.cores) cores"
+    let asked = "\(count(facts.ranks, "rank")) × \(count(facts.threads, "thread"))"
+    let given = count(facts.cores, "core")
     if placement(facts).isOversubscribed {
       return .problem(
         "cores", "\(asked) of this node share \(given), so they are no faster than \(given) alone.",
@@ -72,8 +72,7 @@ package enum Diagnosis {
         kernels: facts.kernels, hasWideVectors: facts.hasAVX512 && !facts.hasOneDNN, coreType: facts.coreType)
     else { return .ok("BLAS", "\(facts.blas)\(facts.hasOneDNN ? "" : ", the widest that the processor has").") }
     return facts.coreType == nil
-      ? .note("BLAS", slow.finding, cure: "export OPENBLAS_CORETYPE=SkylakeX")
-      : .problem("BLAS", slow.finding, cure: "unset OPENBLAS_CORETYPE")
+      ? .note("BLAS", slow.finding, cure: slow.command) : .problem("BLAS", slow.finding, cure: slow.command)
   }
 
   private static func blasThreads(_ facts: Facts) -> Finding {
@@ -173,6 +172,8 @@ package enum Diagnosis {
     guard facts.openFiles < needed else { return .ok("limits", "\(facts.openFiles) open files, no limit on sizes.") }
     return .problem("limits", "a process may have \(facts.openFiles) files open.", cure: "ulimit -n 4096")
   }
+
+  private static func count(_ value: Int, _ thing: String) -> String { "\(value) \(thing)\(value == 1 ? "" : "s")" }
 
   private static func size(_ bytes: Int) -> String {
     bytes < 1 << 30 ? "\(bytes >> 20) MiB" : "\((Double(bytes) / 0x1p30 * 10).rounded() / 10) GiB"

@@ -18,14 +18,15 @@ extension JSONValue: Codable {
     }
   }
 
-  /// Writes the value; of members of one name the first.
+  /// Writes the value: of members of one name the first, and numbers that JSON does not have as texts.
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
     case .null: try container.encodeNil()
     case .boolean(let value): try container.encode(value)
     case .integer(let value): try container.encode(value)
-    case .decimal(let value): try container.encode(value)
+    case .decimal(let value) where value.isFinite: try container.encode(value)
+    case .decimal: try container.encode(line)
     case .string(let value): try container.encode(value)
     case .array(let elements): try container.encode(elements)
     case .object(let members):

@@ -24,6 +24,8 @@ package struct SpeedFinding: Sendable, Equatable {
   package let finding: String
   /// What to do, a sentence.
   package let cure: String
+  /// The same as a command.
+  package let command: String
 
   /// What there is to say about the products of this machine: slower ones than the processor can do; nil when there is
   /// nothing.
@@ -52,12 +54,14 @@ package struct SpeedFinding: Sendable, Equatable {
     guard let coreType, !coreType.isEmpty else {
       return SpeedFinding(
         finding: "OpenBLAS uses its \(kernels) kernels although this processor has AVX-512: about half the speed.",
-        cure: "\(oneDNN), or set OPENBLAS_CORETYPE=SkylakeX; products are checked at every start.")
+        cure: "\(oneDNN), or set OPENBLAS_CORETYPE=SkylakeX; products are checked at every start.",
+        command: "apt-get install libdnnl-dev   # or: export OPENBLAS_CORETYPE=SkylakeX")
     }
     return SpeedFinding(
       finding: "OPENBLAS_CORETYPE=\(coreType) makes OpenBLAS use its \(kernels) kernels although this processor has "
         + "AVX-512: about half the speed.",
-      cure: "\(oneDNN), or unset OPENBLAS_CORETYPE; products are checked at every start.")
+      cure: "\(oneDNN), or unset OPENBLAS_CORETYPE; products are checked at every start.",
+      command: "unset OPENBLAS_CORETYPE   # or: apt-get install libdnnl-dev")
   }
 }
 

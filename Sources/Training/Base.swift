@@ -68,14 +68,9 @@ package final class Base: ParameterSource {
   private init(_ open: OpenTensorFile) throws {
     path = open.file.path
     configurationJSON = try open.file.json("configuration")
-    configuration = try BERTConfiguration(json: configurationJSON, source: path + ", configuration")
+    configuration = try BERTConfiguration(json: configurationJSON, source: path + ", attribute configuration")
     vocabulary = try open.file.bytes("vocab.txt")
-    guard let settings = try? JSONDecoder().decode(TokenizerSettings.self, from: open.file.json("tokenizer"))
-    else {
-      throw Failure(
-        .badContent, "\(path): the attribute tokenizer is not what import writes; import the base again.")
-    }
-    tokenizerSettings = settings
+    tokenizerSettings = try open.file.decode(TokenizerSettings.self, "tokenizer")
     let entries = try open.file.entries()
     shapes = Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0.shape) })
     tensorNames = entries.map(\.name)

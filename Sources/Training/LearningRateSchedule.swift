@@ -56,7 +56,7 @@ extension LearningRateSchedule {
     let other = LearningRateSchedule(
       shape: shape, peak: peak, warmupSteps: warmupSteps * before / max(1, totalSteps), totalSteps: before)
     screen.warning(
-      "the learning rate was to fall over \(before) steps, and now does over \(totalSteps): in step \(step + 1) it is \(rate(at: step)), where it would have been \(other.rate(at: step)); the end is not that of a run of \(totalSteps) steps at once."
+      "the learning rate was to fall over \(Format.count(before)) steps, and now does over \(Format.count(totalSteps)): in step \(Format.count(step + 1)) it is \(Format.short(rate(at: step))), where it would have been \(Format.short(other.rate(at: step))); the end is not that of a run of \(Format.count(totalSteps)) steps at once."
     )
   }
 }

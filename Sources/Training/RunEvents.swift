@@ -1,5 +1,6 @@
 internal import Failures
 internal import FoundationEssentials
+internal import JSON
 package import Metrics
 
 /// A line of `metrics.jsonl`.
@@ -139,7 +140,7 @@ package struct RunFiles {
     var kept: [Substring] = []
     if let step, let old = try? String(contentsOfFile: metrics, encoding: .utf8) {
       kept = old.split(separator: "\n").filter { line in
-        guard let event = try? JSONDecoder().decode(EventStep.self, from: Data(line.utf8)) else {
+        guard let event = try? JSONValue.decode(EventStep.self, from: Array(line.utf8), source: metrics) else {
           return false
         }
         return event.step < step || (event.step == step && (isValidated || event.split != "validation"))
@@ -179,7 +180,7 @@ package struct RunFiles {
   /// Reads a JSON file of the run; nil when there is none or it is not what it should be.
   package func read<Value: Decodable>(_ type: Value.Type, from name: String) -> Value? {
     guard let data = try? Data(contentsOf: URL(filePath: directory + "/" + name)) else { return nil }
-    return try? JSONDecoder().decode(type, from: data)
+    return try? JSONValue.decode(type, from: Array(data), source: name)
   }
 
   private func write(_ data: Data, to name: String) throws {

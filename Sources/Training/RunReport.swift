@@ -18,15 +18,16 @@ package struct RunReport {
     _ run: TrainingConfiguration, _ inputs: RunInputs, _ report: DatasetReport, _ model: ModelState,
     _ training: EncodedReviews, _ totalSteps: Int, _ communicator: Communicator
   ) {
-    let nodes = communicator.nodeCount == 1 ? "1 node" : "\(communicator.nodeCount) nodes"
+    let threads = Format.count(run.threads, of: "thread")
     screen.line(
-      "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription()), "
+      "\(producer): \(Format.count(communicator.size, of: "rank")) on \(Format.count(communicator.nodeCount, of: "node")), "
+        + "\(threads)\(communicator.size == 1 ? "" : " each"); \(blasDescription()), "
         + ownKernelsDescription)
     let cores = Cores.ofNode
     if communicator.localSize * run.threads > cores {
       let ranks = max(1, cores / run.threads)
       screen.warning(
-        "\(communicator.localSize) ranks × \(run.threads) threads share \(cores) cores; for speed use mpirun -np \(ranks) --map-by slot:PE=\(run.threads) --bind-to core bert-ddp … --threads \(run.threads)"
+        "\(Format.count(communicator.localSize, of: "rank")) × \(threads) share \(Format.count(cores, of: "core")); for speed use mpirun -np \(ranks) --map-by slot:PE=\(run.threads) --bind-to core bert-ddp … --threads \(run.threads)"
       )
     }
     if let note = RunReport.idleWorkers(run, communicator.size * run.threads) { screen.warning(note) }

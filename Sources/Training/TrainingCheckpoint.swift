@@ -124,10 +124,7 @@ struct TrainingCheckpoint {
         }
       }
     }
-    guard let state = try? JSONDecoder().decode(RunState.self, from: file.json("run_state")) else {
-      throw Failure(.badContent, "\(path): the attribute run_state is not what train writes.")
-    }
-    return state
+    return try file.decode(RunState.self, "run_state")
   }
 }
 
@@ -146,13 +143,7 @@ package struct TrainedFile {
   /// - Throws: `Failure` when it is missing or damaged.
   package init(_ path: String) throws {
     let file = try TensorFile(opening: path, as: [.checkpoint, .model])
-    do {
-      configuration = try JSONDecoder().decode(TrainingConfiguration.self, from: file.json("configuration"))
-    } catch let failure as Failure where failure.kind != .noInput {
-      throw Failure(.badContent, "\(path), configuration: \(failure.message)")
-    } catch {
-      throw Failure(.badContent, "\(path): the attribute configuration is not what train writes.")
-    }
+    configuration = try file.decode(TrainingConfiguration.self, "configuration")
     base = try BaseIdentity(of: file)
     dataSHA256 = try file.text("data_sha256")
     tensorNames = try file.entries().map(\.name)

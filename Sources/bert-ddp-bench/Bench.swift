@@ -88,7 +88,7 @@ struct Bench: ParsableCommand {
     let products = Products(threads: threads, communicator)
     let (peak, library) = try products.peak()
     screen.line(
-      "sgemm, \(communicator.size) ranks × \(threads) threads: \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s, the best of 60 rounds"
+      "sgemm, \(Format.count(communicator.size, of: "rank")) × \(Format.count(threads, of: "thread")): \(Format.fixed(peak / 1e9, digits: 1)) GFLOP/s, the best of 60 rounds"
     )
     screen.line("\(blasDescription()), \(ownKernelsDescription)")
     if let slow = SpeedFinding.ofBLAS() { screen.warning("\(slow.finding) \(slow.cure)") }

@@ -1,7 +1,7 @@
 import FineTuning
 import Kernels
 
-/// A method as `--methods` names it, with the options that the PyTorch peer has (`peer.py --method`).
+/// A method as `--methods` names it, with the options that the peer of `launch/bench` has.
 struct BenchMethod {
   /// The method.
   let method: any FineTuningMethod

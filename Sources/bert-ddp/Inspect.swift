@@ -142,6 +142,6 @@ private struct FileDescription: Encodable {
   }
 
   private static func json(_ name: String, _ open: borrowing TensorFile) throws -> JSONValue? {
-    open.hasAttribute(name) ? try? JSONDecoder().decode(JSONValue.self, from: open.json(name)) : nil
+    open.hasAttribute(name) ? try open.jsonValue(name) : nil
   }
 }

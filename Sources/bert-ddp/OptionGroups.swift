@@ -24,7 +24,10 @@ struct DataOptions: ParsableArguments {
   var validationFile: String?
   @Option(help: "Hold out this share of the training file for validation instead.")
   var validationFraction: Double?
-  @Option(help: "Labelled reviews that the result is measured on.")
+  @Option(
+    help:
+      "Labelled reviews that the result is measured on; without reviews to validate on it is so after each epoch, or every --evaluate-every steps."
+  )
   var testFile: String?
   @Option(help: "Column or key of the text.")
   var textColumn = "document"
@@ -203,7 +206,7 @@ extension AdapterConfiguration.Reduction: ExpressibleByArgument {
 struct RunOptions: ParsableArguments {
   @Option(help: "Run directory (default: a new one under runs/).")
   var output: String?
-  @Option(help: "Steps between checkpoints (default: after each epoch).")
+  @Option(help: "Steps between further checkpoints; one is written after each epoch in any case.")
   var checkpointEvery: Int?
   @Option(help: "Minutes after which a checkpoint is written in any case; 0 for never (default: 15).")
   var checkpointMinutes: Double?

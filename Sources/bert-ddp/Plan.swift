@@ -124,7 +124,7 @@ struct PlanReport {
   func show(on screen: Screen) {
     let run = request.run
     screen.result(
-      "\(run.method) on \(run.base ?? "the embedded demo"): \(request.ranks) ranks × \(run.threads) threads on \(request.nodes == 1 ? "1 node" : "\(request.nodes) nodes"), batch \(run.globalBatchSize)"
+      "\(run.method) on \(run.base ?? "the embedded demo"): \(Format.count(request.ranks, of: "rank")) × \(Format.count(run.threads, of: "thread")) on \(Format.count(request.nodes, of: "node")), batch \(run.globalBatchSize)"
     )
     screen.result(
       "training \(Format.count(plan.trainableCount)) of \(Format.count(plan.totalCount)) parameters (\(Format.percent(Double(plan.trainableCount) / Double(plan.totalCount))))"
@@ -185,7 +185,7 @@ struct PlanReport {
     if placement.isOversubscribed {
       let better = placement.fitting
       lines.append(
-        "advice: \(placement.ranks) ranks × \(placement.threads) threads share \(placement.cores) cores of a node; as fast, in less memory: \(better.ranks) ranks × \(better.threads)"
+        "advice: \(Format.count(placement.ranks, of: "rank")) × \(Format.count(placement.threads, of: "thread")) share \(Format.count(placement.cores, of: "core")) of a node; as fast, in less memory: \(Format.count(better.ranks, of: "rank")) × \(better.threads)"
       )
     } else if placement.ranks * placement.threads < placement.cores {
       lines.append(

@@ -34,7 +34,7 @@ struct Pretrain: ParsableCommand {
     try place.check(single)
     let configuration = try resolved()
     try configuration.validate()
-    if single.printConfig { return try PrintedConfiguration.show(self, "pretrain", configuration) }
+    if single.printConfig { return try PrintedConfiguration.show(self, "pretrain", [configuration]) }
     try MPISession.run { communicator in
       let screen = screen.opened(on: communicator)
       var configuration = configuration

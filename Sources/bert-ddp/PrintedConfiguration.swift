@@ -28,21 +28,34 @@ struct PrintedConfiguration {
   }
 
   /// Shows a training command's options; every rank has the same, so the first one does.
-  /// - Throws: `Failure` when the method's options make no sense.
+  /// - Parameters:
+  ///   - command: What was parsed.
+  ///   - name: What it is called.
+  ///   - configurations: The runs that it comes to. Of several, what is not the same in all is left out: each has its own.
+  /// - Throws: `Failure` when a method's options make no sense.
   static func show(
-    _ command: some ParsableArguments, _ name: String, _ configuration: TrainingConfiguration
+    _ command: some ParsableArguments, _ name: String, _ configurations: [TrainingConfiguration]
   ) throws {
-    guard (Launcher.current?.rank ?? 0) == 0 else { return }
-    let rate = try configuration.resolvedLearningRate()
-    let resolved = [
-      "epochs": "\(configuration.epochs)", "learning-rate": "\(rate)", "method": configuration.method,
-      "adam-epsilon": "\(configuration.adamEpsilon)", "adam-beta2": "\(configuration.adamBeta2)",
-      "weight-decay": "\(configuration.weightDecay)", "global-batch-size": "\(configuration.globalBatchSize)",
-    ]
+    guard (Launcher.current?.rank ?? 0) == 0, let first = configurations.first else { return }
+    var resolved = try PrintedConfiguration.resolved(first)
+    for other in configurations.dropFirst() {
+      let theirs = try PrintedConfiguration.resolved(other)
+      resolved = resolved.filter { theirs[$0.key] == $0.value }
+    }
     let printed = PrintedConfiguration(
       command, heading: "bert-ddp \(name) --config FILE; an option on the command line wins", resolved: resolved,
       hidden: ["config", "print-config", "untimed-steps", "no-checkpoints", "quiet", "json"])
     Screen().result(String(printed.yaml.dropLast()))
+  }
+
+  /// What a run's options come to that were left out.
+  private static func resolved(_ configuration: TrainingConfiguration) throws -> [String: String] {
+    let rate = try configuration.resolvedLearningRate()
+    return [
+      "epochs": "\(configuration.epochs)", "learning-rate": "\(rate)", "method": configuration.method,
+      "adam-epsilon": "\(configuration.adamEpsilon)", "adam-beta2": "\(configuration.adamBeta2)",
+      "weight-decay": "\(configuration.weightDecay)", "global-batch-size": "\(configuration.globalBatchSize)",
+    ]
   }
 
   /// Names and values in the order of the help; nil for an option that was left out.

@@ -30,7 +30,7 @@ struct Train: ParsableCommand {
     let names: [String?] = isComparison ? EmbeddedDemo.methods : [choice.method]
     let configurations = names.map(resolved)
     for configuration in configurations { try configuration.validate() }
-    if single.printConfig { return try PrintedConfiguration.show(self, "train", configurations[0]) }
+    if single.printConfig { return try PrintedConfiguration.show(self, "train", configurations) }
     try MPISession.run { communicator in
       let screen = screen.opened(on: communicator)
       var configurations = configurations

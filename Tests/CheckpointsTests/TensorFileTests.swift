@@ -51,6 +51,24 @@ import Testing
     #expect(has == (true, false))
   }
 
+  /// Foundation's decoder, which reads attributes in the end, would crash on the first and take the second.
+  @Test(arguments: [
+    (String(repeating: "[", count: 513), "nested deeper"), (#"{"a": 1, "a": 2}"#, "occurs twice"), ("", "expected"),
+    (#"{"a": 1} 2"#, "follows the end"), (#"{"a": "one"}"#, "is not what bert-ddp writes there"),
+  ])
+  func attributesAreStrictJSON(text: String, complaint: String) throws {
+    let scratch = try Scratch()
+    let path = scratch.path("a.h5")
+    let writer = try TensorFileWriter(to: path, .base, producer: "tests", expectedByteCount: 0)
+    try writer.setText("run_state", text)
+    _ = try writer.publish()
+    let file = try TensorFile(opening: path)
+    let refusal = failure { _ = try file.decode([String: Int].self, "run_state") }
+    #expect(refusal?.kind == .badContent)
+    #expect(refusal?.message.hasPrefix("\(path), attribute run_state") == true)
+    #expect(refusal?.message.contains(complaint) == true, "\(String(describing: refusal))")
+  }
+
   @Test func whatDoesNotFitNamesFileAndTensor() throws {
     let scratch = try Scratch()
     let path = scratch.path("a.h5")

@@ -220,6 +220,11 @@ for command in train pretrain; do
     done
   done
 done
+# Of the demo's two runs each has its own method and epochs.
+"$program" --print-config >printed.yaml
+! grep -E '^(method|epochs):' printed.yaml || complain "what the demo's runs do not share"
+"$program" train --config printed.yaml --print-config >again.yaml
+holds "the demo: $(diff printed.yaml again.yaml)" cmp -s printed.yaml again.yaml
 for flag in --deterministic --no-shard-optimizer --shard-optimizer --trace --cache-frozen --next-sentence; do
   [[ "${printed:-} " == *" $flag "* ]] || complain "$flag was not tried:${printed:-}"
 done

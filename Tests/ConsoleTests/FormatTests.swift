@@ -46,6 +46,9 @@ import Testing
     #expect(Format.rate(99.96) == "100")
     #expect(Format.rate(12_345.6) == "12,346")
     #expect(Format.rate(.infinity) == "inf")
+    #expect([6.666666e-4, 2e-5, 1.23456e-7, 0].map(Format.short) == ["0.000667", "2e-05", "1.23e-07", "0"])
+    #expect(Format.short(.nan) == "nan")
+    #expect([1, 4, 1200].map { Format.count($0, of: "thread") } == ["1 thread", "4 threads", "1,200 threads"])
   }
 
   @Test func fixedHoldsTheLongestNumber() {

@@ -47,8 +47,9 @@ struct DiagnosisTests {
   @Test("kernels below what the processor has")
   func kernels() throws {
     let forced = try finding("BLAS") { ($0.hasAVX512, $0.coreType) = (true, "Haswell") }
-    #expect(forced.level == .problem && forced.cure == "unset OPENBLAS_CORETYPE")
-    #expect(try finding("BLAS") { $0.hasAVX512 = true }.level == .note)
+    #expect(forced.level == .problem && forced.cure == "unset OPENBLAS_CORETYPE   # or: apt-get install libdnnl-dev")
+    let old = try finding("BLAS") { $0.hasAVX512 = true }
+    #expect(old.level == .note && old.cure?.contains("install libdnnl-dev") == true)
     #expect(try finding("BLAS") { ($0.hasAVX512, $0.coreType, $0.hasOneDNN) = (true, "Haswell", true) }.level == .ok)
     #expect(try finding("BLAS") { ($0.hasAVX512, $0.kernels) = (true, "Cooperlake") }.level == .ok)
     #expect(try finding("BLAS") { $0.blasIsCorrect = false }.cure == "export OPENBLAS_CORETYPE=Haswell")

@@ -1,8 +1,11 @@
 import Checkpoints
 import Failures
+import FineTuning
 import FoundationEssentials
 import HDF5
 import Interchange
+import JSON
+import Tokenization
 
 /// Reads a file of ours to the last byte: attributes, tensors of every group, files.
 func readSealed(_ path: String) throws {
@@ -12,6 +15,9 @@ func readSealed(_ path: String) throws {
   for name in try asFailure({ () throws(HDF5Error) in try file.sealed.hdf5.attributeNames() }) {
     // An attribute is of one kind and refuses to be another.
     try kinds.attempt { _ = try file.json(name) }
+    try kinds.attempt { _ = try file.decode(JSONValue.self, name) }
+    try kinds.attempt { _ = try file.decode(TokenizerSettings.self, name) }
+    try kinds.attempt { _ = try file.decode(FineTuningOptions.self, name) }
     try kinds.attempt { try asFailure { () throws(HDF5Error) in _ = try file.sealed.hdf5.integerAttribute(name) } }
     try kinds.attempt { try asFailure { () throws(HDF5Error) in _ = try file.sealed.hdf5.doubleAttribute(name) } }
   }
@@ -58,6 +64,7 @@ struct SchemaProgram {
   ]
   private static let groups = ["/", "/tensors", "/files", "/optimizer/first_moment", "/optimizer/second_moment", "/g"]
   private static let texts = ["bert-ddp base", "bert-ddp checkpoint", "bert-ddp model", "", "{", "\u{0}", "7"]
+  private static let openings = ["[", "{\"a\":", "[{\"a\":", "7"]
 
   private mutating func next(_ limit: Int) -> Int { Int(bytes.popFirst() ?? 0) % limit }
 
@@ -70,13 +77,16 @@ struct SchemaProgram {
       let group = Self.groups[next(Self.groups.count)]
       let name = Self.names[next(Self.names.count)]
       let path = group == "/" ? "/" + name : group + "/" + name
-      switch next(7) {
+      switch next(8) {
       case 0: try? file.createGroup(path)
       case 1: try? file.setAttribute(name, Self.texts[next(Self.texts.count)], on: next(2) == 0 ? "/" : group)
       case 2: try? file.setAttribute(name, Int64(next(256)) - 3, on: next(2) == 0 ? "/" : group)
       case 3: try? file.setAttribute(name, Double(next(256)) / 7, on: "/")
       case 4: try? write(path, [Float(next(256))], to: file)
       case 5: try? write(path, [UInt8(next(256))], to: file)
+      case 6:
+        let opening = Self.openings[next(Self.openings.count)]
+        try? file.setAttribute(name, String(repeating: opening, count: 8 * next(256)))
       default:
         // Claims more than it stores: nothing is written to it.
         let shape = (0..<next(5)).map { _ in 1 << next(20) }

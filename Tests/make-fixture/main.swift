@@ -6,6 +6,7 @@ import Glibc
 //   make-fixture DIRECTORY           writes tiny models and data there
 //   make-fixture check-json FILE…    says whether each file is JSON; a .jsonl file, whether each of its lines is
 //   make-fixture damage FLIPS SEED FILE OTHER…     damages copies of a file of ours and says how often that is noticed
+//   make-fixture attribute NAME TEXT FILE COPY     copies a file of ours, with another text in an attribute
 //   make-fixture failing CALL ERROR COMMAND…       starts a command whose calls fail as on a bad disk
 do {
   let arguments = Array(CommandLine.arguments.dropFirst())
@@ -16,6 +17,8 @@ do {
   {
     let damage = try Damage(arguments[3], others: Array(arguments[4...]), seed: seed)
     try damage.run(flips: flips)
+  } else if arguments.first == "attribute", arguments.count == 5 {
+    try copy(arguments[3], to: arguments[4], withAttribute: arguments[1], arguments[2])
   } else if arguments.first == "failing" {
     try startFailing(Array(arguments.dropFirst()))
   } else if arguments.count == 1 {

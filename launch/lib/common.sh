@@ -14,6 +14,20 @@ die() {
   exit 1
 }
 
+# The comment at the head of the script that was started.
+show_head() { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0"; }
+
+# Shows it and ends, where help is asked for: show_help "$@", before anything is done.
+show_help() {
+  case ${1:-} in
+  -h | --help) ;;
+  help) [ $# -eq 1 ] || return 0 ;;
+  *) return 0 ;;
+  esac
+  show_head
+  exit 0
+}
+
 # Tells mpirun what it has to be told on this machine (as root, with fewer cores than ranks, with threads) by setting the
 # environment, and says so: prepare_mpi RANKS [THREADS], before the first mpirun.
 prepare_mpi() {

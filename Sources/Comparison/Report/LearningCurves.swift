@@ -1,5 +1,6 @@
 internal import Console
 internal import FoundationEssentials
+internal import JSON
 internal import Plots
 internal import Training
 
@@ -56,8 +57,9 @@ struct LearningCurves {
 
   private static func events(_ directory: String) -> [Event] {
     guard let text = try? String(contentsOfFile: directory + "/metrics.jsonl", encoding: .utf8) else { return [] }
-    let decoder = JSONDecoder()
-    return text.split(separator: "\n").compactMap { try? decoder.decode(Event.self, from: Data($0.utf8)) }
+    return text.split(separator: "\n").compactMap {
+      try? JSONValue.decode(Event.self, from: Array($0.utf8), source: directory)
+    }
   }
 
   /// At most 200 points: means of equally many neighbours, so that noise does not hide the course.

@@ -1,7 +1,8 @@
 internal import Collectives
 internal import Failures
 
-/// A form in which a trained file leaves; each has a file of its own beside this one, and a place in the list below.
+/// A form in which a trained file leaves, with a place in the list below: ``HuggingFaceFormat``, or
+/// ``AdapterFolderFormat`` for what `Exchange/PEFT` and `Exchange/AdapterHub` write.
 protocol ExportFormat: Sendable {
   /// What `--format` calls it.
   var name: String { get }

@@ -5,6 +5,7 @@ import Console
 import Failures
 import FoundationEssentials
 import Glibc
+import JSON
 import ScalingModel
 import Training
 
@@ -83,7 +84,9 @@ final class Study {
   /// The runs that a study's file has; a last line that was cut short by a kill does not count.
   private static func runs(in path: String) throws -> [StudyRun] {
     let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
-    return text.split(separator: "\n").compactMap { try? JSONDecoder().decode(StudyRun.self, from: Data($0.utf8)) }
+    return text.split(separator: "\n").compactMap {
+      try? JSONValue.decode(StudyRun.self, from: Array($0.utf8), source: path)
+    }
   }
 
   private func isDone(_ run: StudyPlan.Run) -> Bool {
