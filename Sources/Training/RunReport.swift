@@ -52,14 +52,18 @@ package struct RunReport {
   }
 
   /// That a step has not enough for everybody to do; nil where it has.
-  private static func idleWorkers(_ run: TrainingConfiguration, _ workers: Int) -> String? {
+  package static func idleWorkers(_ run: TrainingConfiguration, _ workers: Int) -> String? {
     if run.pretraining?.batchTokens != nil { return nil }
-    let batch = run.globalBatchSize
-    let parts = run.deterministic ? ShardedGradients.shardCount(of: batch) : batch
+    // Shards are of a whole step; without them each of its passes is shared out.
+    let reviews = run.deterministic ? run.reviewsPerStep : run.globalBatchSize
+    let parts = run.deterministic ? ShardedGradients.shardCount(of: reviews) : reviews
     guard parts < workers else { return nil }
-    let what = run.deterministic ? "are computed in \(parts) parts (--deterministic)" : "are for as many workers"
+    let what =
+      run.deterministic
+      ? "a step are computed in \(parts) parts (--deterministic)"
+      : "a \(run.accumulationSteps > 1 ? "pass" : "step") are for as many workers"
     return
-      "\(batch) reviews a step \(what), and \(workers - parts) of \(workers) workers have nothing to do; raise --global-batch-size, or start fewer ranks."
+      "\(reviews) reviews \(what), and \(workers - parts) of \(workers) workers have nothing to do; raise --global-batch-size, or start fewer ranks."
   }
 
   /// Which modules no file brought, with a warning of those that training leaves as they are.

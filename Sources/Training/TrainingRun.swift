@@ -122,9 +122,8 @@ package final class TrainingRun {
     let from = try resume.checkpointPath()
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
-      sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
-      tokensPerPass: TrainingRun.tokensPerPass(run, training.first, communicator),
-      shardBuffers: run.shardBuffers(ranks: communicator.size), sharesMoments: run.shardOptimizer, communicator)
+      sources: try TrainingRun.sources(inputs, from, communicator),
+      training: ModelMemory.Training(run, training.first, ranks: communicator.size), communicator)
     frozen =
       run.cacheFrozen != true
       ? nil
@@ -150,16 +149,6 @@ package final class TrainingRun {
     }
     // Reading and cutting reviews took memory that the C library keeps for the next time, which does not come.
     returnFreedMemory()
-  }
-
-  /// How many tokens a thread has at once, on average.
-  private static func tokensPerPass(
-    _ run: TrainingConfiguration, _ training: EncodedReviews, _ communicator: Communicator
-  ) -> Int {
-    let workers = Double(communicator.size * run.threads)
-    let perReview = Double(training.tokenCount) / Double(max(1, training.count))
-    let tokens = (run.pretraining?.batchTokens.map(Double.init) ?? Double(run.globalBatchSize) * perReview) / workers
-    return min(Replica.tokensPerPass(maxLength: run.maxLength), Int(tokens))
   }
 
   /// What comes before the base: the checkpoint to go on from, then adapters.
