@@ -323,6 +323,22 @@ for count in 1 2; do
   run="killed on $count"
   start_on "$count"
   "${start[@]}" "${long[@]}" --output "$run" >"$out" 2>"$err" </dev/null &
+# The demo alone compares two methods, each in a directory of its own.
+demo=(--max-steps 400 --checkpoint-every 50)
+for method in full lora; do
+  rm -rf runs
+  "$program" "${demo[@]}" >"$out" 2>"$err" </dev/null &
+  job=$!
+  for _ in $(seq 2000); do compgen -G "runs/*/$method/config.json" >/dev/null && break; sleep 0.01; done
+  kill -USR1 "$job"
+  status=0
+  wait "$job" || status=$?
+  holds "status $status, expected 75" [ "$status" -eq 75 ]
+  read -ra advice <<<"$(sed -nE 's/.* go on with (.*)\.$/\1/p' "$err")"
+  succeed 1 "${demo[@]}" "${advice[@]}"
+  holds "it did not go on with ${advice[*]}: $(cat "$out")" grep -q '^going on from step' "$out"
+  conclude "the demo is stopped in $method, and goes on as it says: ${advice[*]}"
+done
   job=$!
   # Any of step 10 or later: two stay, so a certain one is soon gone.
   for _ in $(seq 2000); do compgen -G "$run/checkpoint-*[0-9][0-9].h5" >/dev/null && break; sleep 0.01; done
