@@ -26,6 +26,8 @@ final class CheckpointWriter: @unchecked Sendable {
   /// When the last one was begun, or this was made, in monotonic seconds.
   private(set) var begun = monotonicSeconds()
   /// How long the last one took, in seconds.
+  /// The step of the last one that was begun, on every rank.
+  private(set) var begunStep: Int?
   private var seconds = 0.0
 
   init(_ checkpoint: TrainingCheckpoint, directory: String, keep: Int) {
@@ -53,7 +55,7 @@ final class CheckpointWriter: @unchecked Sendable {
   func begin(
     _ state: RunState, _ model: ModelState, _ optimizer: Optimizer, _ communicator: Communicator
   ) throws {
-    begun = monotonicSeconds()
+    (begun, begunStep) = (monotonicSeconds(), state.step)
     let isFirst = communicator.isFirst
     let isNew = isFirst && newestStep != state.step
     let copy = try communicator.collectively(where: isFirst) {
@@ -79,7 +81,8 @@ final class CheckpointWriter: @unchecked Sendable {
     let write = { [self] in
       let start = monotonicSeconds()
       try checkpoint.write(to: path, state, numbers, absent)
-      _ = try CheckpointFiles(in: directory).rotate(keeping: keep, pinned: state.pinnedSteps, knownValid: state.step)
+      _ = try CheckpointFiles(in: directory).rotate(
+        keeping: keep, pinned: state.pinnedSteps, passing: Set(state.passingSteps ?? []), knownValid: state.step)
       seconds = monotonicSeconds() - start
     }
     guard isCopied, start(write) else {

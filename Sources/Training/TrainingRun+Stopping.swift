@@ -39,7 +39,7 @@ extension TrainingRun {
     let reason = communicator.watch.stopReason
     let wish = reason != nil ? 2 : isCheckpointDue ? 1 : 0
     let common = try communicator.maximum(of: wish)
-    if common > 0 { try save() }
+    if common > 0 { try save(inPassing: true) }
     if common < 2 { return }
     try finishSaving()
     try communicator.collectively(where: reason != nil) {
@@ -51,10 +51,15 @@ extension TrainingRun {
   }
 
   /// Begins to write a checkpoint of the step just done; collective.
-  func save() throws {
+  /// - Parameter isPassing: Whether it is only there to go on from, because time has passed or the run stops.
+  /// - Throws: The same `Failure` on all ranks, when the one before could not be written, or this one.
+  func save(inPassing isPassing: Bool = false) throws {
     // After `returnToBest` the numbers are not those of the step, whose checkpoint there is already.
     guard run.writesCheckpoints, resultStep == nil else { return }
     communicator.watch.enter(.saving, step: state.step)
+    // What the step has already is not made one of those that go first.
+    if isPassing, writer.begunStep == state.step { return }
+    if !isPassing || stepsHere > 0 { state.note(checkpointInPassing: isPassing) }
     state.allReduceBytesPerStep = bytesPerStep
     try writer.begin(state, model, optimizer, communicator)
   }

@@ -48,7 +48,7 @@ package final class TrainingRun {
   /// Asked at moments when a run holds most: in its passes, after an epoch, after an evaluation.
   var memory = MemoryPeak()
   /// How many steps were done in this process.
-  private var stepsHere = 0
+  var stepsHere = 0
   /// The longest step so far, in seconds.
   var longestStep = 0.0
   /// What was evaluated last, on every rank.
