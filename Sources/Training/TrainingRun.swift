@@ -140,7 +140,8 @@ package final class TrainingRun {
       replica, optimizer, exchange, method, communicator, clock,
       reviewsPerPass: training.reviewsPerPass(run),
       isDeterministic: run.deterministic)
-    writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
+    writer = CheckpointWriter(
+      checkpoint, directory: run.output, keep: run.keepCheckpoints, communicator.watch)
     state.validationSHA256 = inputs.validationSHA256
     if let from {
       try goBack(to: from)
@@ -265,7 +266,9 @@ package final class TrainingRun {
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     examples.weighSentences(of: reviews)
-    let sums = try passes.run(reviews, of: examples, step: state.step) { wantsAttention() || isCheckpointDue }
+    let sums = try passes.run(reviews, of: examples, step: state.step) {
+      wantsAttention() || isCheckpointDue || writer.hasNews
+    }
     let rate = schedule.rate(at: state.step)
     let isFinite = sums.loss.isFinite && sums.norm.isFinite
     if isFinite {
