@@ -13,22 +13,17 @@ package struct RunReport {
 
   init(_ screen: Screen) { self.screen = screen }
 
-  /// Who runs what on which data, and what is trained.
+  /// Who runs what on which data, and what is trained; collective.
+  /// - Throws: `Failure` when ranks cannot talk.
   func opening(
     _ run: TrainingConfiguration, _ inputs: RunInputs, _ report: DatasetReport, _ model: ModelState,
     _ training: EncodedReviews, _ totalSteps: Int, _ communicator: Communicator
-  ) {
+  ) throws {
     let nodes = communicator.nodeCount == 1 ? "1 node" : "\(communicator.nodeCount) nodes"
     screen.line(
       "\(producer): \(communicator.size) ranks on \(nodes), \(run.threads) threads each; \(blasDescription()), "
         + ownKernelsDescription)
-    let cores = Cores.ofNode
-    if communicator.localSize * run.threads > cores {
-      let ranks = max(1, cores / run.threads)
-      screen.warning(
-        "\(communicator.localSize) ranks × \(run.threads) threads share \(cores) cores; for speed use mpirun -np \(ranks) --map-by slot:PE=\(run.threads) --bind-to core bert-ddp … --threads \(run.threads)"
-      )
-    }
+    try RunNodes.warnOfCrowds(threads: run.threads, communicator, screen)
     if let note = RunReport.idleWorkers(run, communicator.size * run.threads) { screen.warning(note) }
     if let note = model.sharingNote { screen.warning(note) }
     options(run, inputs, totalSteps)

@@ -192,7 +192,7 @@ package final class TrainingRun {
       pool.close()
       recorder.finish(screen)
     }
-    RunReport(screen).opening(run, inputs, report, model, training.first, totalSteps, communicator)
+    try RunReport(screen).opening(run, inputs, report, model, training.first, totalSteps, communicator)
     if let frozen { screen.line(frozen.summary) }
     try communicator.collectively(where: communicator.isFirst) {
       directory?.use()
@@ -201,6 +201,7 @@ package final class TrainingRun {
         keepingStepsTo: state.step > 0 ? state.step : nil, isValidated: state.validatedStep == state.step)
       if run.tensorboard == true { events = try EventFile(in: run.output + "/tensorboard", after: state.step) }
     }
+    if run.writesCheckpoints { try RunNodes.warnOfHidden(run.output, communicator, screen) }
     communicator.watch.respond(.asks)
     // What a stop has kept from being done.
     if state.step > 0, validation != nil { try validateIfDue() }
