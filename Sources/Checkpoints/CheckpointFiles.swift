@@ -58,27 +58,45 @@ package struct CheckpointFiles: Sendable {
   /// The seals, of 512 bytes, give the order; files are verified from the newest on until one is valid. A
   /// seal that lies about its step has a wrong bit, so its file is not valid.
   ///
-  /// - Parameter onSkip: Told of each newer file that is not valid, and why.
+  /// - Parameter onSkip: Told of each file that is not valid and might have been newer, and why.
   /// - Returns: The checkpoint, verified; `nil` when there is none.
   /// - Throws: `noInput` where the directory cannot be read, or a file that may be the newest: a disk that does not answer
-  ///   just now is no reason to do again what was done.
+  ///   just now is no reason to do again what was done. By its name one may be older than the newest that is valid.
   package func openNewestValid(onSkip: (Skipped) -> Void = { _ in }) throws(Failure) -> TensorFile? {
-    func passOver(_ path: String, _ failure: Failure) throws(Failure) {
-      if failure.kind != .badContent, isUnreadableFile(path) {
-        throw Failure(
-          failure.kind,
-          "\(failure.message); it may be the newest checkpoint: start again when it can be read, or move it away")
-      }
+    let (readable, others) = try candidates()
+    for (path, failure) in others where !mayCount(path, failure) {
       onSkip(Skipped(path: path, reason: failure.message))
     }
-    for candidate in try candidates(onSkip: passOver) {
+    let unreadable = others.filter { mayCount($0.path, $0.failure) }
+    for candidate in readable {
+      let file: TensorFile
       do throws(Failure) {
-        return try TensorFile(opening: candidate.path, as: [.checkpoint])
+        file = try TensorFile(opening: candidate.path, as: [.checkpoint])
       } catch {
-        try passOver(candidate.path, error)
+        if mayCount(candidate.path, error) { throw refusal(error) }
+        onSkip(Skipped(path: candidate.path, reason: error.message))
+        continue
       }
+      for (path, failure) in unreadable {
+        let step = CheckpointFiles.step(named: String(path.dropFirst(directory.count + 1)))
+        guard let step, step <= candidate.step else { throw refusal(failure) }
+        onSkip(Skipped(path: path, reason: failure.message))
+      }
+      return file
     }
+    if let (_, failure) = unreadable.first { throw refusal(failure) }
     return nil
+  }
+
+  /// Whether a file that could not be opened may be a checkpoint all the same.
+  private func mayCount(_ path: String, _ failure: Failure) -> Bool {
+    failure.kind != .badContent && isUnreadableFile(path)
+  }
+
+  private func refusal(_ failure: Failure) -> Failure {
+    Failure(
+      failure.kind,
+      "\(failure.message); it may be the newest checkpoint: start again when it can be read, or move it away")
   }
 
   /// Finds the newest valid checkpoint, and says what was passed over; throws as `openNewestValid` does.
@@ -107,22 +125,26 @@ package struct CheckpointFiles: Sendable {
 
   /// Removes old checkpoints.
   ///
-  /// The newest `count` stay, those of pinned steps, and in any case one that is valid. Files that are no
-  /// checkpoints, have another name than a run gives, a damaged seal or one that cannot be read are left to people.
+  /// The newest `count` stay, those of pinned steps, of those in passing the newest, which does not count, and in any
+  /// case one that is valid. Files that are no checkpoints, have another name than a run gives, a damaged seal or one that
+  /// cannot be read are left to people.
   ///
   /// - Parameters:
   ///   - count: How many of the newest stay; at least 1.
   ///   - pinned: Steps whose checkpoints stay besides.
+  ///   - passing: Steps whose checkpoints were written in passing, between those that a person asked for.
   ///   - knownValid: The step of one that this process has just published, which saves verifying it.
   /// - Returns: The paths that were removed.
   /// - Throws: `cannotWrite` where a file cannot be removed.
   @discardableResult
   package func rotate(
-    keeping count: Int, pinned: Set<Int> = [], knownValid: Int? = nil
+    keeping count: Int, pinned: Set<Int> = [], passing: Set<Int> = [], knownValid: Int? = nil
   ) throws(Failure) -> [String] {
     // A copy that somebody has made under another name is theirs.
-    let candidates = try candidates { _, _ in }.filter { $0.path == path(step: $0.step) }
-    var kept = Set(candidates.prefix(max(1, count)).map(\.path))
+    let candidates = try candidates().readable.filter { $0.path == path(step: $0.step) }
+    let isPassing = { (candidate: Candidate) in passing.contains(candidate.step) }
+    var kept = Set(candidates.filter { !isPassing($0) }.prefix(max(1, count)).map(\.path))
+    kept.formUnion(candidates.first(where: isPassing).map { [$0.path] } ?? [])
     kept.formUnion(candidates.filter { pinned.contains($0.step) }.map(\.path))
     let surplus = candidates.filter { !kept.contains($0.path) }
     if surplus.isEmpty { return [] }
@@ -161,11 +183,10 @@ package struct CheckpointFiles: Sendable {
     let step: Int
   }
 
-  /// Files named like checkpoints and with a seal that says so, the newest first.
-  private func candidates(
-    onSkip: (_ path: String, Failure) throws(Failure) -> Void
-  ) throws(Failure) -> [Candidate] {
+  /// Files named like checkpoints: those with a seal that says so, the newest first, and the others, with what is wrong.
+  private func candidates() throws(Failure) -> (readable: [Candidate], others: [(path: String, failure: Failure)]) {
     var candidates: [Candidate] = []
+    var others: [(path: String, failure: Failure)] = []
     for name in try names() where CheckpointFiles.isCandidate(name) {
       let path = "\(directory)/\(name)"
       do throws(Failure) {
@@ -174,10 +195,10 @@ package struct CheckpointFiles: Sendable {
         }
         candidates.append(Candidate(path: path, step: step))
       } catch {
-        try onSkip(path, error)
+        others.append((path, error))
       }
     }
-    return candidates.sorted { ($1.step, $0.path) < ($0.step, $1.path) }
+    return (candidates.sorted { ($1.step, $0.path) < ($0.step, $1.path) }, others)
   }
 
   /// Whether what could not be opened is, for all that can be seen, a file all the same: neither gone since its name was

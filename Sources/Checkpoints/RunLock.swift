@@ -31,7 +31,7 @@ package struct RunLock: ~Copyable, Sendable {
   ///   - lock: Tries to lock a file; `flock` unless given.
   /// - Returns: The right; it is given back at the end of the owner.
   /// - Throws: `disagreement` naming host and process of the job that has it; `cannotWrite` where no file can
-  /// be made.
+  /// be made, or locking it fails in another way than that the file system has no locks.
   package static func take(
     in directory: String, patience: Int = 120, onWait: (String) -> Void = { _ in },
     lock: ((Int32) -> Int32)? = nil
@@ -39,29 +39,66 @@ package struct RunLock: ~Copyable, Sendable {
     let path = directory + "/" + fileName
     let lock = lock ?? { flock($0, LOCK_EX | LOCK_NB) }
     var descriptor = try open(path, in: directory)
-    var isEnforced = true
-    var seconds = 0
+    var (seconds, reopened) = (0, 0)
     while true {
-      if lock(descriptor.number) == 0 {
-        if isFile(descriptor, at: path) { break }
-        // Who had the lock has removed the file: this one is nobody's any more.
+      switch attempt(lock, on: descriptor, at: path) {
+      case .taken:
+        return try enter(descriptor, path, isEnforced: true)
+      case .missing:
+        if let holder = Holder(readFrom: descriptor), holder.isOfThisHost, holder.isAlive {
+          throw refusal(directory, holder)
+        }
+        return try enter(descriptor, path, isEnforced: false)
+      case .replaced:
         descriptor = try open(path, in: directory)
-        continue
+      case .held:
+        let holder = Holder(readFrom: descriptor)
+        // A job of another host may be one that was lost with it: file servers give its lock back after a while.
+        guard let holder, !holder.isOfThisHost, seconds < patience else { throw refusal(directory, holder) }
+        if seconds == 0 { onWait("waiting for host \(holder.host), whose job has \(directory)") }
+        sleep(1)
+        seconds += 1
+        if !isFile(descriptor, at: path) { descriptor = try open(path, in: directory) }
+      case .failed(ESTALE) where reopened < 5:
+        // A file server that has started again knows the file by another handle.
+        reopened += 1
+        descriptor = try open(path, in: directory)
+      case .failed(let code):
+        throw Failure(
+          .cannotWrite, "the run directory \(directory) cannot be locked: \(systemErrorText(code)) for \(path)")
       }
-      let code = errno
-      let holder = Holder(readFrom: descriptor)
-      guard code == EWOULDBLOCK else {
-        isEnforced = false
-        if let holder, holder.isOfThisHost, holder.isAlive { throw refusal(directory, holder) }
-        break
-      }
-      // A job of another host may be one that was lost with it: file servers give its lock back after a while.
-      guard let holder, !holder.isOfThisHost, seconds < patience else { throw refusal(directory, holder) }
-      if seconds == 0 { onWait("waiting for host \(holder.host), whose job has \(directory)") }
-      sleep(1)
-      seconds += 1
-      if !isFile(descriptor, at: path) { descriptor = try open(path, in: directory) }
     }
+  }
+
+  /// What came of trying to lock a file.
+  private enum Attempt {
+    case taken
+    /// Locked, but who had the lock has removed the file: this one is nobody's any more.
+    case replaced
+    /// Somebody else has it.
+    case held
+    /// The file system has no locks.
+    case missing
+    /// Something else, as `errno` has it.
+    case failed(Int32)
+  }
+
+  private static func attempt(
+    _ lock: (Int32) -> Int32, on descriptor: borrowing Descriptor, at path: String
+  ) -> Attempt {
+    if lock(descriptor.number) == 0 { return isFile(descriptor, at: path) ? .taken : .replaced }
+    let code = errno
+    switch code {
+    case EWOULDBLOCK: return .held
+    case ENOLCK, EOPNOTSUPP, ENOTSUP, ENOSYS, EINVAL: return .missing
+    default: return .failed(code)
+    }
+  }
+
+  /// Says in the file who has it.
+  private static func enter(
+    _ descriptor: consuming Descriptor, _ path: String, isEnforced: Bool
+  ) throws(Failure) -> RunLock {
     do {
       try Holder.current.write(to: descriptor)
     } catch {

@@ -63,15 +63,13 @@ package struct Comparison: Sendable {
       throw Failure(.usage, "--methods is empty, expected methods such as full,lora:16.")
     }
     let shared = try SharedBase(first.configuration.base, communicator)
-    let base = shared.identity.sha256
     for method in methods { try method.check(shared.configuration) }
     let data = try communicator.collectively { try ComparisonData(first.configuration) }
     let cells = self.cells(data)
     let place = try communicator.collectively(where: communicator.isFirst) {
       try RunDirectory(directory, screen)
     }
-    let digests = ["base_sha256": base, "training_sha256": data.trainingSHA256, "test_sha256": data.testSHA256]
-      .merging(data.validationSHA256.map { ["validation_sha256": $0] } ?? [:]) { $1 }
+    let digests = data.digests(with: shared.identity)
     // All cells before any is run: options that do not fit what is there are no news for later.
     let done = try communicator.shared {
       try cells.map { try CellIdentity($0, digests).check($0) && $0.isDone ? UInt8(1) : 0 }
@@ -108,7 +106,9 @@ package struct Comparison: Sendable {
       counts.flatMap { count in
         methods.map { method in
           var run = method.configuration
-          (run.trainLimit, run.seed, run.resume) = (count, seed, "auto")
+          (run.trainLimit, run.seed) = (count, seed)
+          // A person says nothing of it: what is there is gone on with.
+          (run.resume, run.resumeAdvice) = ("auto", "the same command")
           run.output = "\(directory)/cells/\(Cell.directoryName(method.label, count, seed))"
           return Cell(label: method.label, trainCount: count, seed: seed, configuration: run)
         }
@@ -172,6 +172,16 @@ struct ComparisonData: Sendable {
     validationSHA256 = validation.map { reviews in Digest.hex { reviews.hashContent($0) } }
     self.test = test
     labels = run.labels ?? (0..<run.labelCount).map { "\($0)" }
+  }
+
+  /// The identity of base and data, by the names that `cell.json` has for them.
+  func digests(with base: BaseIdentity) -> [String: String] {
+    var digests = [
+      "base_sha256": base.sha256, "training_sha256": trainingSHA256, "test_sha256": testSHA256,
+    ]
+    digests[CellIdentity.baseForm] = base.form
+    digests["validation_sha256"] = validationSHA256
+    return digests
   }
 }
 

@@ -74,6 +74,9 @@ private final class RecursiveLock: @unchecked Sendable {
 
 /// The version of the library that is there, such as `1.10.8`.
 package func hdf5LibraryVersion() -> String {
+  // Whatever is called first starts the library, which is to be told first that it does not clean up at exit.
+  Library.enter()
+  defer { Library.leave() }
   var (major, minor, release): (CUnsignedInt, CUnsignedInt, CUnsignedInt) = (0, 0, 0)
   H5get_libversion(&major, &minor, &release)
   return "\(major).\(minor).\(release)"

@@ -35,6 +35,13 @@ package struct MemoryPlan: Sendable, Equatable {
   package let ranksPerNode: Int
   /// How many numbers a rank steps along once it has seen all reviews.
   package let steppedCount: Int
+  /// How many ranks compute shards (`--deterministic`), and what that takes of each, which others do not have.
+  private let shards: Shards?
+
+  private struct Shards: Equatable {
+    let ranks: Int
+    let bytes: Int
+  }
 
   /// Bytes of a rank that no other sees; those of rank 0 when it is asked for.
   package func privateBytes(ofFirst: Bool = false) -> Int {
@@ -43,8 +50,13 @@ package struct MemoryPlan: Sendable, Equatable {
   /// Bytes that the ranks of a node have together.
   package var sharedBytes: Int { parts.filter { $0.owner == .node }.reduce(0) { $0 + $1.bytes } }
   /// Bytes of the node that rank 0 is on.
-  package var nodeBytes: Int {
-    sharedBytes + ranksPerNode * privateBytes() + parts.filter { $0.owner == .first }.reduce(0) { $0 + $1.bytes }
+  package var nodeBytes: Int { nodeBytes(ranks: ranksPerNode) }
+
+  /// The same with another number of ranks there.
+  package func nodeBytes(ranks: Int) -> Int {
+    let first = parts.filter { $0.owner == .first }.reduce(0) { $0 + $1.bytes }
+    let withoutShards = shards.map { max(0, ranks - $0.ranks) * $0.bytes } ?? 0
+    return sharedBytes + ranks * privateBytes() + first - withoutShards
   }
 }
 
@@ -71,15 +83,16 @@ extension MemoryPlan {
     package let decays: Bool
     /// Whether ranks share out the optimiser's moments.
     package let shardsOptimizer: Bool
-    /// Gradients of shards that a rank keeps at once (`--deterministic`); nil without shards.
-    package let shardBuffers: Int?
+    /// Gradients of shards that ranks keep at once (`--deterministic`); nil without shards.
+    package let shardBuffers: ShardedGradients.Buffers?
     /// How much may be kept of what frozen layers make of reviews; nil when nothing is.
     package let keptBytesLimit: Int?
 
     /// A setting.
     package init(
       _ method: any FineTuningMethod, _ configuration: BERTConfiguration, ranks: Int, ranksPerNode: Int, threads: Int,
-      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool, shardBuffers: Int? = nil,
+      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool,
+      shardBuffers: ShardedGradients.Buffers? = nil,
       keptBytesLimit: Int? = nil, arenaBytes: Int? = nil
     ) {
       (self.method, self.configuration, self.ranks) = (method, configuration, ranks)
@@ -99,11 +112,13 @@ extension MemoryPlan {
     let model = setting.method.model(setting.configuration, table)
     let arena = setting.arenaBytes ?? model.leastArenaBytes(tokens: setting.tokensPerPass) * 3 / 2
     let gradients = Replica.gradientCount(
-      of: model, reached: reached, of: trained, threads: setting.threads, shardBuffers: setting.shardBuffers)
+      of: model, reached: reached, of: trained, threads: setting.threads,
+      shardBuffers: setting.shardBuffers?.perRank)
     let tokens =
       setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
     steppedCount = MemoryPlan.stepped(table, MemoryPlan.reached(table, setting), setting)
+    shards = setting.shardBuffers.map { Shards(ranks: $0.ranks, bytes: 4 * $0.perRank * trained) }
     let always = [
       Part(
         name: "frozen parameters", bytes: 4 * table.frozenCount + 2 * table.roundedCount,

@@ -130,8 +130,7 @@ package struct RunPlan: Sendable {
     guard memory.nodeBytes > request.memoryBytes else { return }
     func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 0x1p30 * 10).rounded() / 10) GiB" }
     let each = memory.privateBytes()
-    let rest = request.memoryBytes - (memory.nodeBytes - memory.ranksPerNode * each)
-    let fitting = rest > 0 ? rest / max(1, each) : 0
+    let fitting = (1..<memory.ranksPerNode).last { memory.nodeBytes(ranks: $0) <= request.memoryBytes } ?? 0
     throw Failure(
       .other,
       "\(request.ranksPerNode) ranks × \(request.run.threads) threads need \(gigabytes(memory.nodeBytes)) a node (\(gigabytes(each)) a rank, \(gigabytes(memory.sharedBytes)) shared), and a node has \(gigabytes(request.memoryBytes)); "

@@ -18,27 +18,44 @@ final class CheckpointWriter: @unchecked Sendable {
   /// Set by the thread before it ends.
   private var failure: (any Error)?
   private let failed = Atomic<Bool>(false)
+  private let ended = Atomic<Bool>(false)
+  /// Knows on every rank that one is under way, so that the loss of a rank does not cut it off.
+  private let watch: Watch
   /// Trained numbers and moments, end to end.
   private var copy: UnsafeMutableBufferPointer<Float>?
   private var work: (() throws -> Void)?
   /// The step of the newest checkpoint that was begun.
   private(set) var newestStep: Int?
+  /// The step of the last one that was begun, on every rank.
+  private(set) var begunStep: Int?
   /// When the last one was begun, or this was made, in monotonic seconds.
   private(set) var begun = monotonicSeconds()
   /// How long the last one took, in seconds.
   private var seconds = 0.0
 
-  init(_ checkpoint: TrainingCheckpoint, directory: String, keep: Int) {
-    (self.checkpoint, self.directory, self.keep) = (checkpoint, directory, keep)
+  init(_ checkpoint: TrainingCheckpoint, directory: String, keep: Int, _ watch: Watch) {
+    (self.checkpoint, self.directory, self.keep, self.watch) = (checkpoint, directory, keep, watch)
   }
 
   deinit {
     if let thread { pthread_join(thread, nil) }
+    watch.isWriting = false
     copy?.deallocate()
   }
 
   /// Whether the one under way has failed; `finish` says why.
   var hasFailed: Bool { failed.load(ordering: .acquiring) }
+
+  /// Whether the last one is over on rank 0 and the others have not heard of it; `tell` does that.
+  var hasNews: Bool { ended.load(ordering: .acquiring) }
+
+  /// Lets all ranks know whether rank 0 still writes; collective.
+  func tell(_ communicator: Communicator) throws {
+    let isWriting = communicator.isFirst && watch.isWriting
+    guard try communicator.maximum(of: isWriting ? 1 : 0) == 0 else { return }
+    watch.isWriting = false
+    ended.store(false, ordering: .releasing)
+  }
 
   /// Seconds that another one may take, for somebody who has to be done in time.
   func estimate(_ model: ModelState) -> Double {
@@ -53,11 +70,15 @@ final class CheckpointWriter: @unchecked Sendable {
   func begin(
     _ state: RunState, _ model: ModelState, _ optimizer: Optimizer, _ communicator: Communicator
   ) throws {
-    begun = monotonicSeconds()
+    (begun, begunStep) = (monotonicSeconds(), state.step)
     let isFirst = communicator.isFirst
     let isNew = isFirst && newestStep != state.step
+    if !isFirst { watch.isWriting = true }
     let copy = try communicator.collectively(where: isFirst) {
       try finish()
+      // The thread of the one before has taken it back.
+      watch.isWriting = true
+      ended.store(false, ordering: .releasing)
       return isNew ? copyNumbers(model.store.table.trainableCount, model, optimizer) : nil
     }.flatMap { $0 }
     let numbers =
@@ -69,6 +90,7 @@ final class CheckpointWriter: @unchecked Sendable {
       try write(state, numbers, model.absentFromBase, isCopied: copy != nil)
     }
     if copy == nil { optimizer.forgetOthersMoments() }
+    if isFirst, thread == nil { isOver() }
   }
 
   private func write(
@@ -79,7 +101,8 @@ final class CheckpointWriter: @unchecked Sendable {
     let write = { [self] in
       let start = monotonicSeconds()
       try checkpoint.write(to: path, state, numbers, absent)
-      _ = try CheckpointFiles(in: directory).rotate(keeping: keep, pinned: state.pinnedSteps, knownValid: state.step)
+      _ = try CheckpointFiles(in: directory).rotate(
+        keeping: keep, pinned: state.pinnedSteps, passing: Set(state.passingSteps ?? []), knownValid: state.step)
       seconds = monotonicSeconds() - start
     }
     guard isCopied, start(write) else {
@@ -148,5 +171,12 @@ final class CheckpointWriter: @unchecked Sendable {
       failed.store(true, ordering: .releasing)
     }
     work = nil
+    isOver()
+  }
+
+  /// What rank 0's neighbours see at once, and other nodes hear of after the next step.
+  private func isOver() {
+    ended.store(true, ordering: .releasing)
+    watch.isWriting = false
   }
 }

@@ -43,6 +43,12 @@ package enum EmbeddedDemo {
     (run.methodOptions.loraTargets, run.methodOptions.loraDropout) = (["all-linear"], 0)
   }
 
+  /// What a person adds to the command line to go on with one of the runs that the demo compares, alone.
+  package static func resumeAdvice(_ run: TrainingConfiguration) -> String {
+    let own = run.method == "lora" ? "--lora-targets all-linear --lora-dropout 0 " : ""
+    return "--method \(run.method) \(own)--output \(run.output) --resume auto"
+  }
+
   /// The methods that the demo compares when it is asked for none.
   package static let methods = ["full", "lora"]
 

@@ -37,11 +37,12 @@ package final class FrozenOutputs {
   ///   - data: The reviews.
   ///   - computesAlone: Whether a review is computed alone, for bits that are the same in every run.
   ///   - availableBytes: How much may be kept; half of what the node with the least has free when left out.
+  ///   - sharedBytes: What shared memory has room for; asked of the system unless a test says otherwise.
   ///   - communicator: All ranks; each node's ranks share.
   /// - Throws: `Failure` when nothing is frozen below what is trained, or there is no memory.
   package init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ data: EncodedReviews,
-    computesAlone: Bool = false, availableBytes: Int? = nil, _ communicator: Communicator
+    computesAlone: Bool = false, availableBytes: Int? = nil, sharedBytes: Int? = nil, _ communicator: Communicator
   ) throws {
     self.computesAlone = computesAlone
     layerCount = try FrozenOutputs.layerCount(method, configuration)
@@ -57,9 +58,11 @@ package final class FrozenOutputs {
     let (width, rows) = (columns, rows)
     var count = data.count
     while count > 0, count + rows[count] * width > most { count -= 1 }
-    var window = try SharedWindow<Float>(count: max(1, count + rows[count] * width), on: communicator)
-    if window.note != nil, communicator.localSize > 1 {
-      // Rather none than a copy for each rank, which would see few reviews again.
+    var window = try SharedWindow<Float>(
+      count: max(1, count + rows[count] * width), on: communicator, availableBytes: sharedBytes)
+    if window.note != nil {
+      // Rather none than a copy for each rank, which would see few reviews again; on all nodes, since all ranks make the
+      // next window together.
       try window.free()
       (window, count) = (try SharedWindow<Float>(count: 1, on: communicator), 0)
     }

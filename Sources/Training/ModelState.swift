@@ -35,16 +35,13 @@ package final class ModelState {
   ///   - sources: What comes before the base, the first that has a tensor first: a checkpoint, adapters that were
   ///     trained before. On ranks that lead a node; others pass none.
   ///   - needsAll: Whether every parameter has to come from somewhere, so that nothing starts at random.
-  ///   - threads: How many threads of this rank will train.
-  ///   - tokensPerPass: How many tokens a thread has at once, for an estimate of memory; 0 when nothing is trained.
-  ///   - shardBuffers: Shards' gradients that a rank keeps at once (`ShardedGradients`); nil without shards.
-  ///   - sharesMoments: Whether ranks share out the optimiser's moments.
+  ///   - training: How it will be trained, for an estimate of memory; nil when it will not.
   ///   - communicator: All ranks.
   /// - Throws: The same `Failure` on all ranks.
   package init(
     base: Base?, names: Set<String>, _ configuration: BERTConfiguration, _ method: any FineTuningMethod,
-    seed: UInt32, sources: [any ParameterSource] = [], needsAll: Bool = false, threads: Int = 1,
-    tokensPerPass: Int = 0, shardBuffers: Int? = nil, sharesMoments: Bool = false, _ communicator: Communicator
+    seed: UInt32, sources: [any ParameterSource] = [], needsAll: Bool = false,
+    training: ModelMemory.Training? = nil, _ communicator: Communicator
   ) throws {
     self.method = method
     self.configuration = configuration
@@ -53,12 +50,8 @@ package final class ModelState {
     let model = method.taskModel(configuration, table)
     let origin = base.map {
       Origin(
-        sources: sources, base: $0, needsAll: needsAll, threads: threads,
-        activationBytes: model.leastArenaBytes(tokens: tokensPerPass),
-        gradientCount: Replica.gradientCount(
-          of: model, reached: table.trainableCount - LookedUpRows(table).range.count, of: table.trainableCount,
-          threads: threads, shardBuffers: shardBuffers),
-        ranks: (onNode: communicator.localSize, sharingMoments: sharesMoments ? communicator.size : 1))
+        sources: sources, base: $0, needsAll: needsAll,
+        memory: ModelMemory(table, model, training: training, ranksOnNode: communicator.localSize))
     }
     try communicator.collectively(where: origin != nil) { try origin?.check(table) }
     absentFromBase = table.entries.filter { !names.contains($0.specification.name) }

@@ -11,14 +11,8 @@ struct Origin {
   let base: Base
   /// Whether nothing may start at random.
   let needsAll: Bool
-  /// How many threads a rank has, each with activations of its own.
-  let threads: Int
-  /// What a pass of a thread keeps in memory at least.
-  let activationBytes: Int
-  /// How many numbers a rank's gradients have at least.
-  let gradientCount: Int
-  /// How many ranks the node has, and over how many ranks the optimiser's moments are shared out.
-  let ranks: (onNode: Int, sharingMoments: Int)
+  /// What the model takes of the node's memory.
+  let memory: ModelMemory
 
   /// Refuses a base that lacks tensors or has them in other shapes, and a model that no memory could hold.
   func check(_ table: ParameterTable) throws {
@@ -39,22 +33,7 @@ struct Origin {
         throw missing(name, shape)
       }
     }
-    try checkMemory(table)
-  }
-
-  /// Frozen weights are there once a node; each rank has what is trained, its moments, gradients, and activations for
-  /// each thread. Of rows that are looked up only those count that a run is sure to have: none.
-  private func checkMemory(_ table: ParameterTable) throws {
-    let shared = 4 * table.frozenCount + 2 * table.roundedCount + table.transposeBytes
-    let moments = 2 * (table.trainableCount - LookedUpRows(table).range.count) / ranks.sharingMoments
-    let own = 4 * (table.trainableCount + moments + gradientCount) + threads * activationBytes
-    let present = memoryBytes
-    guard shared + ranks.onNode * own <= present else {
-      throw Failure(
-        .other,
-        "\(table.trainableCount) trained of \(table.count) parameters, with \(activationBytes >> 20) MiB of activations for each of \(threads) threads, take \(own >> 30) GiB a rank and \(shared >> 30) GiB once, and this node has \(present >> 30) GiB for its \(ranks.onNode); choose fewer ranks a node, fewer --threads, a smaller model or a smaller --lora-rank."
-      )
-    }
+    try memory.check(table)
   }
 
   /// Whether nothing reads a parameter: the pooler of a model that names hidden tokens and tells no pairs.

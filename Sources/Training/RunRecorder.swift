@@ -66,11 +66,8 @@ private struct RankLog: ~Copyable {
   init?(_ directory: String, _ communicator: Communicator) {
     guard let file = FileAppender(path: "\(directory)/log-\(communicator.rank).txt") else { return nil }
     self.file = file
-    var name = [CChar](repeating: 0, count: 256)
-    gethostname(&name, name.count - 1)
-    let host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     write(
-      "rank \(communicator.rank) of \(communicator.size), \(communicator.localRank) of \(communicator.localSize) on \(host), process \(getpid()), processors \(Cores.allowed.map(String.init).joined(separator: ","))"
+      "rank \(communicator.rank) of \(communicator.size), \(communicator.localRank) of \(communicator.localSize) on \(hostName()), process \(getpid()), processors \(Cores.allowed.map(String.init).joined(separator: ","))"
     )
   }
 

@@ -13,23 +13,18 @@ package struct RunReport {
 
   init(_ screen: Screen) { self.screen = screen }
 
-  /// Who runs what on which data, and what is trained.
+  /// Who runs what on which data, and what is trained; collective.
+  /// - Throws: `Failure` when ranks cannot talk.
   func opening(
     _ run: TrainingConfiguration, _ inputs: RunInputs, _ report: DatasetReport, _ model: ModelState,
     _ training: EncodedReviews, _ totalSteps: Int, _ communicator: Communicator
-  ) {
+  ) throws {
     let threads = Format.count(run.threads, of: "thread")
     screen.line(
       "\(producer): \(Format.count(communicator.size, of: "rank")) on \(Format.count(communicator.nodeCount, of: "node")), "
         + "\(threads)\(communicator.size == 1 ? "" : " each"); \(blasDescription()), "
         + ownKernelsDescription)
-    let cores = Cores.ofNode
-    if communicator.localSize * run.threads > cores {
-      let ranks = max(1, cores / run.threads)
-      screen.warning(
-        "\(Format.count(communicator.localSize, of: "rank")) × \(threads) share \(Format.count(cores, of: "core")); for speed use mpirun -np \(ranks) --map-by slot:PE=\(run.threads) --bind-to core bert-ddp … --threads \(run.threads)"
-      )
-    }
+    try RunNodes.warnOfCrowds(threads: run.threads, communicator, screen)
     if let note = RunReport.idleWorkers(run, communicator.size * run.threads) { screen.warning(note) }
     if let note = model.sharingNote { screen.warning(note) }
     options(run, inputs, totalSteps)
@@ -53,14 +48,18 @@ package struct RunReport {
   }
 
   /// That a step has not enough for everybody to do; nil where it has.
-  private static func idleWorkers(_ run: TrainingConfiguration, _ workers: Int) -> String? {
+  package static func idleWorkers(_ run: TrainingConfiguration, _ workers: Int) -> String? {
     if run.pretraining?.batchTokens != nil { return nil }
-    let batch = run.globalBatchSize
-    let parts = run.deterministic ? ShardedGradients.shardCount(of: batch) : batch
+    // Shards are of a whole step; without them each of its passes is shared out.
+    let reviews = run.deterministic ? run.reviewsPerStep : run.globalBatchSize
+    let parts = run.deterministic ? ShardedGradients.shardCount(of: reviews) : reviews
     guard parts < workers else { return nil }
-    let what = run.deterministic ? "are computed in \(parts) parts (--deterministic)" : "are for as many workers"
+    let what =
+      run.deterministic
+      ? "a step are computed in \(parts) parts (--deterministic)"
+      : "a \(run.accumulationSteps > 1 ? "pass" : "step") are for as many workers"
     return
-      "\(batch) reviews a step \(what), and \(workers - parts) of \(workers) workers have nothing to do; raise --global-batch-size, or start fewer ranks."
+      "\(reviews) reviews \(what), and \(workers - parts) of \(workers) workers have nothing to do; raise --global-batch-size, or start fewer ranks."
   }
 
   /// Which modules no file brought, with a warning of those that training leaves as they are.

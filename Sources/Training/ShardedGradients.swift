@@ -16,7 +16,15 @@ package final class ShardedGradients {
     return wanted >= 12 ? wanted / 12 * 12 : wanted >= 8 ? 8 : 4
   }
 
-  /// How many shards' gradients a rank keeps at once: one a thread, and sums that wait for their other half.
+  /// What ranks keep of shards' gradients.
+  package struct Buffers: Sendable, Equatable {
+    /// How many a rank keeps at once that has shards.
+    package let perRank: Int
+    /// How many ranks have shards; those beyond keep none.
+    package let ranks: Int
+  }
+
+  /// How many shards' gradients a rank keeps at once that has any: one a thread, and sums that wait for their other half.
   package static func bufferCount(reviews: Int, ranks: Int, threads: Int) -> Int {
     let own = (shardCount(of: reviews) + ranks - 1) / ranks
     let together = min(own, threads)
@@ -142,8 +150,11 @@ package final class ShardedGradients {
 }
 
 extension TrainingConfiguration {
-  /// How many shards' gradients each of so many ranks keeps at once; nil where a step has none.
-  package func shardBuffers(ranks: Int) -> Int? {
-    deterministic ? ShardedGradients.bufferCount(reviews: globalBatchSize, ranks: ranks, threads: threads) : nil
+  /// How many shards' gradients so many ranks keep at once; nil where a step has none. A step is cut, not its passes.
+  package func shardBuffers(ranks: Int) -> ShardedGradients.Buffers? {
+    guard deterministic else { return nil }
+    return ShardedGradients.Buffers(
+      perRank: ShardedGradients.bufferCount(reviews: reviewsPerStep, ranks: ranks, threads: threads),
+      ranks: min(ranks, ShardedGradients.shardCount(of: reviewsPerStep)))
   }
 }

@@ -13,6 +13,13 @@ package var memoryBytes: Int {
   min(sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)), MemoryLimit.own?.bytes ?? .max)
 }
 
+/// The name of this host.
+func hostName() -> String {
+  var name = [CChar](repeating: 0, count: 256)
+  gethostname(&name, name.count - 1)
+  return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
 /// How much memory a container (`docker --memory`) or a job of Slurm's may have, as cgroup 2 says, or cgroup 1's root.
 struct MemoryLimit {
   /// The limit.

@@ -47,11 +47,10 @@ package final class Trace {
     self.rank = rank
     events = .allocate(capacity: max(1, capacity))
     events.initialize(repeating: Event(name: "", track: .phases, began: 0, ended: 0, bytes: -1, step: 0))
-    var (now, name) = (timespec(), [CChar](repeating: 0, count: 256))
+    var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     offset = Double(now.tv_sec) + 1e-9 * Double(now.tv_nsec) - monotonicSeconds()
-    gethostname(&name, name.count - 1)
-    host = String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    host = hostName()
   }
 
   deinit { events.deallocate() }

@@ -38,6 +38,17 @@ struct RunState: Codable, Equatable {
   var products: String?
   /// Over how many steps the learning rate was to go; nil in old checkpoints.
   var totalSteps: Int?
+  /// Steps whose checkpoints were written because time had passed or the run stopped: they make room for others. Nil in
+  /// old checkpoints and where there is none.
+  var passingSteps: [Int]?
+
+  /// Takes note of a checkpoint of this step.
+  mutating func note(checkpointInPassing isPassing: Bool) {
+    let others = (passingSteps ?? []).filter { $0 != step }
+    // All but the newest are removed when the next one is written.
+    let steps = (isPassing ? others + [step] : others).suffix(16)
+    passingSteps = steps.isEmpty ? nil : Array(steps)
+  }
 
   /// Whether a run of so many steps in all has any left.
   func goesOn(to totalSteps: Int) -> Bool { step < totalSteps && !hasStoppedEarly }

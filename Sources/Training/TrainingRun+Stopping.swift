@@ -31,15 +31,16 @@ extension TrainingRun {
     return watch.wantsStop || writer.hasFailed
   }
 
-  /// Does what some rank wanted attention for; collective.
+  /// Does what some rank wanted attention for: a stop, a checkpoint whose time has come, or news of one; collective.
   /// - Throws: The same `Failure` on all ranks: `cannotWrite` when a checkpoint failed, `stopped` when the run is to stop.
   func attend() throws {
     communicator.watch.enter(.saving, step: state.step)
     try communicator.collectively(where: writer.hasFailed) { try writer.finish() }
+    try writer.tell(communicator)
     let reason = communicator.watch.stopReason
     let wish = reason != nil ? 2 : isCheckpointDue ? 1 : 0
     let common = try communicator.maximum(of: wish)
-    if common > 0 { try save() }
+    if common > 0 { try save(inPassing: true) }
     if common < 2 { return }
     try finishSaving()
     try communicator.collectively(where: reason != nil) {
@@ -51,9 +52,14 @@ extension TrainingRun {
   }
 
   /// Begins to write a checkpoint of the step just done; collective.
-  func save() throws {
+  /// - Parameter isPassing: Whether it is only there to go on from, because time has passed or the run stops.
+  /// - Throws: The same `Failure` on all ranks, when the one before could not be written, or this one.
+  func save(inPassing isPassing: Bool = false) throws {
     // After `returnToBest` the numbers are not those of the step, whose checkpoint there is already.
     guard run.writesCheckpoints, resultStep == nil else { return }
+    // What the step has already is not made one of those that go first.
+    if isPassing, writer.begunStep == state.step { return }
+    if !isPassing || stepsHere > 0 { state.note(checkpointInPassing: isPassing) }
     communicator.watch.enter(.saving, step: state.step)
     passes.settle()
     state.allReduceBytesPerStep = bytesPerStep

@@ -48,7 +48,7 @@ package final class TrainingRun {
   /// Asked at moments when a run holds most: in its passes, after an epoch, after an evaluation.
   var memory = MemoryPeak()
   /// How many steps were done in this process.
-  private var stepsHere = 0
+  var stepsHere = 0
   /// The longest step so far, in seconds.
   var longestStep = 0.0
   /// What was evaluated last, on every rank.
@@ -122,9 +122,8 @@ package final class TrainingRun {
     let from = try resume.checkpointPath()
     model = try ModelState(
       base: inputs.base, names: inputs.tensorNames, inputs.configuration, method, seed: run.seed,
-      sources: try TrainingRun.sources(inputs, from, communicator), threads: run.threads,
-      tokensPerPass: TrainingRun.tokensPerPass(run, training.first, communicator),
-      shardBuffers: run.shardBuffers(ranks: communicator.size), sharesMoments: run.shardOptimizer, communicator)
+      sources: try TrainingRun.sources(inputs, from, communicator),
+      training: ModelMemory.Training(run, training.first, ranks: communicator.size), communicator)
     frozen =
       run.cacheFrozen != true
       ? nil
@@ -140,7 +139,8 @@ package final class TrainingRun {
     passes = StepPasses(
       replica, optimizer, exchange, method, communicator, clock, reviewsPerPass: training.reviewsPerPass(run),
       isDeterministic: run.deterministic)
-    writer = CheckpointWriter(checkpoint, directory: run.output, keep: run.keepCheckpoints)
+    writer = CheckpointWriter(
+      checkpoint, directory: run.output, keep: run.keepCheckpoints, communicator.watch)
     state.validationSHA256 = inputs.validationSHA256
     if let from {
       try goBack(to: from)
@@ -149,16 +149,6 @@ package final class TrainingRun {
     }
     // Reading and cutting reviews took memory that the C library keeps for the next time, which does not come.
     returnFreedMemory()
-  }
-
-  /// How many tokens a thread has at once, on average.
-  private static func tokensPerPass(
-    _ run: TrainingConfiguration, _ training: EncodedReviews, _ communicator: Communicator
-  ) -> Int {
-    let workers = Double(communicator.size * run.threads)
-    let perReview = Double(training.tokenCount) / Double(max(1, training.count))
-    let tokens = (run.pretraining?.batchTokens.map(Double.init) ?? Double(run.globalBatchSize) * perReview) / workers
-    return min(Replica.tokensPerPass(maxLength: run.maxLength), Int(tokens))
   }
 
   /// What comes before the base: the checkpoint to go on from, then adapters.
@@ -201,7 +191,7 @@ package final class TrainingRun {
       pool.close()
       recorder.finish(screen)
     }
-    RunReport(screen).opening(run, inputs, report, model, training.first, totalSteps, communicator)
+    try RunReport(screen).opening(run, inputs, report, model, training.first, totalSteps, communicator)
     if let frozen { screen.line(frozen.summary) }
     try communicator.collectively(where: communicator.isFirst) {
       directory?.use()
@@ -210,6 +200,7 @@ package final class TrainingRun {
         keepingStepsTo: state.step > 0 ? state.step : nil, isValidated: state.validatedStep == state.step)
       if run.tensorboard == true { events = try EventFile(in: run.output + "/tensorboard", after: state.step) }
     }
+    if run.writesCheckpoints { try RunNodes.warnOfHidden(run.output, communicator, screen) }
     communicator.watch.respond(.asks)
     // What a stop has kept from being done.
     if state.step > 0, validation != nil { try validateIfDue() }
@@ -275,7 +266,9 @@ package final class TrainingRun {
     let start = monotonicSeconds()
     order.reviews(of: order.step(state.step, reviewsPerStep: run.reviewsPerStep), into: &reviews)
     examples.weighSentences(of: reviews)
-    let sums = try passes.run(reviews, of: examples, step: state.step) { wantsAttention() || isCheckpointDue }
+    let sums = try passes.run(reviews, of: examples, step: state.step) {
+      wantsAttention() || isCheckpointDue || writer.hasNews
+    }
     let rate = schedule.rate(at: state.step)
     let isFinite = sums.loss.isFinite && sums.norm.isFinite
     if isFinite {

@@ -216,7 +216,7 @@ struct RunOptions: ParsableArguments {
   var earlyStoppingPatience: Int?
   @Flag(help: "Write an event file for TensorBoard, in the run directory.")
   var tensorboard = false
-  @Option(help: "How many checkpoints stay.")
+  @Option(help: "How many checkpoints stay, beside the newest of those by --checkpoint-minutes and at a stop.")
   var keepCheckpoints = 2
   @Option(help: "Threads a rank.")
   var threads = 1

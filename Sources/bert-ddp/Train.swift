@@ -38,7 +38,8 @@ struct Train: ParsableCommand {
       let output = try communicator.sharedText { place.directory(prefix) }
       for index in configurations.indices {
         configurations[index].output = output + (isComparison ? "/" + configurations[index].method : "")
-        if !isComparison { configurations[index].resumeAdvice = place.resumeAdvice(output) }
+        configurations[index].resumeAdvice =
+          isComparison ? EmbeddedDemo.resumeAdvice(configurations[index]) : place.resumeAdvice(output)
       }
       let results = try TrainingStages.train(configurations, communicator, screen)
       if let results, self.screen.json { screen.json(try jsonText(results)) }

@@ -59,6 +59,28 @@ import Testing
     #expect(try files.newestValid().found?.step == 3)
   }
 
+  /// Its name is believed there: what it may cost is less than a run that does not go on.
+  @Test func anOlderOneThatCannotBeReadIsPassedOver() throws {
+    let scratch = try Scratch()
+    let files = CheckpointFiles(in: scratch.directory)
+    for step in [1, 3] { try publishSample(to: files.path(step: step), step: step) }
+    try FileManager.default.createSymbolicLink(
+      atPath: files.path(step: 2), withDestinationPath: files.path(step: 2))
+    let (found, skipped) = try files.newestValid()
+    #expect(found?.step == 3)
+    #expect(skipped.map(\.path) == [files.path(step: 2)])
+    // The newest that is valid is older than it now.
+    try damage(files.path(step: 3))
+    let refusal = failure { _ = try files.newestValid() }
+    #expect(refusal?.kind == .noInput)
+    #expect(refusal?.message.contains(files.path(step: 2)) == true)
+    unlink(files.path(step: 2))
+    // Of another name than a run gives nothing is known.
+    let copy = scratch.path("checkpoint-old.h5")
+    try FileManager.default.createSymbolicLink(atPath: copy, withDestinationPath: copy)
+    #expect(failure { _ = try files.newestValid() }?.kind == .noInput)
+  }
+
   @Test func namesCountForNothing() throws {
     let scratch = try Scratch()
     let files = CheckpointFiles(in: scratch.directory)
@@ -104,6 +126,19 @@ import Testing
       ])
     #expect(try files.rotate(keeping: 2, pinned: [3]) == [])
     #expect(try files.rotate(keeping: 0).sorted() == [files.path(step: 3), files.path(step: 7)])
+  }
+
+  @Test func thoseInPassingDoNotPushOutOthers() throws {
+    let scratch = try Scratch()
+    let files = CheckpointFiles(in: scratch.directory)
+    for step in [10, 13, 16, 20, 23, 26] { try publishSample(to: files.path(step: step), step: step) }
+    let passing: Set = [13, 16, 23, 26]
+    let removed = try files.rotate(keeping: 2, passing: passing, knownValid: 26)
+    #expect(removed.sorted() == [13, 16, 23].map { files.path(step: $0) })
+    #expect(try files.rotate(keeping: 2, passing: passing, knownValid: 26) == [])
+    try publishSample(to: files.path(step: 30), step: 30)
+    #expect(try files.rotate(keeping: 2, passing: passing, knownValid: 30) == [files.path(step: 10)])
+    #expect(try scratch.names() == [20, 26, 30].map { CheckpointFiles.name(step: $0) })
   }
 
   /// It neither counts as one of the newest nor is removed.

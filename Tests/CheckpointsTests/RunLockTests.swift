@@ -82,17 +82,44 @@ import Testing
     _ = consume second
   }
 
-  @Test func aFileSystemWithoutLocksIsNotTakenForOneThatHasThem() throws {
+  @Test(arguments: [ENOLCK, EOPNOTSUPP, ENOSYS, EINVAL])
+  func aFileSystemWithoutLocksIsNotTakenForOneThatHasThem(_ code: Int32) throws {
     let scratch = try Scratch()
-    let lock = try RunLock.take(
-      in: scratch.directory,
-      lock: { _ in
-        errno = ENOLCK
-        return -1
-      })
+    let lock = try RunLock.take(in: scratch.directory, lock: fails(with: code))
     let isEnforced = lock.isEnforced
     #expect(!isEnforced)
     #expect(RunLock.warning(on: scratch.directory).contains(scratch.directory))
+  }
+
+  /// A disk that does not answer says nothing of who else writes there.
+  @Test(arguments: [EIO, EACCES, ESTALE, ENOMEM])
+  func anotherErrorIsNotTakenForAFileSystemWithoutLocks(_ code: Int32) throws {
+    let scratch = try Scratch()
+    let refusal = failure { _ = try RunLock.take(in: scratch.directory, lock: fails(with: code)) }
+    #expect(refusal?.kind == .cannotWrite)
+    #expect(
+      refusal?.message.contains("cannot be locked") == true && refusal?.message.contains(scratch.directory) == true)
+  }
+
+  /// As after a file server's new start.
+  @Test func aStaleHandleIsOpenedAgain() throws {
+    let scratch = try Scratch()
+    var tries = 0
+    let lock = try RunLock.take(
+      in: scratch.directory,
+      lock: { number in
+        tries += 1
+        return tries < 3 ? fails(with: ESTALE)(number) : flock(number, LOCK_EX | LOCK_NB)
+      })
+    let isEnforced = lock.isEnforced
+    #expect(isEnforced && tries == 3)
+  }
+
+  private func fails(with code: Int32) -> (Int32) -> Int32 {
+    { _ in
+      errno = code
+      return -1
+    }
   }
 
   @Test func aDirectoryThatIsNotThere() throws {

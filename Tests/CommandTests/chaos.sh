@@ -97,6 +97,50 @@ await_end 15
 holds "said: $(cat "$err")" grep -qE "rank 2 \(process $process on .*, gone\) is missing from step [0-9]+, " "$err"
 conclude "rank 2 of 3 is gone and the launcher does nothing: named, and the job ends after five seconds"
 
+# The same while a checkpoint is written beside the steps, to a slow disk: a rank that ends the job is gone itself after ten
+# seconds more, even where the launcher does not answer.
+cat >"$scratch/slow.c" <<'C'
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int file) {
+  struct stat status;
+  if (!fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 100000) sleep(18);
+  return syscall(SYS_fsync, file);
+}
+C
+compiler=$(command -v clang || command -v cc || true)
+# The loader splits names at spaces, and the scratch folder has one.
+slow=$(mktemp "${TMPDIR:-/tmp}/bert-ddp-slow-XXXXXX.so")
+if [ -n "$compiler" ] && "$compiler" -shared -fPIC -o "$slow" "$scratch/slow.c"; then
+  # One long epoch: the next checkpoint is not waited for.
+  { head -n 1 train.tsv; for _ in $(seq 400); do tail -n +2 train.tsv; done; } >long.tsv
+  mpirun -np 3 -x LD_PRELOAD="$slow" "$program" "${endless[@]}" --train-file long.tsv --checkpoint-every 500 \
+    --output slow >"$out" 2>"$err" </dev/null &
+  job=$! start=(mpirun)
+  for _ in $(seq 3000); do
+    [ -z "$(find slow -name '*.tmp-*' -size +100k 2>/dev/null)" ] || break
+    sleep 0.01
+  done
+  process=$(rank_process 2)
+  kill -STOP "$job"
+  kill -KILL "$process"
+  for _ in $(seq 300); do
+    [ ! -e slow/checkpoint-500.h5 ] || break
+    sleep 0.1
+  done
+  # What is said then needs a moment.
+  sleep 3
+  kill -CONT "$job"
+  await_end 15
+  holds "said: $(cat "$err")" grep -qE "rank 2 \(process $process on .*, gone\) is missing from step [0-9]+, " "$err"
+  holds "no checkpoint: $(ls -A slow)" [ -e slow/checkpoint-500.h5 ]
+  conclude "rank 2 of 3 is gone while a checkpoint is written: the job ends, and not before that is there"
+else
+  echo "skipped a rank that is gone while a checkpoint is written: no C compiler here"
+fi
+rm -f "$slow"
+
 echo "-- Two jobs, other launchers"
 begin 2 "${train[@]}" --output "in use" --epochs 100000
 wait_beyond "in use" 0

@@ -62,6 +62,11 @@ succeed 1 "${compare[@]}" "${cells[@]}" --output killed --threads 2
 holds "a cell was run again" [ "$(grep -cE '^cell ' "$out" || true)" -eq 0 ]
 conclude "a comparison that is done runs nothing, on another number of ranks too"
 
+ranks 2 "${compare[@]}" --methods full --epochs 100000 --output stopped --max-minutes 0.05
+holds "status $status, expected 75" [ "$status" -eq 75 ]
+holds "said: $(cat "$err")" grep -q 'go on with the same command\.$' "$err"
+conclude "one that is stopped says how to go on: compare has no --resume"
+
 echo "-- A fusion, and the embedded demo"
 succeed 2 "${compare[@]}" --methods fusion,adapter:4 --train-limits 50 --output fused
 holds "no fusion: $(cat "$out")" grep -qE '^fusion +50 ' "$out"
@@ -82,6 +87,14 @@ holds "no table: $(cat "$out")" grep -qE '^linear-probe +8,000 ' "$out"
 conclude "the embedded demo"
 
 echo "-- Refused"
+cp -r base "base lower-cased" && rm "base lower-cased/tokenizer_config.json"
+lower=("${compare[@]}" "${cells[@]}" --base "base lower-cased" --output whole)
+refused "another tokenizer of the same numbers" 78 base_form_sha256 -- "${lower[@]}"
+cp -r whole "whole before"
+sed -i '/"base_form_sha256"/d' "whole before"/cells/*/cell.json
+succeed 1 "${lower[@]}" --output "whole before"
+holds "a cell was run again" [ "$(grep -cE '^cell ' "$out" || true)" -eq 0 ]
+conclude "cells that are older than that are taken as they are"
 refused "another number of epochs" 78 epochs -- "${compare[@]}" "${cells[@]}" --epochs 3 --output whole
 refused "other test reviews" 78 test_sha256 -- "${compare[@]}" "${cells[@]}" --test-file train.tsv --output whole
 refused "no directory" 64 --output -- "${compare[@]}" "${cells[@]}"

@@ -314,12 +314,35 @@ done
 for count in 1 2; do
   # Sixty microseconds: after every step.
   run="by time on $count"
-  succeed "$count" "${train[@]}" --max-steps 9 --epochs 9 --checkpoint-minutes 0.000001 --keep-checkpoints 100 --output "$run"
-  holds "saved: $(ls "$run")" [ "$(find "$run" -name 'checkpoint-*.h5' | wc -l)" -gt 7 ]
+  timed=("${train[@]}" --max-steps 9 --epochs 9 --checkpoint-minutes 0.000001)
+  succeed "$count" "${timed[@]}" --output "$run"
+  succeed "$count" "${timed[@]}" --output "$run again" --max-steps 4
+  succeed "$count" "${timed[@]}" --output "$run again" --resume auto
+  for directory in "$run" "$run again"; do
+    # Each makes room for the next, and none for that of an epoch.
+    saved=$(cd "$directory" && echo checkpoint-*)
+    holds "saved: $saved" [ "$saved" = "checkpoint-5.h5 checkpoint-8.h5 checkpoint-9.h5" ]
+  done
   succeed "$count" "${train[@]}" --max-steps 9 --epochs 9 --checkpoint-minutes 0 --keep-checkpoints 100 --output "$run not"
   holds "saved: $(ls "$run not")" [ "$(find "$run not" -name 'checkpoint-*.h5' | wc -l)" -le 3 ]
   same_tensors "$run/model.h5" "$run not/model.h5"
   conclude "checkpoints by time, $(of "$count")"
+done
+# The demo alone compares two methods, each in a directory of its own.
+demo=(--max-steps 400 --checkpoint-every 50)
+for method in full lora; do
+  rm -rf runs
+  "$program" "${demo[@]}" >"$out" 2>"$err" </dev/null &
+  job=$!
+  for _ in $(seq 2000); do compgen -G "runs/*/$method/config.json" >/dev/null && break; sleep 0.01; done
+  kill -USR1 "$job"
+  status=0
+  wait "$job" || status=$?
+  holds "status $status, expected 75" [ "$status" -eq 75 ]
+  read -ra advice <<<"$(sed -nE 's/.* go on with (.*)\.$/\1/p' "$err")"
+  succeed 1 "${demo[@]}" "${advice[@]}"
+  holds "it did not go on with ${advice[*]}: $(cat "$out")" grep -q '^going on from step' "$out"
+  conclude "the demo is stopped in $method, and goes on as it says: ${advice[*]}"
 done
 for count in 1 2; do
   # Long enough to be caught on its way by any machine.

@@ -72,7 +72,11 @@ cat >"$scratch/enter" <<'SCRIPT'
 #!/bin/sh
 host=$1
 shift
-exec ip netns exec "$host" unshare --uts sh -c 'hostname "$0"; exec sh -c "$*"' "$host" "$@"
+exec ip netns exec "$host" unshare --uts sh -c '
+  hostname "$0"
+  # A host that has a folder of its own there.
+  [ -z "${HIDDEN:-}" ] || mount -t tmpfs none "$HIDDEN"
+  exec sh -c "$*"' "$host" "$@"
 SCRIPT
 chmod +x "$scratch/enter"
 # mpirun splits the agent at spaces, and the scratch folder has one.
@@ -156,6 +160,16 @@ on_hosts two "${long[@]}" --epochs 10 --output spread
 holds "status $status: $(tail -n 3 "$err")" [ "$status" -eq 0 ]
 same_tensors short/model.h5 spread/model.h5
 conclude "--deterministic on two hosts: the bits of one rank"
+
+mkdir hidden
+threads=$(($(nproc) + 1))
+HIDDEN=$work/hidden on_hosts uneven "${long[@]}" --epochs 1 --threads $threads --output hidden/run
+holds "status $status: $(tail -n 3 "$err")" [ "$status" -eq 0 ]
+holds "said: $(cat "$err")" grep -q "host $(host b) does not see the run directory hidden/run: " "$err"
+holds "said: $(cat "$err")" grep -q "on host $(host a) 2 ranks × $threads threads share .* (another host likewise)" "$err"
+on_hosts two "${long[@]}" --epochs 1 --output seen
+holds "said: $(cat "$err")" [ "$(grep -c 'does not see' "$err" || true)" -eq 0 ]
+conclude "a host that does not see the run directory, and hosts that are crowded, are named at the start"
 
 echo "-- What crosses the network"
 # What host a has sent, as the switch counts it.

@@ -61,6 +61,17 @@ struct PlanTests {
         request("lora", ranks: ranks) { ($0.deterministic, $0.threads, $0.globalBatchSize) = (true, threads, 32) })
       #expect(try bytes(plan, "gradients").0 == 4 * (1 + kept) * trainable)
     }
+    let short: (inout TrainingConfiguration) -> Void = { ($0.deterministic, $0.globalBatchSize) = (true, 32) }
+    let memory = try RunPlan(request("lora", ranks: 6, short)).memory
+    let all = memory.sharedBytes + 6 * memory.privateBytes() + 12 * trainable
+    #expect(memory.nodeBytes == all - 2 * 4 * trainable, "two of six ranks have no shard")
+    // A step of two passes has twice as many.
+    let plan = try RunPlan(
+      request("lora", ranks: 1) {
+        short(&$0)
+        $0.accumulationSteps = 2
+      })
+    #expect(try bytes(plan, "gradients").0 == 4 * (1 + 4) * trainable)
   }
 
   @Test("room for pieces on their way")

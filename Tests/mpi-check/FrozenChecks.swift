@@ -89,6 +89,13 @@ let frozenChecks: [Check] = [
       try frozen.free()
     }
   },
+  Check("where some node's ranks have no room to share, no node keeps anything, whatever numbers of ranks they have") {
+    world, findings in
+    let run = try TrialRun(MethodTrial("linear-probe"), reviews: 45)
+    let frozen = try FrozenOutputs(run.method, run.configuration, run.data, sharedBytes: 1, world)
+    findings.expectEqual(frozen.reviewCount, world.nodeCount < world.size ? 0 : 45, "reviews kept")
+    try frozen.free()
+  },
   Check("keeping is refused where nothing is frozen below what is trained") { _, findings in
     var both = MethodTrial("lora")
     both.options.loraLayers = [0, 2]

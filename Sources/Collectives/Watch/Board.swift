@@ -25,6 +25,8 @@ final class Board: @unchecked Sendable {
     case activity
     /// 1 when it wants the run to stop, 2 when it is ending the job, 3 when its work is done.
     case ending
+    /// 1 while rank 0 writes a checkpoint beside the steps, as far as this rank knows.
+    case writing
   }
 
   /// How many ranks have a line.
@@ -32,7 +34,8 @@ final class Board: @unchecked Sendable {
   /// This rank's line.
   let own: Int
   private let cells: UnsafeMutablePointer<Atomic<Int>>
-  private static let fieldCount = 8
+  /// Room for more, in whole cache lines.
+  private static let fieldCount = 16
 
   /// A page that nobody else sees.
   init(rank: Int) {

@@ -11,7 +11,7 @@ struct Stall {
   private var ticks: [(count: Int, still: Double)]
   /// After how many seconds a neighbour that is gone ends the job. Where a launcher ends it, it has by then.
   private static let mourning = 5.0
-  /// The same while a checkpoint is written, which need not wait for that neighbour.
+  /// The same while rank 0 writes a checkpoint, which need not wait for that neighbour.
   private static let mourningInSave = 60.0
 
   init(_ board: Board) {
@@ -37,11 +37,12 @@ struct Stall {
   /// - Parameter ranks: How many ranks the job has.
   /// - Returns: One sentence; nil while there is nobody to miss.
   func loss(ranks: Int) -> String? {
-    let isSaving = board[board.own, .activity] == Activity.saving.rawValue
-    let limit = isSaving ? Stall.mourningInSave : Stall.mourning
+    let isSaving =
+      board[board.own, .activity] == Activity.saving.rawValue || board[board.own, .writing] == 1
     // Ticks are asked first: a process of another container is not seen in /proc, but it ticks.
     let gone = ticks.indices.filter {
-      ticks[$0].still >= limit && board[$0, .ending] < 2 && ProcessState.of(board[$0, .process]) == .gone
+      let limit = isSaving && board[$0, .rank] != 0 ? Stall.mourningInSave : Stall.mourning
+      return ticks[$0].still >= limit && board[$0, .ending] < 2 && ProcessState.of(board[$0, .process]) == .gone
     }
     guard !gone.isEmpty else { return nil }
     return describe(gone.map { ($0, "gone") }, ranks: ranks) + "; start again with --resume auto."

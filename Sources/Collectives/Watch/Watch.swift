@@ -86,6 +86,13 @@ package final class Watch: @unchecked Sendable {
     board.count(.beats)
   }
 
+  /// Whether rank 0 writes a checkpoint beside the steps, as far as this rank knows; from any thread. A rank that is gone
+  /// does not end the job then before the checkpoint had its time.
+  package var isWriting: Bool {
+    get { board[board.own, .writing] == 1 }
+    set { board[board.own, .writing] = newValue ? 1 : 0 }
+  }
+
   /// Says that work goes on; from any thread.
   package func beat() { board.count(.beats) }
 
