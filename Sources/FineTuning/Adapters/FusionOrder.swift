@@ -42,11 +42,12 @@ package struct FusionShape: Sendable, Equatable {
   /// Query, key, and value where there is one.
   private var matrixCount: Int { hasValue ? 3 : 2 }
 
-  /// The operations of a pass over `rows` tokens.
+  /// What a pass takes.
   /// - Parameters:
   ///   - order: The order.
   ///   - rows: How many tokens.
   ///   - isTraining: Whether backward follows forward.
+  /// - Returns: Operations, two a multiplication.
   package func operations(_ order: FusionOrder, rows: Int, isTraining: Bool) -> Int {
     switch order {
     case .plain: rows * plain(isTraining)
