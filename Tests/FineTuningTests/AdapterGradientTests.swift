@@ -27,7 +27,7 @@ import Testing
     private let model: SequenceClassifier
     private let batch = TokenBatch()
 
-    init(_ method: any FineTuningMethod) throws {
+    init(_ method: any FineTuningMethod, _ order: FusionOrder?) throws {
       var shape = BERTConfiguration()
       (shape.vocabularySize, shape.hiddenSize, shape.layerCount, shape.attentionHeadCount) = (20, 8, 2, 2)
       (shape.intermediateSize, shape.positionCount, shape.typeCount) = (12, 8, 2)
@@ -38,6 +38,7 @@ import Testing
       store = ParameterStore(
         table: table, frozen: .allocate(capacity: max(1, table.frozenCount)), trainable: values)
       model = method.model(shape, table)
+      model.fuse(in: order)
       let arena = try ActivationArena(capacity: model.arenaBytes(tokens: 32, reviews: 8, longest: 8))
       arena.poisons = true
       workspace = Workspace(parameters: store, gradients: gradients, arena: arena, seed: 3)
@@ -81,8 +82,8 @@ import Testing
   static let names = ["word_embeddings", "layer.0.attention.self.query.weight", "LayerNorm", "adapter"]
 
   /// Along the gradient itself and along a fixed direction of signs, for each tensor.
-  static func check(_ method: any FineTuningMethod, _ label: String) throws {
-    let tiny = try Tiny(WithBase(method: method))
+  static func check(_ method: any FineTuningMethod, _ label: String, _ order: FusionOrder? = nil) throws {
+    let tiny = try Tiny(WithBase(method: method), order)
     _ = tiny.loss()
     let count = tiny.store.table.trainableCount
     let gradient = Array(UnsafeBufferPointer(start: tiny.gradients, count: count)).map(Double.init)
@@ -154,20 +155,21 @@ import Testing
     try Self.check(BottleneckAdapters(other, trained: ["l", "t"]), "stack at different places")
   }
 
-  @Test(arguments: [(false, true), (true, true), (false, false)])
-  func fusion(_ queryBeforeNorm: Bool, _ hasValue: Bool) throws {
+  @Test(arguments: [(false, true), (true, true), (false, false)], FusionOrder.allCases)
+  func fusion(_ design: (queryBeforeNorm: Bool, hasValue: Bool), _ order: FusionOrder) throws {
+    let (queryBeforeNorm, hasValue) = design
     let all = Self.configurations
     var fusion = FusionConfiguration()
     (fusion.queryBeforeNorm, fusion.hasValue, fusion.dropout) = (queryBeforeNorm, hasValue, 0.2)
     let names = ["a": all[0], "b": all[0], "c": all[0], "l": all[4]]
-    let label = "query before \(queryBeforeNorm), value \(hasValue)"
+    let label = "\(order), query before \(queryBeforeNorm), value \(hasValue)"
     let fused = try AdapterSetup(names, .fuse(["a", "b", "c"]), fusion: fusion)
-    try Self.check(AdapterFusion(fused, trained: ["a", "b", "c"]), "fusion, \(label)")
+    try Self.check(AdapterFusion(fused, trained: ["a", "b", "c"]), "fusion, \(label)", order)
     let stacked = try AdapterSetup(names, .stack([.single("l"), .fuse(["a", "b"])]), fusion: fusion)
-    try Self.check(AdapterFusion(stacked, trained: ["a", "b"]), "stacked fusion, \(label)")
+    try Self.check(AdapterFusion(stacked, trained: ["a", "b"]), "stacked fusion, \(label)", order)
     let houlsby = try AdapterSetup(["a": all[1], "b": all[1]], .fuse(["a", "b"]), fusion: fusion)
-    try Self.check(AdapterFusion(houlsby, trained: ["a", "b"]), "fusion at both ends, \(label)")
+    try Self.check(AdapterFusion(houlsby, trained: ["a", "b"]), "fusion at both ends, \(label)", order)
     let parallel = try AdapterSetup(["a": all[2], "b": all[3]], .fuse(["a", "b"]), fusion: fusion)
-    try Self.check(AdapterFusion(parallel, trained: ["a", "b"]), "parallel fusion, \(label)")
+    try Self.check(AdapterFusion(parallel, trained: ["a", "b"]), "parallel fusion, \(label)", order)
   }
 }

@@ -24,7 +24,9 @@ struct AdapterGoldenTests {
     var hasHead = false
     /// Absolute tolerance of hidden states.
     var hidden = 1e-5
-    var description: String { name }
+    /// In which order the fusion multiplies.
+    var order: FusionOrder?
+    var description: String { order.map { "\(name), \($0)" } ?? name }
 
     func method() throws -> any FineTuningMethod {
       var configurations: [String: AdapterConfiguration] = [:]
@@ -41,7 +43,11 @@ struct AdapterGoldenTests {
       var files = adapters.values.sorted().map { "adapterhub/\($0)/pytorch_adapter.bin" }
       if hasHead { files += adapters.values.map { "adapterhub/\($0)/pytorch_model_head.bin" } }
       if let fusion { files.append("adapterhub/\(fusion)/pytorch_model_adapter_fusion.bin") }
-      return try GoldenModel(method(), files: files, readsAll: readsAll)
+      let model = try GoldenModel(method(), files: files, readsAll: readsAll)
+      for end in model.model.encoder.layers.flatMap(\.blockOutputs) {
+        (end.branch as? AdapterBranch)?.fusionOrder = order
+      }
+      return model
     }
   }
 
@@ -83,6 +89,10 @@ struct AdapterGoldenTests {
         composition: .stack([.single("ko"), .single("task")]), trained: ["task"]),
       Case(name: "ah_lang_only", adapters: ["ko": "lang_ko"], composition: .single("ko")),
       Case(name: "ah_legacy_lang", adapters: ["ko": "legacy_lang_ko"], composition: .single("ko")),
+    ] + FusionOrder.allCases.flatMap(fusions)
+
+  static func fusions(_ order: FusionOrder) -> [Case] {
+    var cases = [
       Case(
         name: "ah_fuse", adapters: ab, composition: .fuse(["a", "b"]), fusion: "fusion_ab", hidden: 5e-5),
       Case(
@@ -92,6 +102,9 @@ struct AdapterGoldenTests {
         name: "ah_stack_fuse", adapters: ab.merging(["ko": "lang_ko"]) { $1 },
         composition: .stack([.single("ko"), .fuse(["a", "b"])]), fusion: "fusion_ab", hidden: 5e-5),
     ]
+    for index in cases.indices { cases[index].order = order }
+    return cases
+  }
 
   @Test(arguments: cases)
   func logitsAndLoss(_ test: Case) throws {
@@ -171,6 +184,7 @@ struct AdapterGoldenTests {
     try model.expectHiddenStates(golden, within: test.hidden) { layer, views in
       guard test.name == "ah_fuse" else { return }
       let branch = try #require(model.model.encoder.layers[layer].output.branch as? AdapterBranch)
+      #expect(branch.fusionOrder == test.order)
       let shares = try #require(branch.fusionShares)
       try expectRows(shares, views, golden, "fusion_attention.\(layer)", 1e-5)
     }

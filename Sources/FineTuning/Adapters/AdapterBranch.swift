@@ -32,7 +32,14 @@ package final class AdapterBranch: BlockOutputBranch {
     return total
   }
   /// The shares of the fused adapters in the last forward, `[rows, N]`; nil without a fusion.
-  package var fusionShares: Matrix? { stages.lazy.compactMap { ($0 as? FusedAdapters)?.shares }.first }
+  package var fusionShares: Matrix? { fusion?.shares }
+  /// In which order the fusion of the last forward multiplied; nil without a fusion. Set, it is the order of every pass
+  /// from then on where it is right, so that one can be tested against the other.
+  package var fusionOrder: FusionOrder? {
+    get { fusion?.order }
+    set { fusion?.requestedOrder = newValue }
+  }
+  private var fusion: FusedAdapters? { stages.lazy.compactMap { $0 as? FusedAdapters }.first }
 
   /// Runs the stages.
   package func forward(

@@ -47,7 +47,7 @@ extension AdapterSetup {
         stages.append(
           FusedAdapters(
             names.map { core($0, site, table) }, last: self[names[names.count - 1]],
-            FusedAdapters.Places(
+            FusionPlaces(
               query: places("\(prefix).query", table), key: places("\(prefix).key", table),
               value: fusion.hasValue ? table["\(prefix).value.weight"] : nil),
             fusion, dropout: (probability, dropoutSite), mayOverwrite: mayOverwrite))

@@ -16,15 +16,20 @@ final class Bottleneck {
   private let activation: Activation
   private let constant: Float
   private var saved: Saved?
+  private var savedInner: SavedInner?
 
-  /// What backward needs from forward.
+  /// What backward of the part above the inner values needs from forward.
   private struct Saved {
-    let input: Matrix
-    let derivative: Matrix
-    let activated: Matrix
-    let norm: NormCache?
+    let inner: Matrix
     /// The output before it is scaled, where the scale is learned.
     let unscaled: Matrix?
+  }
+
+  /// What backward of the part below them needs.
+  private struct SavedInner {
+    let input: Matrix
+    let derivative: Matrix
+    let norm: NormCache?
   }
 
   init(_ places: Places, _ configuration: AdapterConfiguration) {
@@ -43,6 +48,12 @@ final class Bottleneck {
   }
   /// H.
   var hiddenSize: Int { places.up.weight.rows }
+  /// b.
+  var width: Int { places.down.weight.rows }
+  /// W_up and b_up.
+  var up: (weight: Parameter, bias: Parameter) { places.up }
+  /// s; nil where it is learned.
+  var constantScale: Float? { places.scaling == nil ? constant : nil }
   /// How many floats of arena a row takes, in forward and backward together.
   var floatsPerRow: Int {
     let hidden = hiddenSize
@@ -57,32 +68,37 @@ final class Bottleneck {
   ///   - accumulate: Whether `out` is added to; otherwise it is overwritten.
   ///   - workspace: Parameters, memory.
   func forward(_ z: Matrix, into out: Matrix, accumulate: Bool, _ workspace: Workspace) {
-    let arena = workspace.arena
-    let width = places.down.weight.rows
-    let norm = places.normBefore.map { NormCache($0, of: z, nil, workspace) }
-    let input = norm?.output ?? z
-    let derivative = arena.matrix(z.rows, width)
-    let activated = arena.matrix(z.rows, width)
-    multiply(input, .plain, workspace[places.down.weight], .transposed, into: derivative)
-    activate(
-      derivative, bias: workspace[places.down.bias].base, activation, into: activated, keepsDerivative: true)
-    var unscaled: Matrix?
-    if let scaling = places.scaling {
-      let raw = arena.matrix(z.rows, out.columns)
-      project(activated, scale: 1, into: raw, accumulate: false, workspace)
-      if !accumulate { out.fill(0) }
-      addScaled(raw, workspace[scaling].base[0], to: out)
-      unscaled = raw
-    } else {
-      project(activated, scale: constant, into: out, accumulate: accumulate, workspace)
+    let inner = workspace.arena.matrix(z.rows, width)
+    innerForward(z, into: inner, workspace)
+    guard let scaling = places.scaling else {
+      project(inner, scale: constant, into: out, accumulate: accumulate, workspace)
+      saved = Saved(inner: inner, unscaled: nil)
+      return
     }
-    saved = Saved(
-      input: input, derivative: derivative, activated: activated, norm: norm, unscaled: unscaled)
+    let raw = workspace.arena.matrix(z.rows, out.columns)
+    project(inner, scale: 1, into: raw, accumulate: false, workspace)
+    if !accumulate { out.fill(0) }
+    addScaled(raw, workspace[scaling].base[0], to: out)
+    saved = Saved(inner: inner, unscaled: raw)
   }
 
-  /// `out (+)= scale · (activated W_upᵀ + b_up)`.
+  /// The part below the up-projection: writes the inner values `f(W_down n(z) + b_down)`.
+  /// - Parameters:
+  ///   - z: `[rows, H]`; read again by backward.
+  ///   - inner: `[rows, b]`.
+  ///   - workspace: Parameters, memory.
+  func innerForward(_ z: Matrix, into inner: Matrix, _ workspace: Workspace) {
+    let norm = places.normBefore.map { NormCache($0, of: z, nil, workspace) }
+    let input = norm?.output ?? z
+    let derivative = workspace.arena.matrix(z.rows, width)
+    multiply(input, .plain, workspace[places.down.weight], .transposed, into: derivative)
+    activate(derivative, bias: workspace[places.down.bias].base, activation, into: inner, keepsDerivative: true)
+    savedInner = SavedInner(input: input, derivative: derivative, norm: norm)
+  }
+
+  /// `out (+)= scale · (inner W_upᵀ + b_up)`.
   private func project(
-    _ activated: Matrix, scale: Float, into out: Matrix, accumulate: Bool, _ workspace: Workspace
+    _ inner: Matrix, scale: Float, into out: Matrix, accumulate: Bool, _ workspace: Workspace
   ) {
     var bias = workspace[places.up.bias]
     let mark = workspace.arena.mark
@@ -94,7 +110,7 @@ final class Bottleneck {
     if accumulate { addToRows(out, bias.base) } else { fillRows(out, with: bias.base) }
     workspace.arena.rewind(to: mark)
     multiply(
-      activated, .plain, workspace[places.up.weight], .transposed, into: out, alpha: scale, beta: 1)
+      inner, .plain, workspace[places.up.weight], .transposed, into: out, alpha: scale, beta: 1)
   }
 
   /// Adds the gradients of the core and writes that of `z`, or adds it.
@@ -109,28 +125,41 @@ final class Bottleneck {
     let mark = arena.mark
     defer { arena.rewind(to: mark) }
     let scale = places.scaling.map { workspace[$0].base[0] } ?? constant
-    let dActivated = arena.matrix(dOut.rows, saved.activated.columns)
-    multiply(dOut, .plain, workspace[places.up.weight], .plain, into: dActivated, alpha: scale)
+    let dInner = arena.matrix(dOut.rows, width)
+    multiply(dOut, .plain, workspace[places.up.weight], .plain, into: dInner, alpha: scale)
     upGradients(dOut, saved, scale, workspace)
-    multiplyElements(dActivated, by: saved.derivative)
+    innerBackward(dInner, into: dz, accumulate: accumulate, workspace)
+  }
+
+  /// Adds the gradients of the part below the up-projection and writes that of `z`, or adds it.
+  /// - Parameters:
+  ///   - dInner: The gradient of the inner values, `[rows, b]`; overwritten.
+  ///   - dz: `[rows, H]`.
+  ///   - accumulate: Whether `dz` is added to; otherwise it is overwritten.
+  ///   - workspace: Where gradients go, memory.
+  func innerBackward(_ dInner: Matrix, into dz: Matrix, accumulate: Bool, _ workspace: Workspace) {
+    guard let saved = savedInner else { preconditionFailure("backward of an adapter without its forward") }
+    let arena = workspace.arena
+    let mark = arena.mark
+    defer { arena.rewind(to: mark) }
+    multiplyElements(dInner, by: saved.derivative)
     if let dWeight = workspace.gradient(of: places.down.weight) {
-      multiply(dActivated, .transposed, saved.input, .plain, into: dWeight, beta: 1)
+      multiply(dInner, .transposed, saved.input, .plain, into: dWeight, beta: 1)
     }
-    if let dBias = workspace.gradient(of: places.down.bias) { sumRows(dActivated, addingTo: dBias.base) }
+    if let dBias = workspace.gradient(of: places.down.bias) { sumRows(dInner, addingTo: dBias.base) }
     guard let norm = saved.norm else {
-      multiply(
-        dActivated, .plain, workspace[places.down.weight], .plain, into: dz, beta: accumulate ? 1 : 0)
+      multiply(dInner, .plain, workspace[places.down.weight], .plain, into: dz, beta: accumulate ? 1 : 0)
       return
     }
-    let dInput = arena.matrix(dOut.rows, dOut.columns)
-    multiply(dActivated, .plain, workspace[places.down.weight], .plain, into: dInput)
+    let dInput = arena.matrix(dz.rows, dz.columns)
+    multiply(dInner, .plain, workspace[places.down.weight], .plain, into: dInput)
     norm.backward(dInput, into: dInput, workspace)
     if accumulate { add(dInput, to: dz) } else { dz.copy(from: dInput) }
   }
 
   private func upGradients(_ dOut: Matrix, _ saved: Saved, _ scale: Float, _ workspace: Workspace) {
     if let dWeight = workspace.gradient(of: places.up.weight) {
-      multiply(dOut, .transposed, saved.activated, .plain, into: dWeight, alpha: scale, beta: 1)
+      multiply(dOut, .transposed, saved.inner, .plain, into: dWeight, alpha: scale, beta: 1)
     }
     if let dBias = workspace.gradient(of: places.up.bias) {
       let total = workspace.arena.matrix(1, dOut.columns)
