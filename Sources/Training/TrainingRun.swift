@@ -79,6 +79,7 @@ package final class TrainingRun {
     self.screen = screen
     sentBefore = communicator.statistics
     communicator.watch.stallTimeout = run.stallTimeout
+    communicator.watch.resumeAdvice = run.resumeAdvice
     let precision = run.precision
     try communicator.collectively { try precision.check() }
     files = RunFiles(directory: run.output)

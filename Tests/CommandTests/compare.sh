@@ -65,7 +65,19 @@ conclude "a comparison that is done runs nothing, on another number of ranks too
 ranks 2 "${compare[@]}" --methods full --epochs 100000 --output stopped --max-minutes 0.05
 holds "status $status, expected 75" [ "$status" -eq 75 ]
 holds "said: $(cat "$err")" grep -q 'go on with the same command\.$' "$err"
-conclude "one that is stopped says how to go on: compare has no --resume"
+start_on 2
+"${start[@]}" "${compare[@]}" --methods full --epochs 100000 --output stuck --stall-timeout 2 >"$out" 2>"$err" </dev/null &
+job=$!
+for ((tries = 0; tries < 600; tries++)); do
+  [ -z "$(find stuck/cells -name 'checkpoint-*.h5' 2>/dev/null)" ] || break
+  sleep 0.1
+done
+read -ra children <"/proc/$job/task/$job/children"
+kill -STOP "${children[1]}"
+wait "$job" || true
+none_left
+holds "said: $(cat "$err")" grep -q ' is missing from .*; start again with the same command\.$' "$err"
+conclude "one that is stopped or stuck says how to go on: compare has no --resume"
 
 echo "-- A fusion, and the embedded demo"
 succeed 2 "${compare[@]}" --methods fusion,adapter:4 --train-limits 50 --output fused

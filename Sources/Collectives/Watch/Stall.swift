@@ -34,9 +34,11 @@ struct Stall {
 
   /// What to say when a neighbour has gone without saying that it ends: no launcher has ended the job for that, and the
   /// others would wait for it until `sentence` has something to say.
-  /// - Parameter ranks: How many ranks the job has.
+  /// - Parameters:
+  ///   - ranks: How many ranks the job has.
+  ///   - advice: How a person goes on.
   /// - Returns: One sentence; nil while there is nobody to miss.
-  func loss(ranks: Int) -> String? {
+  func loss(ranks: Int, advice: @autoclosure () -> String) -> String? {
     let isSaving =
       board[board.own, .activity] == Activity.saving.rawValue || board[board.own, .writing] == 1
     // Ticks are asked first: a process of another container is not seen in /proc, but it ticks.
@@ -45,15 +47,16 @@ struct Stall {
       return ticks[$0].still >= limit && board[$0, .ending] < 2 && ProcessState.of(board[$0, .process]) == .gone
     }
     guard !gone.isEmpty else { return nil }
-    return describe(gone.map { ($0, "gone") }, ranks: ranks) + "; start again with --resume auto."
+    return describe(gone.map { ($0, "gone") }, ranks: ranks) + "; start again with \(advice())."
   }
 
   /// What to say when nothing has moved for too long.
   /// - Parameters:
   ///   - timeout: Seconds; files and evaluations are given `Watch.patience` times as long.
   ///   - ranks: How many ranks the job has.
+  ///   - advice: How a person goes on.
   /// - Returns: One sentence; nil while things move.
-  func sentence(after timeout: Double, ranks: Int) -> String? {
+  func sentence(after timeout: Double, ranks: Int, advice: @autoclosure () -> String) -> String? {
     let activity = Activity(rawValue: board[board.own, .activity]) ?? .preparing
     let limit = activity.isPatient ? timeout * Watch.patience : timeout
     guard quiet >= limit else { return nil }
@@ -61,7 +64,7 @@ struct Stall {
     // Another node may know better who is missing; it speaks first.
     if missing.isEmpty, board.lineCount < ranks, quiet < limit + 5 { return nil }
     let start = "no progress for \(Int(quiet)) s (--stall-timeout \(Int(timeout))): "
-    return start + describe(missing, ranks: ranks) + "; start again with --resume auto."
+    return start + describe(missing, ranks: ranks) + "; start again with \(advice())."
   }
 
   /// The lines of ranks that do not run, else of those that have not come where the others wait.

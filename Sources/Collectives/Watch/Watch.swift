@@ -60,6 +60,7 @@ package final class Watch: @unchecked Sendable {
   private let limit = Atomic<Int>(600)
   private let response = Atomic<Int>(0)
   private let stops = Atomic<Int>(0)
+  private let advice = Mutex("--resume auto")
   private let isOver = Atomic<Bool>(false)
   private var thread: pthread_t?
 
@@ -74,6 +75,12 @@ package final class Watch: @unchecked Sendable {
   package var stallTimeout: Int {
     get { limit.load(ordering: .relaxed) }
     set { limit.store(newValue, ordering: .relaxed) }
+  }
+
+  /// What a person adds to the command line to go on, for the sentences that end a job; from any thread.
+  package var resumeAdvice: String {
+    get { advice.withLock { $0 } }
+    set { advice.withLock { $0 = newValue } }
   }
 
   /// What a signal does from here on.
@@ -172,9 +179,11 @@ package final class Watch: @unchecked Sendable {
         firstSignal = firstSignal ?? now
       }
       seen = arrived
-      if let sentence = stall.loss(ranks: job.size) { job.end(Failure(.stopped, sentence)) }
+      if let sentence = stall.loss(ranks: job.size, advice: resumeAdvice) { job.end(Failure(.stopped, sentence)) }
       let timeout = stallTimeout
-      if timeout > 0, let sentence = stall.sentence(after: Double(timeout), ranks: job.size) {
+      if timeout > 0,
+        let sentence = stall.sentence(after: Double(timeout), ranks: job.size, advice: resumeAdvice)
+      {
         job.end(Failure(.stopped, sentence))
       }
     }
@@ -193,7 +202,7 @@ package final class Watch: @unchecked Sendable {
     if since > Watch.burst {
       if isLaunchersEnd(first) { return }
       job.end(
-        Failure(.stopped, "stopped at once by a second signal; go on from the last checkpoint with --resume auto."))
+        Failure(.stopped, "stopped at once by a second signal; go on from the last checkpoint with \(resumeAdvice)."))
     }
     // mpirun may have been told beside its ranks.
     let isLaunchersEnd = isLaunchersEnd(Signals.latestTermination)
