@@ -42,6 +42,9 @@ package struct Piece: Sendable, Equatable {
 
   /// Makes the numbers zero.
   func clear(_ buffer: UnsafeMutablePointer<Float>) {
-    for range in ranges { (buffer + range.lowerBound).update(repeating: 0, count: range.count) }
+    // `update(repeating:count:)` calls a function for each number.
+    for range in ranges {
+      for index in range { buffer[index] = 0 }
+    }
   }
 }

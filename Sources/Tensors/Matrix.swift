@@ -46,7 +46,7 @@ package struct MatrixView<Element: BitwiseCopyable>: BitwiseCopyable, @unchecked
   /// Sets every element.
   @inlinable
   package func fill(_ value: Element) {
-    for r in 0..<rows { row(r).update(repeating: value, count: columns) }
+    for r in 0..<rows { setNumbers(row(r), columns, to: value) }
   }
 
   /// Copies another matrix of the same shape into this one.

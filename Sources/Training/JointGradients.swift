@@ -141,7 +141,7 @@ final class JointGradients: @unchecked Sendable {
       let range = ranges[index]
       let part = part(worker, of: range.count)
       let own = gradients + range.lowerBound + part.lowerBound
-      if !hands[worker].isWritten[index] { own.update(repeating: 0, count: part.count) }
+      if !hands[worker].isWritten[index] { setNumbers(own, part.count, to: 0) }
       // Where the last pass had nothing to read.
       if countsSquares, hands[worker].squares[index] < 0 {
         hands[worker].squares[index] = sumOfSquares(own, part.count)

@@ -213,6 +213,6 @@ package final class StepPasses {
   package func leaveOut() {
     guard let gradients = replica.gradients.baseAddress else { return }
     // All else is zero, and writing that would make memory of it.
-    touched.forEach(in: 0..<touched.count) { (gradients + $0.lowerBound).update(repeating: 0, count: $0.count) }
+    touched.forEach(in: 0..<touched.count) { setNumbers(gradients + $0.lowerBound, $0.count, to: 0) }
   }
 }

@@ -39,7 +39,7 @@ struct RowScales: BitwiseCopyable {
   /// The gradient of `g`: `Σ_rows dy ∘ product`, `[out]`, in the arena.
   func factorGradient(_ dy: Matrix, _ product: Matrix, _ arena: ActivationArena) -> UnsafeMutablePointer<Float> {
     let sums = arena.allocate(Float.self, count)
-    sums.update(repeating: 0, count: count)
+    setNumbers(sums, count, to: 0)
     for r in 0..<dy.rows {
       let (d, p) = (dy.row(r), product.row(r))
       for i in 0..<count { sums[i] += d[i] * p[i] }
