@@ -72,7 +72,7 @@ for ((tries = 0; tries < 600; tries++)); do
   [ -z "$(find stuck/cells -name 'checkpoint-*.h5' 2>/dev/null)" ] || break
   sleep 0.1
 done
-read -ra children <"/proc/$job/task/$job/children"
+read -ra children <"/proc/$job/task/$job/children" || true # The list ends without a line.
 kill -STOP "${children[1]}"
 wait "$job" || true
 none_left
