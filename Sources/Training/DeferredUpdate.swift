@@ -41,9 +41,6 @@ final class DeferredUpdate: @unchecked Sendable {
 
   deinit { next.deallocate() }
 
-  /// Whether anything is put off still.
-  var isPending: Bool { update != nil }
-
   /// Puts a step's update of the encoder's matrices off.
   func putOff(_ update: Optimizer.Update) {
     precondition(self.update == nil, "an update is put off before the one before it is done")
@@ -58,8 +55,12 @@ final class DeferredUpdate: @unchecked Sendable {
   ///   - worker: Which one.
   func reach(_ halfLayer: Int, by worker: Int) {
     guard update != nil else { return }
-    catchUp(to: (halfLayer + 1 + (worker & 1 == 0 ? 1 : 0)) / 2, by: worker)
-    spin(until: done[halfLayer / 2].value, reaches: workerCount)
+    // A layer ahead: workers of even numbers at the start of a layer, of odd ones in its middle, so that they do not want
+    // the memory at the same time.
+    let layer = halfLayer / 2
+    let isAhead = worker % 2 == 0 || halfLayer % 2 == 1
+    catchUp(to: isAhead ? layer + 1 : layer, by: worker)
+    spin(until: done[layer].value, reaches: workerCount)
   }
 
   /// Does what is left of a worker's parts, on its thread; a worker without a pass has them all.

@@ -148,6 +148,7 @@ package final class Optimizer {
 
   /// One step's numbers, the same for all parameters.
   struct Update {
+    /// The sum over reviews, in the layout of the trainable block; read until all of the update is done.
     let gradients: UnsafeMutablePointer<Float>
     let learningRate: Double
     fileprivate let constants: AdamWStep
@@ -169,8 +170,9 @@ package final class Optimizer {
     apply(update, along: reached, pool)
   }
 
-  /// A step of everything but what steps overwrite of the gradients, which is left to the caller.
-  /// - Returns: What `apply` takes for that.
+  /// A step of everything but what steps overwrite of the gradients, which is left to the caller; parameters as `step` has
+  /// them.
+  /// - Returns: What `apply` takes for the rest, which has to be done before its gradients change.
   func stepBesideOverwritten(
     _ gradients: UnsafeMutablePointer<Float>, count: Int, norm: Double, learningRate: Double,
     touched: Stretches, _ pool: WorkerPool
