@@ -1,3 +1,4 @@
+internal import Collectives
 internal import Failures
 internal import Glibc
 
@@ -146,6 +147,8 @@ package final class WorkerPool: @unchecked Sendable {
   }
 
   private func serve(_ index: Int) {
+    HandlerStack.take()
+    defer { HandlerStack.giveBack() }
     var seen = 0
     while true {
       pthread_mutex_lock(mutex)

@@ -338,7 +338,7 @@ for method in full lora; do
   kill -USR1 "$job"
   status=0
   wait "$job" || status=$?
-  holds "status $status, expected 75" [ "$status" -eq 75 ]
+  holds "status $status, expected 75: $(cat "$err")" [ "$status" -eq 75 ]
   read -ra advice <<<"$(sed -nE 's/.* go on with (.*)\.$/\1/p' "$err")"
   succeed 1 "${demo[@]}" "${advice[@]}"
   holds "it did not go on with ${advice[*]}: $(cat "$out")" grep -q '^going on from step' "$out"

@@ -66,6 +66,9 @@ func fail(_ words: ArraySlice<String>, on world: Communicator) throws {
     if isIt { sleep(3) }
     try world.barrier()
     try world.collectively(where: isIt) { throw failure }
+  case "signals":
+    let wrong = try isIt ? productsBesideSignals(world) : 0
+    try world.collectively(where: isIt) { throw wrong == 0 ? failure : Failure(.other, "\(wrong) products are wrong") }
   default: try failByHand(kind, isIt, world)
   }
   try world.barrier()

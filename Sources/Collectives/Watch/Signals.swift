@@ -47,8 +47,10 @@ enum Signals {
     if before.__sigaction_handler.sa_handler == nil { signal(SIGXFSZ, SIG_IGN) }
   }
 
-  /// Notes the signals from here on. One that was ignored at the start (`nohup`) stays ignored.
+  /// Notes the signals from here on. One that was ignored at the start (`nohup`) stays ignored. Called by the thread that
+  /// computes; others that do take a `HandlerStack` themselves.
   static func install() {
+    HandlerStack.take()
     var action = sigaction()
     action.__sigaction_handler.sa_sigaction = { number, information, _ in
       let sender = information.map { $0.pointee._sifields._kill.si_pid } ?? 0
@@ -58,7 +60,7 @@ enum Signals {
       if number == SIGTERM { Signals.termination.store(note, ordering: .releasing) }
       Signals.count.wrappingAdd(1, ordering: .acquiringAndReleasing)
     }
-    action.sa_flags = SA_SIGINFO | SA_RESTART
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK
     for number in [SIGTERM, SIGINT, SIGUSR1] {
       var before = sigaction()
       sigaction(number, nil, &before)
