@@ -33,6 +33,7 @@ package final class Replica {
   private var share: ShareOut
   private let sums: WorkerSums
   private let joint: JointGradients?
+  private let folds: SharedFolds?
   /// Whether a step's first and last reviews are among those of the passes under way.
   private var begins = true
   private var completes = true
@@ -49,10 +50,13 @@ package final class Replica {
   ///   - maxLength: The longest review, in tokens.
   ///   - trains: Whether gradients will be asked for.
   ///   - frozen: Where training passes keep what frozen layers make of reviews; nil where they compute it every time.
+  ///   - share: What this rank has of a step, where its workers may share what a step needs once; nil where every pass is
+  ///     to be computed as if it were alone.
   /// - Throws: `Failure(.other)` where the system gives no more memory.
   package init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore,
-    _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true, frozen: FrozenOutputs? = nil
+    _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true, frozen: FrozenOutputs? = nil,
+    share stepShare: StepShare? = nil
   ) throws {
     useOneBLASThread()
     let tokensPerPass = Replica.tokensPerPass(maxLength: maxLength)
@@ -68,14 +72,31 @@ package final class Replica {
     share = ShareOut(cost: reviewCost)
     stages = BackwardStages(configuration, store.table)
     joint = trains ? JointGradients(workers[0].model.encoder, workers[0].gradients, workerCount: workers.count) : nil
+    folds = trains ? stepShare.flatMap { [workers] in SharedFolds(workers.map(\.model), $0) } : nil
+    let together = (joint?.ranges ?? []) + (folds?.ranges ?? [])
     sums = WorkerSums(
-      workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range, except: joint?.ranges ?? [])
+      workers.map(\.gradients), stages, besides: LookedUpRows(store.table).range,
+      except: together.sorted { $0.lowerBound < $1.lowerBound })
     for (index, worker) in workers.enumerated() {
       if let joint { try worker.addsGradients(to: joint, as: index, of: workers.count) }
       // What a worker has handed in is computed by all when they are at the next meeting, a layer further down.
       let lag = joint != nil && workers.count > 1 ? 1 : 0
       worker.completed = { [unowned self] stage in complete(stage - lag, by: index) }
       worker.workspace.reached = { [unowned self] halfLayer in reached?(halfLayer, index) }
+    }
+  }
+
+  /// What a rank has of a step, on average.
+  package struct StepShare: Sendable {
+    /// How many tokens.
+    package let tokens: Int
+    /// How many rows that the head reads.
+    package let reviews: Int
+
+    /// The share of a rank, among so many, of steps of so many reviews of some data.
+    package init(reviews: Int, of data: EncodedReviews, ranks: Int) {
+      tokens = Int(Double(reviews) * Double(data.tokenCount) / Double(max(1, data.count) * ranks))
+      self.reviews = reviews / ranks
     }
   }
 
@@ -141,6 +162,8 @@ package final class Replica {
     share.share(reviews, over: size * pool.count) { data.tokenCount($0) }
     (self.begins, self.completes, isAlone) = (begins, completes, size == 1)
     sums.begin()
+    folds?.begin()
+    if begins { folds?.fold(store, pool) }
     // Workers only read what is shared out, each its own part.
     pool.run(with: (self, share, data, step, rank)) { values, worker in
       let (replica, share, data, step, rank) = values
@@ -164,10 +187,15 @@ package final class Replica {
     }
     reached?(.max, worker)
     joint?.finish(worker, completes: completes, countsSquares: isAlone)
-    complete(sums.stageCount - 1, by: worker)
+    complete(sums.stageCount - 1, by: worker, isOver: true)
   }
 
-  private func complete(_ stage: Int, by worker: Int) {
+  /// A worker's passes will not change the gradients up to a stage any more.
+  private func complete(_ stage: Int, by worker: Int, isOver: Bool = false) {
+    var stage = stage
+    if completes, let folds, let rank = gradients.baseAddress, let own = workers[worker].gradients.baseAddress {
+      stage = folds.complete(stage, by: worker, waits: isOver, store, into: rank, own: own)
+    }
     sums.complete(stage, by: worker)
     if worker == 0, completes { completed?(sums.lastSummed) }
   }

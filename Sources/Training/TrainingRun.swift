@@ -131,7 +131,9 @@ package final class TrainingRun {
       : try FrozenOutputs(
         method, inputs.configuration, training.first, computesAlone: run.deterministic, communicator)
     replica = try Replica(
-      method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength, frozen: frozen)
+      method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength, frozen: frozen,
+      share: run.deterministic
+        ? nil : Replica.StepShare(reviews: run.reviewsPerStep, of: training.first, ranks: communicator.size))
     let exchange = GradientExchange(
       communicator, model.store.table, replica.stages, isSharded: run.shardOptimizer)
     optimizer = try Optimizer(

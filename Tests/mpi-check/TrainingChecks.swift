@@ -235,7 +235,7 @@ struct TrialRun {
   }
 
   private func withReplica<R>(
-    threads: Int, trains: Bool, frozen: FrozenOutputs? = nil,
+    threads: Int, trains: Bool, frozen: FrozenOutputs? = nil, share: Replica.StepShare? = nil,
     _ body: (Replica, UnsafeMutableBufferPointer<Float>) throws -> R
   ) throws -> R {
     let blocks = try ParameterBlocks(table, Communicator(program: "mpi-check"))
@@ -249,7 +249,7 @@ struct TrialRun {
     let pool = try WorkerPool(count: threads)
     defer { pool.close() }
     let replica = try Replica(
-      method, configuration, store, pool, seed: seed, maxLength: 32, trains: trains, frozen: frozen)
+      method, configuration, store, pool, seed: seed, maxLength: 32, trains: trains, frozen: frozen, share: share)
     return try body(replica, blocks.trainable)
   }
 
@@ -260,7 +260,8 @@ struct TrialRun {
     reviewsPerPass: Int = 10, settings: Optimizer.Settings = Optimizer.Settings(), countsAllocations: Bool = false,
     frozen: FrozenOutputs? = nil, _ world: Communicator
   ) throws -> (losses: [Double], trained: [Float]) {
-    try withReplica(threads: threads, trains: true, frozen: frozen) { replica, trainable in
+    let share = isSharded ? nil : Replica.StepShare(reviews: 10, of: data, ranks: world.size)
+    return try withReplica(threads: threads, trains: true, frozen: frozen, share: share) { replica, trainable in
       let exchange = GradientExchange(world, table, replica.stages, isSharded: sharesOptimizer)
       let optimizer = try Optimizer(
         replica.store, settings, tiles: exchange.optimizerTiles, overwritten: isSharded ? [] : replica.overwritten)

@@ -39,7 +39,9 @@ package final class AdapterBranch: BlockOutputBranch {
     get { fusion?.order }
     set { fusion?.requestedOrder = newValue }
   }
-  private var fusion: FusedAdapters? { stages.lazy.compactMap { $0 as? FusedAdapters }.first }
+  private var fusion: FusedAdapters? { fusions.first }
+  /// The fusions of the stack.
+  var fusions: [FusedAdapters] { stages.compactMap { $0 as? FusedAdapters } }
 
   /// Runs the stages.
   package func forward(

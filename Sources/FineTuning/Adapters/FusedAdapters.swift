@@ -5,7 +5,8 @@ internal import Tensors
 /// A stage of several adapters side by side, mixed for each token by attention over their outputs:
 /// `p = softmax_n(dropout((W_q q + b_q) · (W_k u_n + b_k)))`, `out = W_v Σ_n p_n u_n + residual`.
 ///
-/// Each pass takes the order of products that is cheaper for its number of tokens (`FusionShape`).
+/// Each pass takes the order of products that is cheaper for its number of tokens (`FusionShape`), unless the rank's workers
+/// fold together (`SharedFold`).
 /// - SeeAlso: Pfeiffer et al.: *AdapterFusion*, 2021, §3.
 final class FusedAdapters: AdapterStage {
   private var entry: StageEntry
@@ -15,8 +16,10 @@ final class FusedAdapters: AdapterStage {
   private let dropout: (probability: Float, site: UInt32)
   private let shape: FusionShape
   private let plain: PlainFusion
-  /// Nil where only the plain order is right.
-  private let folded: FoldedFusion?
+  /// Its folded matrices; nil where only the plain order is right.
+  let fold: FusionFold?
+  /// Likewise.
+  let folded: FoldedFusion?
   /// The order of the last forward.
   private(set) var order = FusionOrder.plain
   /// The order that tests ask for where both are right; chosen for each pass when nil.
@@ -38,7 +41,8 @@ final class FusedAdapters: AdapterStage {
       trainedWidth: cores.reduce(0) { $0 + ($1.isTrainable ? $1.width : 0) }, hasValue: places.value != nil,
       trainsFusion: places.query.weight.isTrainable)
     plain = PlainFusion(cores, places)
-    folded = FoldedFusion(cores, places)
+    fold = FusionFold(cores, places)
+    folded = fold.map(FoldedFusion.init)
   }
 
   var isTrainable: Bool {
@@ -87,12 +91,16 @@ final class FusedAdapters: AdapterStage {
     let query = readsQueryBefore ? copy(x, workspace) : input.z
     let mask = workspace.mask(
       rows, columns: cores.count, probability: dropout.probability, site: dropout.site)
-    order = requestedOrder ?? shape.order(rows: x.rows, isTraining: workspace.isTraining)
+    let isShared = workspace.isTraining && folded?.shared != nil
+    order = requestedOrder ?? (isShared ? .folded : order(rows: x.rows, isTraining: workspace.isTraining))
     if folded == nil { order = .plain }
     let out = entry.sumOnto(input, x, workspace)
     products.forward(query: query, input.z, addingTo: out, mask, workspace)
     return out
   }
+
+  /// The order that takes fewer operations.
+  func order(rows: Int, isTraining: Bool) -> FusionOrder { shape.order(rows: rows, isTraining: isTraining) }
 
   /// Whether the query is not what the adapters read.
   private var readsQueryBefore: Bool { fusion.queryBeforeNorm && !configuration.isParallel }

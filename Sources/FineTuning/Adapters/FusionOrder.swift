@@ -6,7 +6,7 @@ internal import Tensors
 package enum FusionOrder: Sendable, CaseIterable {
   /// Each token's candidates are written out, and query, key and value multiply tokens (`PlainFusion`).
   case plain
-  /// Query, key and value multiply the adapters' up-projections once a pass, tokens only what comes of it
+  /// Query, key and value multiply the adapters' up-projections once a pass or a step, tokens only what comes of it
   /// (`FoldedFusion`).
   case folded
 }
