@@ -61,6 +61,14 @@ package final class WorkerPool: @unchecked Sendable {
     }
   }
 
+  // Threads hold on to the pool, so they have ended.
+  deinit {
+    pthread_mutex_destroy(mutex)
+    pthread_cond_destroy(changed)
+    mutex.deallocate()
+    changed.deallocate()
+  }
+
   /// Ends the threads; no work is under way then.
   package func close() {
     pthread_mutex_lock(mutex)

@@ -42,7 +42,7 @@ package struct FusionShape: Sendable, Equatable {
   /// Query, key, and value where there is one.
   private var matrixCount: Int { hasValue ? 3 : 2 }
 
-  /// What a pass takes.
+  /// What a pass takes, or where workers share a fold, a step of theirs.
   /// - Parameters:
   ///   - order: The order.
   ///   - rows: How many tokens.
