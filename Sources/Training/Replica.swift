@@ -50,13 +50,13 @@ package final class Replica {
   ///   - maxLength: The longest review, in tokens.
   ///   - trains: Whether gradients will be asked for.
   ///   - frozen: Where training passes keep what frozen layers make of reviews; nil where they compute it every time.
-  ///   - share: What this rank has of a step, where its workers may share what a step needs once; nil where every pass is
+  ///   - stepShare: What this rank has of a step, where its workers may share what a step needs once; nil where every pass is
   ///     to be computed as if it were alone.
   /// - Throws: `Failure(.other)` where the system gives no more memory.
   package init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, _ store: ParameterStore,
     _ pool: WorkerPool, seed: UInt32, maxLength: Int, trains: Bool = true, frozen: FrozenOutputs? = nil,
-    share stepShare: StepShare? = nil
+    stepShare: StepShare? = nil
   ) throws {
     useOneBLASThread()
     let tokensPerPass = Replica.tokensPerPass(maxLength: maxLength)

@@ -132,7 +132,7 @@ package final class TrainingRun {
         method, inputs.configuration, training.first, computesAlone: run.deterministic, communicator)
     replica = try Replica(
       method, inputs.configuration, model.store, pool, seed: run.seed, maxLength: run.maxLength, frozen: frozen,
-      share: run.deterministic
+      stepShare: run.deterministic
         ? nil : Replica.StepShare(reviews: run.reviewsPerStep, of: training.first, ranks: communicator.size))
     let exchange = GradientExchange(
       communicator, model.store.table, replica.stages, isSharded: run.shardOptimizer)

@@ -36,7 +36,7 @@ struct Throughput {
     let data = try reviews(communicator, pool, configuration)
     let replica = try Replica(
       method, configuration, store, pool, seed: 1, maxLength: bench.maxLength,
-      share: Replica.StepShare(reviews: bench.globalBatchSize, of: data, ranks: communicator.size))
+      stepShare: Replica.StepShare(reviews: bench.globalBatchSize, of: data, ranks: communicator.size))
     var measurement = try train(replica, data, method, communicator)
     if bench.evaluationReviews > 0 {
       measurement.evaluationReviewsPerSecond = try evaluate(replica, data, communicator)

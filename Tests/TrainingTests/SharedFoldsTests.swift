@@ -72,7 +72,7 @@ import Training
     let data = EncodedReviews(reviews: texts, labels: texts.indices.map { Int32($0 % 2) })
     let replica = try Replica(
       method, Self.configuration, store, pool, seed: 1, maxLength: 700,
-      share: threads.map { _ in Replica.StepShare(reviews: texts.count, of: data, ranks: 1) })
+      stepShare: threads.map { _ in Replica.StepShare(reviews: texts.count, of: data, ranks: 1) })
     let ends = replica.workers.flatMap { $0.model.encoder.layers.map(\.output) }
     if threads == nil { for end in ends { (end.branch as? AdapterBranch)?.fusionOrder = .plain } }
     // What is told to be complete must not change any more: it may be on its way to other ranks.

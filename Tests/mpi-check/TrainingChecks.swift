@@ -249,7 +249,7 @@ struct TrialRun {
     let pool = try WorkerPool(count: threads)
     defer { pool.close() }
     let replica = try Replica(
-      method, configuration, store, pool, seed: seed, maxLength: 32, trains: trains, frozen: frozen, share: share)
+      method, configuration, store, pool, seed: seed, maxLength: 32, trains: trains, frozen: frozen, stepShare: share)
     return try body(replica, blocks.trainable)
   }
 
