@@ -133,9 +133,9 @@ package struct RunPlan: Sendable {
     let fitting = (1..<memory.ranksPerNode).last { memory.nodeBytes(ranks: $0) <= request.memoryBytes } ?? 0
     throw Failure(
       .other,
-      "\(request.ranksPerNode) ranks × \(request.run.threads) threads need \(gigabytes(memory.nodeBytes)) a node (\(gigabytes(each)) a rank, \(gigabytes(memory.sharedBytes)) shared), and a node has \(gigabytes(request.memoryBytes)); "
+      "the ranks of a node, \(request.ranksPerNode) with --threads \(request.run.threads), need \(gigabytes(memory.nodeBytes)) (\(gigabytes(each)) a rank, \(gigabytes(memory.sharedBytes)) shared), and it has \(gigabytes(request.memoryBytes)); "
         + (fitting > 0
-          ? "use at most \(fitting) ranks a node."
+          ? "use at most \(fitting) on a node."
           : "choose a smaller model, fewer --threads, or a method that trains less."))
   }
 

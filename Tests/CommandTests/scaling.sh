@@ -107,7 +107,7 @@ succeed 1 plan --reviews 150000 --mean-tokens 20 --method full --ranks 2 --no-ca
 holds "no multilingual BERT: $(cat "$out")" grep -q '177,854,978 of 177,854,978' "$out"
 ranks 1 plan --reviews 150000 --mean-tokens 20 --method full --ranks 64 --no-calibration --memory-per-node 16
 holds "status $status" [ "$status" -eq 1 ]
-holds "$(cat "$err")" grep -q 'use at most [1-9] ranks a node' "$err"
+holds "$(cat "$err")" grep -q 'use at most [1-9] on a node' "$err"
 ranks 1 plan --base base
 holds "no reviews: status $status" [ "$status" -eq 64 ]
 ranks 1 plan --base base --reviews 10 --method nothing
