@@ -17,8 +17,9 @@ final class JointGradients: @unchecked Sendable {
   let ranges: [Range<Int>]
   private let gradients: UnsafeMutablePointer<Float>
   private let count: Int
-  /// `[workers]`.
+  /// `[workers]`: what others may know of a worker, which changes while nobody reads it; and what is its own alone.
   private let hands: UnsafeMutablePointer<Hand>
+  private let own: UnsafeMutablePointer<Own>
   /// How often workers came to meetings, and left them, since the start.
   private let arrived = Atomic<Int>(0)
   private let left = Atomic<Int>(0)
@@ -26,15 +27,17 @@ final class JointGradients: @unchecked Sendable {
   /// `[workers, 2]`: what a worker hands in, to every other meeting in turn. The most that a layer has is six.
   private let products: UnsafeMutablePointer<[Product]>
 
-  /// What else is known of a worker.
   private struct Hand {
     /// Whether it has no more passes.
     var isEmpty = false
     /// Whether its pass is its last one of the step.
     var isLast = false
+  }
+
+  private struct Own {
     /// How many meetings it was at.
     var meetings = 0
-    /// `[ranges]`: whether its part of a matrix was written in the step under way; its own alone.
+    /// `[ranges]`: whether its part of a matrix was written in the step under way.
     var isWritten: [Bool]
     /// `[ranges]`: the sum of the squares of its part of a matrix; negative while that is not known.
     var squares: [Double]
@@ -57,9 +60,11 @@ final class JointGradients: @unchecked Sendable {
     self.gradients = gradients
     count = workerCount
     hands = .allocate(capacity: workerCount)
+    hands.initialize(repeating: Hand(), count: workerCount)
+    own = .allocate(capacity: workerCount)
     for worker in 0..<workerCount {
       let (isWritten, squares) = (ranges.map { _ in false }, ranges.map { _ in -1.0 })
-      (hands + worker).initialize(to: Hand(isWritten: isWritten, squares: squares))
+      (own + worker).initialize(to: Own(isWritten: isWritten, squares: squares))
     }
     products = .allocate(capacity: 2 * workerCount)
     products.initialize(repeating: [], count: 2 * workerCount)
@@ -78,8 +83,9 @@ final class JointGradients: @unchecked Sendable {
   }
 
   deinit {
-    hands.deinitialize(count: count)
     hands.deallocate()
+    own.deinitialize(count: count)
+    own.deallocate()
     products.deinitialize(count: 2 * count)
     products.deallocate()
   }
@@ -91,7 +97,7 @@ final class JointGradients: @unchecked Sendable {
   func begin(_ worker: Int, isFirst: Bool) {
     hands[worker].isEmpty = false
     guard isFirst else { return }
-    for index in ranges.indices { (hands[worker].isWritten[index], hands[worker].squares[index]) = (false, -1) }
+    for index in ranges.indices { (own[worker].isWritten[index], own[worker].squares[index]) = (false, -1) }
   }
 
   /// A worker begins a pass, whose memory others may still read from its last one.
@@ -106,7 +112,7 @@ final class JointGradients: @unchecked Sendable {
   /// Returns when all have left the last meeting that a worker was at: until then others read what it handed in and what
   /// is known of it.
   private func waitForOthers(_ worker: Int) {
-    if count > 1 { spin(until: left, reaches: hands[worker].meetings * count) }
+    if count > 1 { spin(until: left, reaches: own[worker].meetings * count) }
   }
 
   /// A worker hands a product in.
@@ -117,7 +123,7 @@ final class JointGradients: @unchecked Sendable {
       compute(product, part: 0)
       if hands[0].isLast { addSquares(of: weight, part: 0) }
     } else {
-      products[2 * worker + hands[worker].meetings & 1].append(product)
+      products[2 * worker + own[worker].meetings & 1].append(product)
     }
     return true
   }
@@ -140,27 +146,27 @@ final class JointGradients: @unchecked Sendable {
     for index in ranges.indices {
       let range = ranges[index]
       let part = part(worker, of: range.count)
-      let own = gradients + range.lowerBound + part.lowerBound
-      if !hands[worker].isWritten[index] { setNumbers(own, part.count, to: 0) }
+      let numbers = gradients + range.lowerBound + part.lowerBound
+      if !own[worker].isWritten[index] { setNumbers(numbers, part.count, to: 0) }
       // Where the last pass had nothing to read.
-      if countsSquares, hands[worker].squares[index] < 0 {
-        hands[worker].squares[index] = sumOfSquares(own, part.count)
+      if countsSquares, own[worker].squares[index] < 0 {
+        own[worker].squares[index] = sumOfSquares(numbers, part.count)
       }
     }
   }
 
   /// The sum of the squares of all gradients of matrices, when all workers have finished a step.
   var squares: Double {
-    (0..<count).reduce(0) { $0 + hands[$1].squares.reduce(0, +) }
+    (0..<count).reduce(0) { $0 + own[$1].squares.reduce(0, +) }
   }
 
   /// - Returns: Whether nobody has any more passes.
   @discardableResult
   private func meetOnce(_ worker: Int) -> Bool {
-    let turn = hands[worker].meetings & 1
-    hands[worker].meetings += 1
+    let turn = own[worker].meetings & 1
+    own[worker].meetings += 1
     arrived.add(1, ordering: .acquiringAndReleasing)
-    spin(until: arrived, reaches: hands[worker].meetings * count)
+    spin(until: arrived, reaches: own[worker].meetings * count)
     // All have left the last meeting, so nobody reads what was handed in there.
     products[2 * worker + 1 - turn].removeAll(keepingCapacity: true)
     var (most, isOver, isLast) = (0, true, true)
@@ -187,8 +193,8 @@ final class JointGradients: @unchecked Sendable {
     let weight = product.weight
     let whole = weight.offset..<weight.offset + weight.count
     guard let first = first(in: whole) else { return }
-    let beta: Float = hands[worker].isWritten[first] ? 1 : 0
-    forEachMatrix(in: whole) { hands[worker].isWritten[$0] = true }
+    let beta: Float = own[worker].isWritten[first] ? 1 : 0
+    forEachMatrix(in: whole) { own[worker].isWritten[$0] = true }
     let dWeight = part(worker, of: weight)
     if weight.rows >= weight.columns {
       let rows = part(worker, of: weight.rows)
@@ -202,11 +208,11 @@ final class JointGradients: @unchecked Sendable {
   /// Adds up the squares of a worker's part of a gradient, unless that was done.
   private func addSquares(of weight: Parameter, part worker: Int) {
     let whole = weight.offset..<weight.offset + weight.count
-    guard let first = first(in: whole), hands[worker].squares[first] < 0 else { return }
-    forEachMatrix(in: whole) { hands[worker].squares[$0] = 0 }
+    guard let first = first(in: whole), own[worker].squares[first] < 0 else { return }
+    forEachMatrix(in: whole) { own[worker].squares[$0] = 0 }
     let dWeight = part(worker, of: weight)
     for row in 0..<dWeight.rows {
-      hands[worker].squares[first] += sumOfSquares(dWeight.row(row), dWeight.columns)
+      own[worker].squares[first] += sumOfSquares(dWeight.row(row), dWeight.columns)
     }
   }
 
