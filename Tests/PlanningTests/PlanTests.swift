@@ -159,7 +159,7 @@ struct PlanTests {
     do {
       _ = try RunPlan(request("full", ranks: 4, memory: fits.nodeBytes - 1))
     } catch let failure as Failure {
-      #expect(failure.kind == .other && failure.message.contains("at most 3 ranks"))
+      #expect(failure.kind == .other && failure.message.contains("at most 3 on a node"))
     }
     _ = try RunPlan(request("full", ranks: 4, memory: fits.nodeBytes))
   }
