@@ -36,8 +36,10 @@ package struct Job: Sendable {
 
   /// Ends the job for a failure that every rank knows and is about to end the job for: rank 0 says it.
   func end(agreed failure: Failure) -> Never {
-    // The others leave it to rank 0; they are still here after five seconds only if it cannot.
-    stop(failure, sentence: failure.message, after: rank == 0 ? 0 : 5)
+    // The others leave it to rank 0; they are still here after five seconds only if it cannot, or waits for the checkpoint
+    // that it writes.
+    let patience = board[board.own, .writing] == 1 ? Stall.mourningInSave : 5
+    stop(failure, sentence: failure.message, after: rank == 0 ? 0 : patience)
   }
 
   private func stop(_ failure: Failure, sentence: String, after seconds: Double) -> Never {
@@ -47,10 +49,11 @@ package struct Job: Sendable {
     // From here on a signal of mpirun, which is how the others are ended, ends this rank at once.
     for signalNumber in [SIGTERM, SIGINT, SIGUSR1, SIGHUP] { signal(signalNumber, SIG_DFL) }
     usleep(UInt32(seconds * 1e6))
-    Job.say("\(program): \(sentence)")
     // `MPI_Abort(256)` would tell mpirun that all is well.
     let status = (1...125).contains(failure.exitStatus) ? failure.exitStatus : 1
+    // A terminal that is held (Ctrl-S) takes no sentence.
     Job.leaveAnyway(status: status, after: 10)
+    Job.say("\(program): \(sentence)")
     fflush(nil)
     LauncherHold.end()
     if hasOtherHosts { LauncherHold.endSoon() }
@@ -72,10 +75,13 @@ package struct Job: Sendable {
     }
   }
 
-  /// Should flushing or `MPI_Abort` hang, this process still leaves.
+  /// Should writing, flushing or `MPI_Abort` hang, this process still leaves.
   private static func leaveAnyway(status: Int32, after seconds: UInt32) {
     lastResort.store(status, ordering: .releasing)
-    signal(SIGALRM) { _ in _exit(Job.lastResort.load(ordering: .acquiring)) }
+    var action = sigaction()
+    action.__sigaction_handler.sa_handler = { _ in _exit(Job.lastResort.load(ordering: .acquiring)) }
+    action.sa_flags = SA_ONSTACK
+    sigaction(SIGALRM, &action, nil)
     alarm(seconds)
   }
 

@@ -33,19 +33,22 @@ package struct Calibration: Sendable {
   ///   - threads: How many threads work at once.
   ///   - reviewsPerThread: Reviews that a thread has in a step.
   ///   - reviews: Their lengths.
+  ///   - isOneRank: Whether the threads are one rank's, which share what a step needs once.
   /// - Throws: `Failure` when the method's options do not fit the base, or the system gives no memory or threads.
   package init(
     _ method: any FineTuningMethod, _ configuration: BERTConfiguration, threads: Int, reviewsPerThread: Int,
-    reviews: ReviewLengths
+    reviews: ReviewLengths, isOneRank: Bool
   ) throws {
     let table = try method.table(for: configuration)
     let numbers = MadeUpNumbers(table)
     let pool = try WorkerPool(count: threads)
     defer { pool.close() }
-    let replica = try Replica(method, configuration, numbers.store, pool, seed: 1, maxLength: reviews.maxLength)
     let count = max(1, reviewsPerThread) * threads
     let lengths = (0..<8 * count).map { reviews.tokens[$0 % reviews.tokens.count] }
     let data = MadeUpNumbers.reviews(lengths, vocabulary: configuration.vocabularySize)
+    let replica = try Replica(
+      method, configuration, numbers.store, pool, seed: 1, maxLength: reviews.maxLength,
+      stepShare: isOneRank ? Replica.StepShare(reviews: count, of: data, ranks: 1) : nil)
     let operations = try OperationCount(method, configuration)
     var steps: [(seconds: Double, tokens: Int)] = []
     // A step of all reviews, then one of half of them: two unknowns need two measurements.

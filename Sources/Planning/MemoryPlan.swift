@@ -77,6 +77,8 @@ extension MemoryPlan {
     package let arenaBytes: Int?
     /// Tokens of a pass, for the estimate.
     package let tokensPerPass: Int
+    /// What a rank has of a step.
+    package let stepShare: Replica.StepShare
     /// The reviews.
     package let reviews: ReviewLengths
     /// Whether every row of a trained table of embeddings is stepped along.
@@ -91,13 +93,14 @@ extension MemoryPlan {
     /// A setting.
     package init(
       _ method: any FineTuningMethod, _ configuration: BERTConfiguration, ranks: Int, ranksPerNode: Int, threads: Int,
-      tokensPerPass: Int, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool,
+      tokensPerPass: Int, stepShare: Replica.StepShare, reviews: ReviewLengths, decays: Bool, shardsOptimizer: Bool,
       shardBuffers: ShardedGradients.Buffers? = nil,
       keptBytesLimit: Int? = nil, arenaBytes: Int? = nil
     ) {
       (self.method, self.configuration, self.ranks) = (method, configuration, ranks)
       (self.ranksPerNode, self.threads, self.arenaBytes) = (ranksPerNode, threads, arenaBytes)
-      (self.tokensPerPass, self.reviews, self.decays) = (tokensPerPass, reviews, decays)
+      (self.tokensPerPass, self.stepShare) = (tokensPerPass, stepShare)
+      (self.reviews, self.decays) = (reviews, decays)
       self.shardsOptimizer = shardsOptimizer && ranks > 1
       (self.shardBuffers, self.keptBytesLimit) = (shardBuffers, keptBytesLimit)
     }
@@ -113,7 +116,7 @@ extension MemoryPlan {
     let arena = setting.arenaBytes ?? model.leastArenaBytes(tokens: setting.tokensPerPass) * 3 / 2
     let gradients = Replica.gradientCount(
       of: model, reached: reached, of: trained, threads: setting.threads,
-      shardBuffers: setting.shardBuffers?.perRank)
+      shardBuffers: setting.shardBuffers?.perRank, share: setting.stepShare)
     let tokens =
       setting.reviews.tokens.reduce(0, +) * setting.reviews.reviewCount / max(1, setting.reviews.tokens.count)
     ranksPerNode = setting.ranksPerNode
@@ -127,7 +130,7 @@ extension MemoryPlan {
         name: "transposed copies of some of them", bytes: table.transposeBytes,
         owner: setting.ranksPerNode > 1 ? .node : .rank),
       Part(name: "trained parameters", bytes: 4 * trained + MemoryPlan.copyBytes(table), owner: .rank),
-      Part(name: "gradients of \(setting.threads) threads", bytes: 4 * gradients, owner: .rank),
+      Part(name: "gradients of \(setting.threads) threads", bytes: 4 * gradients.gradients, owner: .rank),
       Part(name: "the optimiser's moments", bytes: 8 * MemoryPlan.stepped(table, reached, setting), owner: .rank),
       Part(name: "activations, \(setting.threads) of them", bytes: setting.threads * arena, owner: .rank),
       Part(
@@ -142,7 +145,8 @@ extension MemoryPlan {
         name: "what frozen layers make of reviews", bytes: min(limit, try MemoryPlan.keptBytes(setting, tokens)),
         owner: setting.ranksPerNode > 1 ? .node : .rank)
     }
-    parts = always + [kept].compactMap(\.self)
+    let folds = Part(name: "fusions folded with their adapters", bytes: 4 * gradients.folds, owner: .rank)
+    parts = always + [folds].filter { $0.bytes > 0 } + [kept].compactMap(\.self)
   }
 
   /// Texts, their tokens and where each begins; held-out reviews are taken to be as long as the training ones.

@@ -92,10 +92,11 @@ package struct RunPlan: Sendable {
     let tokensPerPass = min(
       Replica.tokensPerPass(maxLength: reviews.maxLength),
       loads.largest(batch: run.globalBatchSize, workers: workers, steps: 0..<steps))
+    let stepShare = Replica.StepShare(reviews: run.reviewsPerStep, of: reviews, ranks: request.ranks)
     let setting = { (arena: Int?) in
       MemoryPlan.Setting(
         method, request.configuration, ranks: request.ranks, ranksPerNode: request.ranksPerNode, threads: run.threads,
-        tokensPerPass: tokensPerPass, reviews: reviews, decays: run.weightDecay != 0,
+        tokensPerPass: tokensPerPass, stepShare: stepShare, reviews: reviews, decays: run.weightDecay != 0,
         shardsOptimizer: run.shardOptimizer,
         shardBuffers: run.shardBuffers(ranks: request.ranks),
         keptBytesLimit: run.cacheFrozen == true ? request.memoryBytes / 2 : nil,
@@ -116,7 +117,8 @@ package struct RunPlan: Sendable {
     let busy = min(request.ranksPerNode * run.threads, request.cores)
     let calibration = try Calibration(
       method, request.configuration, threads: max(1, busy),
-      reviewsPerThread: min(64, max(1, run.globalBatchSize / workers)), reviews: reviews)
+      reviewsPerThread: min(64, max(1, run.globalBatchSize / workers)), reviews: reviews,
+      isOneRank: request.ranksPerNode == 1 && !run.deterministic)
     let isEvaluated = run.testFile != nil || run.validationFile != nil || run.validationFraction != nil
     let arena = Int(calibration.arenaBytesPerToken * Double(tokensPerPass))
     memory = try MemoryPlan(setting(isEvaluated ? max(arena, calibration.evaluationArenaBytes) : arena))

@@ -53,6 +53,9 @@ package final class Inference {
       maxLength: trained.configuration.maxLength, trains: false)
     self.communicator = communicator
     self.screen = screen
+    // Hours of passes without a word to other ranks are no stall.
+    let watch = communicator.watch
+    replica.progress = { watch.beat() }
   }
 
   /// Frees what ranks share; collective.

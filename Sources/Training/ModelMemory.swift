@@ -34,9 +34,10 @@ package struct ModelMemory: Sendable {
       // Of rows that are looked up only those count that a run is sure to have: none.
       let reached = table.trainableCount - LookedUpRows(table).range.count
       count += 2 * reached / training.ranksSharingMoments
-      count += Replica.gradientCount(
+      let own = Replica.gradientCount(
         of: model, reached: reached, of: table.trainableCount, threads: threads,
-        shardBuffers: training.shardBuffers.map { _ in 0 })
+        shardBuffers: training.shardBuffers.map { _ in 0 }, share: training.stepShare)
+      count += own.gradients + own.folds
     }
     rankBytes = 4 * count + threads * activations.bytes
     shardBytes = 4 * (training?.shardBuffers?.perRank ?? 0) * table.trainableCount
@@ -67,10 +68,15 @@ extension ModelMemory {
     package let shardBuffers: ShardedGradients.Buffers?
     /// Over how many ranks the optimiser's moments are shared out.
     package let ranksSharingMoments: Int
+    /// What a rank has of a step.
+    package let stepShare: Replica.StepShare
 
     /// A way to train.
-    package init(threads: Int, tokensPerPass: Int, shardBuffers: ShardedGradients.Buffers?, ranksSharingMoments: Int) {
-      (self.threads, self.tokensPerPass) = (threads, tokensPerPass)
+    package init(
+      threads: Int, tokensPerPass: Int, shardBuffers: ShardedGradients.Buffers?, ranksSharingMoments: Int,
+      stepShare: Replica.StepShare
+    ) {
+      (self.threads, self.tokensPerPass, self.stepShare) = (threads, tokensPerPass, stepShare)
       (self.shardBuffers, self.ranksSharingMoments) = (shardBuffers, ranksSharingMoments)
     }
 
@@ -82,7 +88,8 @@ extension ModelMemory {
         threads: run.threads,
         tokensPerPass: min(
           Replica.tokensPerPass(maxLength: run.maxLength), Int(tokens / Double(ranks * run.threads))),
-        shardBuffers: run.shardBuffers(ranks: ranks), ranksSharingMoments: run.shardOptimizer ? ranks : 1)
+        shardBuffers: run.shardBuffers(ranks: ranks), ranksSharingMoments: run.shardOptimizer ? ranks : 1,
+        stepShare: Replica.StepShare(reviews: run.reviewsPerStep, of: reviews, ranks: ranks))
     }
   }
 }

@@ -93,11 +93,17 @@ package final class Replica {
     /// How many rows that the head reads.
     package let reviews: Int
 
+    /// A share.
+    package init(tokens: Int, reviews: Int) { (self.tokens, self.reviews) = (tokens, reviews) }
+
     /// The share of a rank, among so many, of steps of so many reviews of some data.
     package init(reviews: Int, of data: EncodedReviews, ranks: Int) {
       tokens = Int(Double(reviews) * Double(data.tokenCount) / Double(max(1, data.count) * ranks))
       self.reviews = reviews / ranks
     }
+
+    /// How many rows the ends of a layer's blocks have, of so many layers: the last one computes what the head reads.
+    func rows(layer: Int, of count: Int) -> Int { layer == count - 1 ? reviews : tokens }
   }
 
   /// What a review costs; a decoder is as much as so many more weights in each layer, for each hidden token.
@@ -118,12 +124,16 @@ package final class Replica {
   ///   - trained: How many there are.
   ///   - threads: Threads of the rank.
   ///   - shardBuffers: Shards' gradients that a rank keeps at once (`ShardedGradients`); nil without shards.
-  /// - Returns: How many numbers the gradients of all threads have.
+  ///   - share: What a rank has of a step.
+  /// - Returns: How many numbers the gradients of all threads have, and how many there are beside where threads fold
+  ///   together (`SharedFolds`).
   package static func gradientCount(
-    of model: any TaskModel, reached: Int, of trained: Int, threads: Int, shardBuffers: Int?
-  ) -> Int {
-    if let shardBuffers { return reached + shardBuffers * trained }
-    return threads * reached - (threads - 1) * JointGradients.ranges(of: model.encoder).reduce(0) { $0 + $1.count }
+    of model: any TaskModel, reached: Int, of trained: Int, threads: Int, shardBuffers: Int?, share: StepShare
+  ) -> (gradients: Int, folds: Int) {
+    if let shardBuffers { return (reached + shardBuffers * trained, 0) }
+    let folds = SharedFolds.sizes(model, share, workers: threads)
+    let together = JointGradients.ranges(of: model.encoder).reduce(folds.together) { $0 + $1.count }
+    return (threads * reached - (threads - 1) * together, folds.kept)
   }
 
   /// `[layers]`: where a layer's trained matrices lie in the trainable block.
@@ -134,6 +144,9 @@ package final class Replica {
       return stretches
     }
   }
+
+  /// Whether all gradients of a worker's passes go where it is told (`Worker.addsGradients(to:)`).
+  var computesApart: Bool { folds == nil }
 
   /// What a step's first pass overwrites of `gradients`; the rest has to be zero before a step.
   package var overwritten: [Range<Int>] { joint?.ranges ?? [] }
@@ -152,7 +165,7 @@ package final class Replica {
   ///   - touched: Where their gradients can be other than zero; everywhere when left out.
   ///   - rank: This rank.
   ///   - size: How many ranks share the reviews.
-  ///   - begins: Whether these are a step's first reviews.
+  ///   - begins: Whether these are a step's first reviews. Parameters stay as they are until its last ones are done.
   ///   - completes: Whether no more reviews follow, so that `completed` is told of what is.
   /// - Returns: What this rank computed.
   package func addGradients(

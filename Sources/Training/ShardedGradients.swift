@@ -44,6 +44,7 @@ package final class ShardedGradients {
 
   /// Sharded gradients of a replica; buffers are taken as they are needed.
   package init(_ replica: Replica) {
+    precondition(replica.computesApart, "shards are computed by replicas whose workers share nothing")
     self.replica = replica
     share = ShareOut(cost: replica.reviewCost)
     sums = PartialSums(tree)

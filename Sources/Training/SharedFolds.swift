@@ -32,8 +32,7 @@ final class SharedFolds: @unchecked Sendable {
     var (folds, stages): ([SharedFold], [Int]) = ([], [])
     let layerCount = models.first?.encoder.layers.count ?? 0
     for layer in (0..<layerCount).reversed() {
-      let rows = layer == layerCount - 1 ? share.reviews : share.tokens
-      for fold in SharedFold.all(layer: layer, of: models, rows: rows) {
+      for fold in SharedFold.all(layer: layer, of: models, rows: share.rows(layer: layer, of: layerCount)) {
         folds.append(fold)
         stages.append(BackwardStages.layer(layer, of: layerCount))
       }
@@ -48,6 +47,17 @@ final class SharedFolds: @unchecked Sendable {
   }
 
   deinit { done.deallocate() }
+
+  /// How many numbers the folds of a model keep with so many workers, and how many gradients workers need not have of
+  /// their own.
+  static func sizes(_ model: any TaskModel, _ share: Replica.StepShare, workers: Int) -> (kept: Int, together: Int) {
+    let layers = model.encoder.layers.indices
+    return layers.reduce((0, 0)) { total, layer in
+      let rows = share.rows(layer: layer, of: layers.count)
+      let own = SharedFold.sizes(layer: layer, of: model, rows: rows, workers: workers)
+      return (total.0 + own.kept, total.1 + own.together)
+    }
+  }
 
   /// Before the workers start.
   func begin() {

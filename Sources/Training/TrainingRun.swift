@@ -191,6 +191,8 @@ package final class TrainingRun {
   /// - Throws: The same `Failure` on all ranks.
   func train(beside singles: [SingleAdapterResults] = []) throws -> RunResults? {
     defer {
+      // Whatever ends the run, a checkpoint that is on its way is the one to go on from.
+      try? writer.finish()
       pool.close()
       recorder.finish(screen)
     }

@@ -5,8 +5,8 @@ internal import Glibc
 internal import Kernels
 internal import Tensors
 
-/// One thread's replica: a model over the shared parameters, memory of its own, and gradients of its own but for those of
-/// the encoder's matrices.
+/// One thread's replica: a model over the shared parameters, memory of its own, and gradients of its own but for those
+/// that a rank's workers compute together: of the encoder's matrices, and of fusions (`SharedFolds`).
 package final class Worker {
   package let model: any TaskModel
   package let workspace: Workspace

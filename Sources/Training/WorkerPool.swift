@@ -155,8 +155,8 @@ package final class WorkerPool: @unchecked Sendable {
   }
 
   private func serve(_ index: Int) {
-    HandlerStack.take()
-    defer { HandlerStack.giveBack() }
+    let hasTaken = HandlerStack.take()
+    defer { if hasTaken { HandlerStack.giveBack() } }
     var seen = 0
     while true {
       pthread_mutex_lock(mutex)

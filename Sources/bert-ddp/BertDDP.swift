@@ -31,6 +31,7 @@ struct BertDDP: ParsableCommand {
   static func main() {
     // A reader that goes away ends what it was told, not a training run; who must write finds out by himself.
     signal(SIGPIPE, SIG_IGN)
+    holdStandardDescriptors()
     do {
       var command = try ConfigurationFile.parse(Array(CommandLine.arguments.dropFirst()))
       try command.run()
@@ -46,6 +47,13 @@ struct BertDDP: ParsableCommand {
       default: leave(Failure(.other, message(for: error)), isWithinMPI: true)
       }
     }
+  }
+
+  /// Sees to it that what is opened later does not become standard output where that was closed: a lock, a checkpoint.
+  private static func holdStandardDescriptors() {
+    var descriptor: CInt = 0
+    repeat { descriptor = open("/dev/null", O_RDWR) } while (0...2).contains(descriptor)
+    if descriptor > 2 { close(descriptor) }
   }
 
   /// What is wrong with the options, and where to read more.

@@ -59,6 +59,8 @@ struct InnerJob {
     environment.append(nil)
     defer { for word in words + environment { free(word) } }
     var process: pid_t = 0
+    // Where it was ignored when this program started, the job's own status would be lost.
+    signal(SIGCHLD, SIG_DFL)
     let status = posix_spawnp(&process, launcher, &actions, nil, words, environment)
     guard status == 0 else {
       throw Failure(

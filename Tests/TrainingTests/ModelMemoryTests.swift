@@ -18,9 +18,28 @@ import Training
     let table = try method.table(for: shape)
     let training = run.map {
       ModelMemory.Training(
-        threads: $0.threads, tokensPerPass: 100, shardBuffers: $0.shardBuffers(ranks: ranks), ranksSharingMoments: 1)
+        threads: $0.threads, tokensPerPass: 100, shardBuffers: $0.shardBuffers(ranks: ranks), ranksSharingMoments: 1,
+        stepShare: Replica.StepShare(tokens: 200, reviews: 10))
     }
     return ModelMemory(table, method.taskModel(shape, table), training: training, ranksOnNode: ranks).nodeBytes
+  }
+
+  /// H 32; bottlenecks of 2 and 2, so 7 rows of folded matrices; of two layers the last one reads too few rows.
+  @Test func threadsShareWhatIsFolded() throws {
+    let setup = try AdapterSetup(["ko": .language, "a": .pfeiffer], .fuse(["ko", "a"]))
+    let method = try AdapterFusion(setup)
+    let table = try method.table(for: shape)
+    func count(threads: Int, tokens: Int, shards: Int? = nil) -> (gradients: Int, folds: Int) {
+      Replica.gradientCount(
+        of: method.taskModel(shape, table), reached: table.trainableCount, of: table.trainableCount, threads: threads,
+        shardBuffers: shards, share: Replica.StepShare(tokens: tokens, reviews: 5))
+    }
+    let (one, two, few) = (count(threads: 1, tokens: 200), count(threads: 2, tokens: 200), count(threads: 2, tokens: 6))
+    #expect(one.gradients == table.trainableCount && few == (2 * table.trainableCount, 0))
+    #expect(two.gradients == 2 * table.trainableCount - (3 * 32 * 32 + 2 * 32))
+    #expect(two.folds - one.folds == 7 * 32 + 7 + 32 * 6)
+    #expect(one.folds == 4 * 7 * 32 + 7 + 3 * 32 * 6)
+    #expect(count(threads: 2, tokens: 200, shards: 2) == (3 * table.trainableCount, 0))
   }
 
   /// 32 reviews are four shards: four ranks have one each, and others none.

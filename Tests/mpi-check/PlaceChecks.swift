@@ -13,6 +13,9 @@ let placeChecks: [Check] = [
     let mine = places.filter { $0[0] == Int64(world.nodeIndex) }
     findings.expectEqual(mine.map { $0[1] }.sorted(), (0..<Int64(world.localSize)).map { $0 }, "local ranks")
   },
+  Check("a process alone is not timed, several are") { world, findings in
+    findings.expectEqual(world.watch.stallTimeout, world.size == 1 ? 0 : 600, "seconds without progress")
+  },
   Check("the launcher says the same number of processes as MPI") { world, findings in
     if let launcher = Launcher.current {
       findings.expect(launcher.mismatch(size: world.size) == nil, "\(launcher) but MPI has \(world.size)")

@@ -85,7 +85,8 @@ final class Board: @unchecked Sendable {
   private static func page(
     _ node: MPI_Comm, isLeader: Bool, _ byteCount: Int
   ) throws -> UnsafeMutableRawPointer? {
-    var leader = Int64(isLeader ? getpid() : 0)
+    // Containers may share the memory and yet give the same numbers to processes, so the process alone is no name.
+    var leader = Int64(getpid()) << 32 | Int64.random(in: 0..<1 << 32)
     try check(MPI_Bcast(&leader, 1, CMPI_int64(), 0, node), "MPI_Bcast")
     let name = "/bert-ddp-board-\(getuid())-\(leader)"
     if isLeader { shm_unlink(name) }

@@ -9,17 +9,21 @@ package enum HandlerStack {
   private static let byteCount = 65_536
 
   /// Sees to it that the calling thread has one.
-  package static func take() {
+  /// - Returns: Whether it had none and has taken one, which is to be given back before the thread ends.
+  @discardableResult
+  package static func take() -> Bool {
     var present = stack_t()
     sigaltstack(nil, &present)
     // Swift has given one to the first thread, where it explains crashes.
-    if present.ss_flags & CInt(SS_DISABLE) == 0, present.ss_size >= byteCount { return }
-    guard let memory = malloc(byteCount) else { return }
+    if present.ss_flags & CInt(SS_DISABLE) == 0, present.ss_size >= byteCount { return false }
+    guard let memory = malloc(byteCount) else { return false }
     var stack = stack_t(ss_sp: memory, ss_flags: 0, ss_size: byteCount)
-    if sigaltstack(&stack, nil) != 0 { free(memory) }
+    if sigaltstack(&stack, nil) == 0 { return true }
+    free(memory)
+    return false
   }
 
-  /// Gives back what the calling thread took, before it ends.
+  /// Gives back what the calling thread took.
   package static func giveBack() {
     var none = stack_t(ss_sp: nil, ss_flags: CInt(SS_DISABLE), ss_size: 0)
     var taken = stack_t()

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Synchronization
 
-/// The signals that ask a run to stop: SIGTERM, SIGINT, SIGUSR1.
+/// The signals that ask a run to stop: SIGTERM, SIGINT, SIGUSR1, SIGHUP.
 ///
 /// The handler only notes them; the rank's watch looks at the notes ten times a second and acts.
 enum Signals {
@@ -15,6 +15,7 @@ enum Signals {
       switch number {
       case SIGTERM: "SIGTERM"
       case SIGINT: "SIGINT"
+      case SIGHUP: "SIGHUP"
       default: "SIGUSR1"
       }
     }
@@ -48,7 +49,7 @@ enum Signals {
   }
 
   /// Notes the signals from here on. One that was ignored at the start (`nohup`) stays ignored. Called by the thread that
-  /// computes; others that do take a `HandlerStack` themselves.
+  /// computes; others that multiply take a `HandlerStack` themselves.
   static func install() {
     HandlerStack.take()
     var action = sigaction()
@@ -61,7 +62,7 @@ enum Signals {
       Signals.count.wrappingAdd(1, ordering: .acquiringAndReleasing)
     }
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK
-    for number in [SIGTERM, SIGINT, SIGUSR1] {
+    for number in [SIGTERM, SIGINT, SIGUSR1, SIGHUP] {
       var before = sigaction()
       sigaction(number, nil, &before)
       let isIgnored = unsafeBitCast(before.__sigaction_handler.sa_handler, to: Int.self) == 1

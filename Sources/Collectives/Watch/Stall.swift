@@ -12,7 +12,7 @@ struct Stall {
   /// After how many seconds a neighbour that is gone ends the job. Where a launcher ends it, it has by then.
   private static let mourning = 5.0
   /// The same while rank 0 writes a checkpoint, which need not wait for that neighbour.
-  private static let mourningInSave = 60.0
+  static let mourningInSave = 60.0
 
   init(_ board: Board) {
     self.board = board

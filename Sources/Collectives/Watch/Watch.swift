@@ -135,6 +135,8 @@ package final class Watch: @unchecked Sendable {
   /// Begins to look; once.
   func start(_ job: Job) {
     Signals.install()
+    // A process alone waits for nobody: until it trains, it may take as long as it takes.
+    if job.size == 1 { stallTimeout = 0 }
     final class Start {
       let watch: Watch
       let job: Job

@@ -34,7 +34,7 @@ package final class AdapterBranch: BlockOutputBranch {
   /// The shares of the fused adapters in the last forward, `[rows, N]`; nil without a fusion.
   package var fusionShares: Matrix? { fusion?.shares }
   /// In which order the fusion of the last forward multiplied; nil without a fusion. Set, it is the order of every pass
-  /// from then on where it is right, so that one can be tested against the other.
+  /// from then on where it is right and workers do not fold together, so that one can be tested against the other.
   package var fusionOrder: FusionOrder? {
     get { fusion?.order }
     set { fusion?.requestedOrder = newValue }

@@ -17,6 +17,8 @@ final class FoldedFusion: FusionProducts {
 
   /// What backward needs from forward.
   private struct Saved {
+    /// Whether the factors are those that workers share.
+    let isShared: Bool
     let factors: FusionFold.Factors
     let query: Matrix
     let h: Matrix  // [rows, R]
@@ -32,7 +34,8 @@ final class FoldedFusion: FusionProducts {
   var shares: Matrix? { saved?.p }
 
   /// How many floats of arena a row takes, in forward and backward together, beside those of the adapters' inner values:
-  /// r, m and their gradients; and as there are K tokens at least, the folded matrices and their gradients, eight.
+  /// r, m and their gradients; and as a pass that folds for itself has K tokens at least, the folded matrices and their
+  /// gradients, eight.
   var floatsPerRow: Int { 4 * fold.rows + 3 * fold.parts.count + 8 * fold.width }
 
   func forward(query: Matrix, _ z: Matrix, addingTo out: Matrix, _ mask: Mask?, _ workspace: Workspace) {
@@ -40,7 +43,8 @@ final class FoldedFusion: FusionProducts {
     let parts = fold.parts
     let h = arena.matrix(z.rows, parts.width)
     for (n, core) in fold.cores.enumerated() { core.innerForward(z, into: h.columns(parts.columns(n)), workspace) }
-    let factors = factors(workspace)
+    let together = workspace.isTraining ? shared?.fold.factors : nil
+    let factors = together ?? factors(workspace)
     let r = arena.matrix(z.rows, fold.rows)
     let mark = arena.mark
     let c = arena.matrix(1, fold.rows)
@@ -55,11 +59,11 @@ final class FoldedFusion: FusionProducts {
     let m = arena.matrix(z.rows, fold.both)
     mixInner(p, h, parts, into: m)
     multiply(m, .plain, factors.g, .transposed, into: out, beta: 1)
-    saved = Saved(factors: factors, query: query, h: h, r: r, m: m, p: p, mask: mask)
+    saved = Saved(isShared: together != nil, factors: factors, query: query, h: h, r: r, m: m, p: p, mask: mask)
   }
 
+  /// Folds for one pass.
   private func factors(_ workspace: Workspace) -> FusionFold.Factors {
-    if workspace.isTraining, let shared { return shared.fold.factors }
     let factors = fold.factors(in: workspace.arena.allocate(Float.self, fold.factorCount))
     fold.fold(0..<fold.rows, into: factors, workspace.parameters)
     return factors
@@ -94,7 +98,7 @@ final class FoldedFusion: FusionProducts {
       sumRows(dr, addingTo: d.c.base)
       multiply(g, .transposed, saved.m, .plain, into: d.g, beta: beta)
     }
-    if let shared {
+    if saved.isShared, let shared {
       let (d, isWritten) = shared.fold.gradients(of: shared.worker)
       return gradients(d, beta: isWritten ? 1 : 0)
     }

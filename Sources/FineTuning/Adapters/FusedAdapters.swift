@@ -91,9 +91,10 @@ final class FusedAdapters: AdapterStage {
     let query = readsQueryBefore ? copy(x, workspace) : input.z
     let mask = workspace.mask(
       rows, columns: cores.count, probability: dropout.probability, site: dropout.site)
-    let isShared = workspace.isTraining && folded?.shared != nil
-    order = requestedOrder ?? (isShared ? .folded : order(rows: x.rows, isTraining: workspace.isTraining))
+    order = requestedOrder ?? order(rows: x.rows, isTraining: workspace.isTraining)
     if folded == nil { order = .plain }
+    // The gradients of what is shared have one way only.
+    if workspace.isTraining, folded?.shared != nil { order = .folded }
     let out = entry.sumOnto(input, x, workspace)
     products.forward(query: query, input.z, addingTo: out, mask, workspace)
     return out

@@ -55,8 +55,8 @@ package struct FusionShape: Sendable, Equatable {
     }
   }
 
-  /// The order with fewer operations; the plain one where there are fewer tokens than K, so that what the folded one
-  /// keeps is never larger than a few activations.
+  /// The order with fewer operations; the plain one where there are fewer tokens than K, so that what a pass that
+  /// folds keeps is never larger than a few activations.
   package func order(rows: Int, isTraining: Bool) -> FusionOrder {
     guard rows >= foldedRows else { return .plain }
     func operations(_ order: FusionOrder) -> Int { self.operations(order, rows: rows, isTraining: isTraining) }

@@ -48,19 +48,42 @@ package final class SharedFold: @unchecked Sendable {
   ///   - rows: How many rows the layer's ends have in a step, in the passes of all workers.
   /// - Returns: The folds, none where there is no fusion or too few rows.
   package static func all(layer: Int, of models: [any TaskModel], rows: Int) -> [SharedFold] {
-    let fusions = models.map { model in
-      model.encoder.layers[layer].blockOutputs.flatMap { ($0.branch as? AdapterBranch)?.fusions ?? [] }
+    guard let first = models.first else { return [] }
+    return worthwhile(layer: layer, of: first, rows: rows).map { index, fold in
+      SharedFold(models.compactMap { fusions(of: $0, layer: layer)[index].folded }, fold)
     }
-    guard let first = fusions.first else { return [] }
-    return first.indices.compactMap { index in
-      guard let fold = first[index].fold, fold.trains, first[index].order(rows: rows, isTraining: true) == .folded
-      else { return nil }
-      return SharedFold(fusions.compactMap { $0[index].folded }, fold)
+  }
+
+  /// How many numbers the folds of a layer keep with so many workers, and how many gradients workers need not have of
+  /// their own.
+  package static func sizes(
+    layer: Int, of model: any TaskModel, rows: Int, workers: Int
+  ) -> (kept: Int, together: Int) {
+    worthwhile(layer: layer, of: model, rows: rows).reduce((0, 0)) { total, item in
+      let fold = item.fold
+      let kept = fold.factorCount + fold.rows * fold.width + workers * fold.gradientCount
+      return (total.0 + kept, total.1 + ranges(fold).reduce(0) { $0 + $1.count })
+    }
+  }
+
+  private static func fusions(of model: any TaskModel, layer: Int) -> [FusedAdapters] {
+    model.encoder.layers[layer].blockOutputs.flatMap { ($0.branch as? AdapterBranch)?.fusions ?? [] }
+  }
+
+  /// The fusions of a layer that are folded, by their number in it.
+  private static func worthwhile(layer: Int, of model: any TaskModel, rows: Int) -> [(index: Int, fold: FusionFold)] {
+    fusions(of: model, layer: layer).enumerated().compactMap { index, fusion in
+      guard let fold = fusion.fold, fold.trains, fusion.order(rows: rows, isTraining: true) == .folded else {
+        return nil
+      }
+      return (index, fold)
     }
   }
 
   /// Where the gradients lie in the trainable block that `unfold` adds to, and no pass does.
-  package var ranges: [Range<Int>] {
+  package var ranges: [Range<Int>] { SharedFold.ranges(fold) }
+
+  private static func ranges(_ fold: FusionFold) -> [Range<Int>] {
     let places = fold.places
     let all = [places.query.weight, places.query.bias, places.key.weight, places.key.bias, places.value].compactMap {
       $0
