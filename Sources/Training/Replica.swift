@@ -98,8 +98,12 @@ package final class Replica {
 
     /// The share of a rank, among so many, of steps of so many reviews of some data.
     package init(reviews: Int, of data: EncodedReviews, ranks: Int) {
-      tokens = Int(Double(reviews) * Double(data.tokenCount) / Double(max(1, data.count) * ranks))
-      self.reviews = reviews / ranks
+      self.init(reviews: reviews, meanTokens: Double(data.tokenCount) / Double(max(1, data.count)), ranks: ranks)
+    }
+
+    /// The same of reviews of so many tokens on average.
+    package init(reviews: Int, meanTokens: Double, ranks: Int) {
+      self.init(tokens: Int(Double(reviews) * meanTokens / Double(ranks)), reviews: reviews / ranks)
     }
 
     /// How many rows the ends of a layer's blocks have, of so many layers: the last one computes what the head reads.

@@ -84,6 +84,6 @@ extension Replica.StepShare {
   /// The share of a rank, among so many, of steps of so many reviews of such lengths.
   package init(reviews: Int, of lengths: ReviewLengths, ranks: Int) {
     let mean = Double(lengths.tokens.reduce(0, +)) / Double(max(1, lengths.tokens.count))
-    self.init(tokens: Int(Double(reviews) * mean / Double(ranks)), reviews: reviews / ranks)
+    self.init(reviews: reviews, meanTokens: mean, ranks: ranks)
   }
 }

@@ -14,14 +14,22 @@ final class SharedFolds: @unchecked Sendable {
   /// `[folds]`: the stage of backward that each belongs to, in order.
   private let stages: [Int]
   private let workerCount: Int
-  /// `[folds]`: how many workers have completed a stage, have summed their part, and have done all.
+  /// `[folds]`: how many workers have got how far.
   private let counters: [Counters]
-  /// `[workers, 3]`: how many folds a worker has done each of these for; its own alone.
-  private let done: UnsafeMutablePointer<Int>
+  /// `[workers]`: how many folds, in their order, a worker is done with; its own alone.
+  private let done: UnsafeMutablePointer<Progress>
 
   private final class Counters: Sendable {
+    /// Workers whose passes will not add to their gradients of the folded matrices any more.
     let completed = Atomic<Int>(0)
+    /// Workers who have summed their part of all workers' gradients.
     let summed = Atomic<Int>(0)
+  }
+
+  private struct Progress {
+    var completed = 0
+    var summed = 0
+    var unfolded = 0
   }
 
   /// The folds of workers' models; nil where there are none worth it.
@@ -42,8 +50,8 @@ final class SharedFolds: @unchecked Sendable {
     ranges = folds.flatMap(\.ranges).sorted { $0.lowerBound < $1.lowerBound }
     workerCount = models.count
     counters = folds.map { _ in Counters() }
-    done = .allocate(capacity: 3 * workerCount)
-    done.initialize(repeating: 0, count: 3 * workerCount)
+    done = .allocate(capacity: workerCount)
+    done.initialize(repeating: Progress(), count: workerCount)
   }
 
   deinit { done.deallocate() }
@@ -61,14 +69,14 @@ final class SharedFolds: @unchecked Sendable {
 
   /// Before the workers start.
   func begin() {
-    setNumbers(done, 3 * workerCount, to: 0)
+    done.update(repeating: Progress(), count: workerCount)
     for counter in counters {
       counter.completed.store(0, ordering: .relaxed)
       counter.summed.store(0, ordering: .relaxed)
     }
   }
 
-  /// Folds what a step's passes read; on no worker's thread.
+  /// Folds what a step's passes read, before they start.
   func fold(_ store: ParameterStore, _ pool: WorkerPool) {
     for fold in folds { fold.begin() }
     pool.run(with: (folds, store)) { values, worker in
@@ -90,21 +98,22 @@ final class SharedFolds: @unchecked Sendable {
     _ stage: Int, by worker: Int, waits: Bool, _ store: ParameterStore, into rank: UnsafeMutablePointer<Float>,
     own: UnsafeMutablePointer<Float>
   ) -> Int {
-    let done = done + 3 * worker
-    while done[0] < folds.count, stages[done[0]] <= stage {
-      counters[done[0]].completed.add(1, ordering: .acquiringAndReleasing)
-      done[0] += 1
+    var progress = done[worker]
+    defer { done[worker] = progress }
+    while progress.completed < folds.count, stages[progress.completed] <= stage {
+      counters[progress.completed].completed.add(1, ordering: .acquiringAndReleasing)
+      progress.completed += 1
     }
-    while done[1] < done[0], isThere(counters[done[1]].completed, waits: waits) {
-      folds[done[1]].sum(part: worker)
-      counters[done[1]].summed.add(1, ordering: .acquiringAndReleasing)
-      done[1] += 1
+    while progress.summed < progress.completed, isThere(counters[progress.summed].completed, waits: waits) {
+      folds[progress.summed].sum(part: worker)
+      counters[progress.summed].summed.add(1, ordering: .acquiringAndReleasing)
+      progress.summed += 1
     }
-    while done[2] < done[1], isThere(counters[done[2]].summed, waits: waits) {
-      folds[done[2]].unfold(part: worker, store, into: rank, own: own)
-      done[2] += 1
+    while progress.unfolded < progress.summed, isThere(counters[progress.unfolded].summed, waits: waits) {
+      folds[progress.unfolded].unfold(part: worker, store, into: rank, own: own)
+      progress.unfolded += 1
     }
-    return done[2] < done[0] ? min(stage, stages[done[2]] - 1) : stage
+    return progress.unfolded < progress.completed ? min(stage, stages[progress.unfolded] - 1) : stage
   }
 
   /// Whether all workers have counted.

@@ -86,9 +86,9 @@ final class Board: @unchecked Sendable {
     _ node: MPI_Comm, isLeader: Bool, _ byteCount: Int
   ) throws -> UnsafeMutableRawPointer? {
     // Containers may share the memory and yet give the same numbers to processes, so the process alone is no name.
-    var leader = Int64(getpid()) << 32 | Int64.random(in: 0..<1 << 32)
-    try check(MPI_Bcast(&leader, 1, CMPI_int64(), 0, node), "MPI_Bcast")
-    let name = "/bert-ddp-board-\(getuid())-\(leader)"
+    var number = Int64(getpid()) << 32 | Int64.random(in: 0..<1 << 32)
+    try check(MPI_Bcast(&number, 1, CMPI_int64(), 0, node), "MPI_Bcast")
+    let name = "/bert-ddp-board-\(getuid())-\(number)"
     if isLeader { shm_unlink(name) }
     var page = isLeader ? map(name, O_RDWR | O_CREAT | O_EXCL, byteCount) : nil
     try check(MPI_Barrier(node), "MPI_Barrier")

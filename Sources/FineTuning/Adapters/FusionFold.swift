@@ -43,13 +43,13 @@ struct FusionFold {
 
   /// H.
   var width: Int { places.query.weight.rows }
-  /// R + N.
+  /// R + N, weights and biases.
   var both: Int { parts.widthWithBiases }
   /// K.
   var rows: Int { both + 1 }
-  /// How many numbers the folded matrices have, and how many their gradients.
+  /// How many numbers the folded matrices have.
   var factorCount: Int { 2 * rows * width + (places.value == nil ? 1 : 2) * width * both }
-  /// The same of gradients.
+  /// How many numbers their gradients have.
   var gradientCount: Int { rows * width + rows + width * both }
   /// Whether anything is trained whose gradient goes by way of the folded matrices.
   var trains: Bool { places.query.weight.isTrainable || cores.contains { $0.isTrainable } }
@@ -70,7 +70,7 @@ struct FusionFold {
     return Gradients(s: s, c: c, g: Matrix(c.base + rows, rows: width, columns: both))
   }
 
-  /// Writes some rows of A and S, and the columns of Ũ and G of the same numbers.
+  /// Writes some rows of A and S (`part`, of K), and the columns of Ũ and G of the same numbers.
   func fold(_ part: Range<Int>, into factors: Factors, _ parameters: ParameterStore) {
     let columns = part.clamped(to: 0..<both)
     for (n, core) in cores.enumerated() {
