@@ -91,7 +91,7 @@ package struct BERTConfiguration: Sendable, Equatable {
       guard let activation = Activation(configurationName: name) else {
         throw Failure(
           .badContent,
-          "\(source): hidden_act is \"\(name)\", expected gelu, gelu_new, relu, swish or tanh.")
+          "\(source): hidden_act is \"\(name)\", expected \(Activation.namesText).")
       }
       self.activation = activation
     }

@@ -7,8 +7,7 @@ package import Tensors
 package protocol ProjectionBranch: Branch {
   /// Whether the projection's bias has to be in `y` before `forward` is called.
   var needsBias: Bool { get }
-  /// How many floats of arena a row takes at most, in forward and backward together; zero, when left out, for what is
-  /// small beside the projection itself.
+  /// How many floats of arena a row takes at most, in forward and backward together.
   var floatsPerRow: Int { get }
   /// Whether `backward` changes `dy`, so that it has to run before the projection's own; yes when left out.
   var changesOutputGradient: Bool { get }
@@ -30,8 +29,6 @@ package protocol ProjectionBranch: Branch {
 }
 
 extension ProjectionBranch {
-  /// Nothing worth counting.
-  package var floatsPerRow: Int { 0 }
   /// A branch that only reads it says so.
   package var changesOutputGradient: Bool { true }
 }

@@ -3,8 +3,8 @@ import Glibc
 /// What a person sees of a run: lines, tables, warnings, and at most one live line below them.
 ///
 /// Rank 0 has a screen; the others have `Screen.silent()`, so that the code that reports is the same on all ranks.
-/// Everything is written at once, so that nothing waits in a buffer when a rank is aborted, and a write that fails is
-/// left at that: what a person sees is not worth a training run.
+/// Everything is written at once, so that nothing waits in a buffer when a rank is aborted; only what a reader who has
+/// stopped reading leaves no room for waits (`UnhurriedStream`).
 package final class Screen {
   /// Where a piece of text goes.
   package enum Destination: Sendable {
@@ -14,6 +14,8 @@ package final class Screen {
     case complaints
     /// What a program reads: standard output.
     case machine
+    /// A live line, where people read; it may be left out.
+    case live
   }
 
   /// What the stream that people read can do.
@@ -30,13 +32,14 @@ package final class Screen {
   ///   - quiet: Only warnings, errors and results (`--quiet`).
   ///   - json: People's output goes to standard error, standard output belongs to the JSON (`--json`).
   package convenience init(quiet: Bool = false, json: Bool = false) {
-    let people: CInt = json ? STDERR_FILENO : STDOUT_FILENO
-    self.init(terminal: Terminal(descriptor: people), isQuiet: quiet, clock: Screen.monotonicSeconds) {
-      destination, text in
+    let people = json ? UnhurriedStream.errors : UnhurriedStream.output
+    let terminal = Terminal(descriptor: json ? STDERR_FILENO : STDOUT_FILENO)
+    self.init(terminal: terminal, isQuiet: quiet, clock: Screen.monotonicSeconds) { destination, text in
       switch destination {
-      case .people: Screen.writeAll(text, to: people)
-      case .complaints: Screen.writeAll(text, to: STDERR_FILENO)
-      case .machine: Screen.writeAll(text, to: STDOUT_FILENO)
+      case .people: people.write(text)
+      case .live: people.write(text, isPassing: true)
+      case .complaints: UnhurriedStream.errors.write(text)
+      case .machine: UnhurriedStream.output.write(text)
       }
     }
   }
@@ -114,7 +117,7 @@ package final class Screen {
   /// same terminal (mpirun, a rank that fails) then starts at the left.
   func showLive(_ text: String, of owner: ObjectIdentifier) {
     live = (text, owner)
-    write?(.people, "\r\(text)\u{1B}[K\r")
+    write?(.live, "\r\(text)\u{1B}[K\r")
   }
 
   /// Takes the live line away if it is this owner's.
@@ -147,24 +150,5 @@ package final class Screen {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
-  }
-
-  private static func writeAll(_ text: String, to descriptor: CInt) {
-    var text = text
-    text.withUTF8 { bytes in
-      var rest = bytes[...]
-      while !rest.isEmpty {
-        let written = Glibc.write(descriptor, UnsafeBufferPointer(rebasing: rest).baseAddress, rest.count)
-        if written > 0 {
-          rest = rest.dropFirst(written)
-        } else if written < 0 && errno == EAGAIN {
-          // A terminal or pipe shared with a program that made it non-blocking: wait until it takes more.
-          var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-          poll(&waiting, 1, 1000)
-        } else if written == 0 || errno != EINTR {
-          return
-        }
-      }
-    }
   }
 }

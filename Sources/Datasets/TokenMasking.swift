@@ -3,7 +3,7 @@ internal import Randomness
 /// Which tokens of a text masked-language modelling hides, and behind what: a pure function of seed, epoch and text.
 ///
 /// 80 % of them become the mask, 10 % a random token, which may be a special one, and 10 % stay; special tokens are
-/// never hidden.
+/// never hidden, but for `Rule.heldOut`, which goes by positions alone.
 /// - SeeAlso: Devlin et al.: *BERT*, 2019, §3.1; Liu et al.: *RoBERTa*, 2019, §4.1, for other masks in each epoch.
 package struct TokenMasking: Sendable {
   /// What masking has to know of the tokens.

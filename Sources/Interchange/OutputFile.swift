@@ -66,6 +66,16 @@ struct OutputFile: ~Copyable {
       throw Failure(.cannotWrite, "cannot write \(path.quoted): \(InputFile.reason(errno))")
     }
     isFinished = true
+    synchronizeDirectory()
+  }
+
+  /// Brings the renaming to the disk where the file system can; the file is in its place in any case.
+  private func synchronizeDirectory() {
+    let slash = path.lastIndex(of: "/")
+    let directory = open(slash.map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0 else { return }
+    _ = fsync(directory)
+    close(directory)
   }
 
   private mutating func flush() throws {

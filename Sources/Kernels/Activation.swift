@@ -3,7 +3,7 @@ package import Tensors
 
 /// The non-linearities that BERT and adapter configurations name.
 package enum Activation: String, Sendable, CaseIterable, Codable {
-  /// x·Φ(x), with the error function (Hendrycks, Gimpel, 2016); also written `gelu_python`.
+  /// x·Φ(x), with the error function (Hendrycks, Gimpel, 2016); also written `gelu_python` and `gelu_orig`.
   case gelu
   /// GELU by its tanh approximation, as in the original BERT code; also written `gelu_pytorch_tanh`,
   /// `gelu_python_tanh`, `gelu_fast` and `gelu_accurate`.
@@ -15,10 +15,13 @@ package enum Activation: String, Sendable, CaseIterable, Codable {
   /// tanh x.
   case tanh
 
+  /// The names to choose from, for messages.
+  package static let namesText = "relu, gelu, gelu_new, swish or tanh"
+
   /// The activation that a configuration file means by a name; nil for one that we do not have.
   package init?(configurationName name: String) {
     switch name {
-    case "gelu", "gelu_python": self = .gelu
+    case "gelu", "gelu_python", "gelu_orig": self = .gelu
     case "gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate": self = .geluTanh
     case "relu": self = .relu
     case "swish", "silu": self = .swish

@@ -4,6 +4,10 @@ package struct AdamWStep: Sendable, BitwiseCopyable {
   package let beta1: Float
   /// Decay of the second moment.
   package let beta2: Float
+  /// The gradient's weight in the first moment, 1 − β₁: rounded once, since 1 − 0.999 in floats is wrong by 1e-5.
+  let gradientShare1: Float
+  /// The squared gradient's weight in the second moment, 1 − β₂.
+  let gradientShare2: Float
   /// Added to the root of the second moment.
   package let epsilon: Float
   /// 1/(1 − β₁ᵗ).
@@ -17,6 +21,8 @@ package struct AdamWStep: Sendable, BitwiseCopyable {
   package init(beta1: Double, beta2: Double, epsilon: Double, step: Int, gradientScale: Double) {
     self.beta1 = Float(beta1)
     self.beta2 = Float(beta2)
+    gradientShare1 = Float(1 - beta1)
+    gradientShare2 = Float(1 - beta2)
     self.epsilon = Float(epsilon)
     correction1 = Float(1 / (1 - power(beta1, step)))
     correction2 = Float(1 / (1 - power(beta2, step)).squareRoot())
@@ -46,7 +52,7 @@ package func adamWUpdate(
 ) {
   let keep = Lanes(repeating: 1 - learningRate * weightDecay)
   let (b1, b2) = (Lanes(repeating: step.beta1), Lanes(repeating: step.beta2))
-  let (c1, c2) = (Lanes(repeating: 1 - step.beta1), Lanes(repeating: 1 - step.beta2))
+  let (c1, c2) = (Lanes(repeating: step.gradientShare1), Lanes(repeating: step.gradientShare2))
   let rate = Lanes(repeating: learningRate * step.correction1)
   let correction2 = Lanes(repeating: step.correction2)
   let epsilon = Lanes(repeating: step.epsilon)

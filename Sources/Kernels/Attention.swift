@@ -14,7 +14,7 @@ package struct AttentionHead {
   package let v: Matrix
   /// Probabilities before dropout, `[Q, S]`, contiguous: written by forward, read by backward.
   package let probabilities: Matrix
-  /// Dropout over the probabilities as `Q · S` bytes row after row, and what a kept one is multiplied by.
+  /// Dropout over the probabilities as `Q · S` bytes row after row; nil for none.
   package let keep: UnsafePointer<UInt8>?
   /// What a kept probability is multiplied by.
   package let keepScale: Float

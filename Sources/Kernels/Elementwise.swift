@@ -17,6 +17,41 @@ package func add(_ y: Matrix, to x: Matrix) {
   }
 }
 
+/// `x −= y`.
+package func subtract(_ y: Matrix, from x: Matrix) {
+  precondition(x.rows == y.rows && x.columns == y.columns, "a difference of different shapes")
+  for r in 0..<x.rows {
+    let (xr, yr) = (x.row(r), y.row(r))
+    for i in 0..<x.columns { xr[i] -= yr[i] }
+  }
+}
+
+/// `y += factor · x`.
+package func addScaled(_ x: Matrix, _ factor: Float, to y: Matrix) {
+  precondition(x.rows == y.rows && x.columns == y.columns, "a sum of different shapes")
+  for r in 0..<x.rows {
+    let (from, onto) = (x.row(r), y.row(r))
+    for i in 0..<x.columns { onto[i] += factor * from[i] }
+  }
+}
+
+/// `x[row, j] *= factors[j]`.
+package func scaleColumns(_ x: Matrix, by factors: UnsafePointer<Float>) {
+  for r in 0..<x.rows {
+    let row = x.row(r)
+    for i in 0..<x.columns { row[i] *= factors[i] }
+  }
+}
+
+/// `total[j] += Σ_rows x[row, j] · y[row, j]`: the gradient of what scaled the columns of `y`.
+package func sumProducts(_ x: Matrix, _ y: Matrix, addingTo total: UnsafeMutablePointer<Float>) {
+  precondition(x.rows == y.rows && x.columns == y.columns, "products of different shapes")
+  for r in 0..<x.rows {
+    let (a, b) = (x.row(r), y.row(r))
+    for i in 0..<x.columns { total[i] += a[i] * b[i] }
+  }
+}
+
 /// Adds `factor · vector` to every row.
 package func addToRows(_ x: Matrix, _ vector: UnsafePointer<Float>, times factor: Float) {
   for r in 0..<x.rows {

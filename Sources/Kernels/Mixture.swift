@@ -1,14 +1,5 @@
 package import Tensors
 
-/// `y += factor · x`.
-package func addScaled(_ x: Matrix, _ factor: Float, to y: Matrix) {
-  precondition(x.rows == y.rows && x.columns == y.columns, "a sum of different shapes")
-  for r in 0..<x.rows {
-    let (from, onto) = (x.row(r), y.row(r))
-    for i in 0..<x.columns { onto[i] += factor * from[i] }
-  }
-}
-
 /// `scores[r, n] = w[r] · u_n[r]`, plus `q[r] · bias` when there is one.
 /// - Parameters:
 ///   - w: `[rows, H]`.

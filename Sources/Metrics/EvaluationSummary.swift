@@ -81,7 +81,6 @@ package struct EvaluationSummary: Codable, Sendable, Equatable {
     guard counts.allSatisfy({ $0 == labels.count }) else { throw .differentCounts(counts) }
     var matrix = ConfusionMatrix(classCount: classCount)
     var lossSum = 0.0
-    var expected = 0
     for review in labels.indices where included?[review] ?? true {
       let (truth, prediction) = (Int(labels[review]), Int(predictions[review]))
       guard (0..<classCount).contains(truth), (0..<classCount).contains(prediction) else {
@@ -89,10 +88,8 @@ package struct EvaluationSummary: Codable, Sendable, Equatable {
       }
       matrix.add(truth: truth, prediction: prediction)
       lossSum += losses[review]
-      expected += 1
     }
-    precondition(matrix.total == expected, "confusion counts must sum to the number of reviews")
-    self.init(matrix, loss: expected == 0 ? 0 : lossSum / Double(expected))
+    self.init(matrix, loss: matrix.total == 0 ? 0 : lossSum / Double(matrix.total))
   }
 }
 

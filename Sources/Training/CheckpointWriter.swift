@@ -30,8 +30,8 @@ final class CheckpointWriter: @unchecked Sendable {
   private(set) var begunStep: Int?
   /// When the last one was begun, or this was made, in monotonic seconds.
   private(set) var begun = monotonicSeconds()
-  /// How long the last one took, in seconds.
-  private var seconds = 0.0
+  /// How long the last one took, in ms.
+  private let milliseconds = Atomic<Int>(0)
 
   init(_ checkpoint: TrainingCheckpoint, directory: String, keep: Int, _ watch: Watch) {
     (self.checkpoint, self.directory, self.keep, self.watch) = (checkpoint, directory, keep, watch)
@@ -59,8 +59,9 @@ final class CheckpointWriter: @unchecked Sendable {
 
   /// Seconds that another one may take, for somebody who has to be done in time.
   func estimate(_ model: ModelState) -> Double {
+    let last = Double(milliseconds.load(ordering: .relaxed)) / 1000
     // A slow disk, until one has been measured.
-    2 * max(seconds, Double(12 * model.store.table.trainableCount) / 50e6)
+    return 2 * max(last, Double(12 * model.store.table.trainableCount) / 50e6)
   }
 
   /// Begins to write a checkpoint on rank 0; that of a step which has one already is left out. Collective: moments that
@@ -103,7 +104,7 @@ final class CheckpointWriter: @unchecked Sendable {
       try checkpoint.write(to: path, state, numbers, absent)
       _ = try CheckpointFiles(in: directory).rotate(
         keeping: keep, pinned: state.pinnedSteps, passing: Set(state.passingSteps ?? []), knownValid: state.step)
-      seconds = monotonicSeconds() - start
+      milliseconds.store(Int(1000 * (monotonicSeconds() - start)), ordering: .relaxed)
     }
     guard isCopied, start(write) else {
       do {

@@ -145,7 +145,7 @@ final class JointGradients: @unchecked Sendable {
     guard completes else { return }
     for index in ranges.indices {
       let range = ranges[index]
-      let part = part(worker, of: range.count)
+      let part = workerPart(worker, of: count, total: range.count)
       let numbers = gradients + range.lowerBound + part.lowerBound
       if !own[worker].isWritten[index] { setNumbers(numbers, part.count, to: 0) }
       // Where the last pass had nothing to read.
@@ -197,10 +197,10 @@ final class JointGradients: @unchecked Sendable {
     forEachMatrix(in: whole) { own[worker].isWritten[$0] = true }
     let dWeight = part(worker, of: weight)
     if weight.rows >= weight.columns {
-      let rows = part(worker, of: weight.rows)
+      let rows = workerPart(worker, of: count, total: weight.rows)
       multiplyTransposed(product.dy.columns(rows), product.x, into: dWeight, beta: beta)
     } else {
-      let columns = part(worker, of: weight.columns)
+      let columns = workerPart(worker, of: count, total: weight.columns)
       multiplyTransposed(product.dy, product.x.columns(columns), into: dWeight, beta: beta)
     }
   }
@@ -228,13 +228,8 @@ final class JointGradients: @unchecked Sendable {
   private func part(_ worker: Int, of weight: Parameter) -> Matrix {
     let dWeight = Matrix(gradients + weight.offset, rows: weight.rows, columns: weight.columns)
     return weight.rows >= weight.columns
-      ? dWeight.rows(part(worker, of: weight.rows)) : dWeight.columns(part(worker, of: weight.columns))
-  }
-
-  /// A worker's part of so many rows or columns, in whole vectors.
-  private func part(_ worker: Int, of total: Int) -> Range<Int> {
-    func bound(_ worker: Int) -> Int { worker == count ? total : total * worker / count & ~15 }
-    return bound(worker)..<bound(worker + 1)
+      ? dWeight.rows(workerPart(worker, of: count, total: weight.rows))
+      : dWeight.columns(workerPart(worker, of: count, total: weight.columns))
   }
 
   /// The first matrix that lies within a range.

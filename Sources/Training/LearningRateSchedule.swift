@@ -30,6 +30,13 @@ package struct LearningRateSchedule: Sendable, Equatable {
     self.totalSteps = totalSteps
   }
 
+  /// A schedule whose warm-up is a share of its steps, rounded up as Transformers rounds it.
+  package init(shape: Shape, peak: Double, warmupRatio: Double, totalSteps: Int) {
+    self.init(
+      shape: shape, peak: peak, warmupSteps: Int((warmupRatio * Double(totalSteps)).rounded(.up)),
+      totalSteps: totalSteps)
+  }
+
   /// The rate of a step, counted from 0.
   package func rate(at step: Int) -> Double {
     if step < warmupSteps { return peak * Double(step) / Double(warmupSteps) }
@@ -46,15 +53,14 @@ extension LearningRateSchedule {
   /// That of a run of so many steps, whose options name a rate.
   init(_ run: TrainingConfiguration, totalSteps: Int) {
     self.init(
-      shape: run.lrSchedule, peak: run.learningRate ?? 0, warmupSteps: Int(run.warmupRatio * Double(totalSteps)),
-      totalSteps: totalSteps)
+      shape: run.lrSchedule, peak: run.learningRate ?? 0, warmupRatio: run.warmupRatio, totalSteps: totalSteps)
   }
 
   /// Says that a run goes on along another schedule than it came: of more or fewer steps, so that the rate jumps.
-  func warn(ofAnother before: Int?, at step: Int, _ screen: Screen) {
+  func warn(ofAnother before: Int?, at step: Int, warmupRatio: Double, _ screen: Screen) {
     guard let before, before != totalSteps, shape != .constant else { return }
     let other = LearningRateSchedule(
-      shape: shape, peak: peak, warmupSteps: warmupSteps * before / max(1, totalSteps), totalSteps: before)
+      shape: shape, peak: peak, warmupRatio: warmupRatio, totalSteps: before)
     screen.warning(
       "the learning rate was to fall over \(Format.count(before)) steps, and now does over \(Format.count(totalSteps)): in step \(Format.count(step + 1)) it is \(Format.short(rate(at: step))), where it would have been \(Format.short(other.rate(at: step))); the end is not that of a run of \(Format.count(totalSteps)) steps at once."
     )

@@ -114,7 +114,7 @@ package final class Optimizer {
   ) -> Double {
     if let squaresOfOverwritten, !overwritten.isEmpty {
       (touched ?? lookedUp.everything).find(
-        &others, without: overwritten, keepingRoomFor: lookedUp.rowCount / 2 + overwritten.count + 4)
+        &others, without: overwritten, keepingRoomFor: mostOthers)
       let norm = norm(of: gradients, count: 1, touched: others, pool: pool)
       return (norm * norm + squaresOfOverwritten).squareRoot() / Double(count)
     }
@@ -170,6 +170,10 @@ package final class Optimizer {
     apply(update, along: reached, pool)
   }
 
+  /// How many stretches there are at most beside what steps overwrite: runs of touched rows, what lies around and between
+  /// overwritten matrices, and the ends.
+  private var mostOthers: Int { lookedUp.rowCount / 2 + overwritten.count + 4 }
+
   /// A step of everything but what steps overwrite of the gradients, which is left to the caller; parameters as `step` has
   /// them.
   /// - Returns: What `apply` takes for the rest, which has to be done before its gradients change.
@@ -178,7 +182,7 @@ package final class Optimizer {
     touched: Stretches, _ pool: WorkerPool
   ) -> Update {
     let update = begin(gradients, count: count, norm: norm, learningRate: learningRate, touched: touched)
-    reached.find(&others, without: overwritten, keepingRoomFor: lookedUp.rowCount / 2 + overwritten.count + 4)
+    reached.find(&others, without: overwritten, keepingRoomFor: mostOthers)
     apply(update, along: others, pool)
     return update
   }

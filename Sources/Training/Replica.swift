@@ -110,11 +110,15 @@ package final class Replica {
     func rows(layer: Int, of count: Int) -> Int { layer == count - 1 ? reviews : tokens }
   }
 
+  /// The share of tokens that pre-training hides unless it is told another, which this estimate can do without.
+  private static let usualMaskedShare = 0.15
+
   /// What a review costs; a decoder is as much as so many more weights in each layer, for each hidden token.
   private static func cost(_ shape: BERTConfiguration) -> ReviewCost {
     let layers = ReviewCost(hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize)
     guard shape.task.decodesByEmbeddings else { return layers }
-    return ReviewCost(linearCost: layers.linearCost + shape.vocabularySize * 15 / 100 / (2 * shape.layerCount))
+    let decoded = Int(usualMaskedShare * Double(shape.vocabularySize))
+    return ReviewCost(linearCost: layers.linearCost + decoded / (2 * shape.layerCount))
   }
 
   /// The most tokens of a pass, unless a review alone has more.

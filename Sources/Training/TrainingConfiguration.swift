@@ -163,7 +163,7 @@ package struct TrainingConfiguration: Codable, Sendable, Equatable {
   /// - Throws: `Failure` when there is no such method, or its options make no sense.
   package func resolvedLearningRate() throws -> Double {
     if let learningRate { return learningRate }
-    return try method == "fusion" ? AdapterFusion.usualLearningRate : fineTuningMethod().defaultLearningRate
+    return try FineTuningMethods.planned(method, methodOptions).defaultLearningRate
   }
 
   /// Refuses numbers that make no sense, before anything is read.

@@ -179,7 +179,7 @@ package final class TrainingRun {
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
     let goesOn = state.goesOn(to: totalSteps)
     RunAgreement.onProducts(since: &state, run.precision, goesOn: goesOn, screen)
-    if goesOn { schedule.warn(ofAnother: state.totalSteps, at: state.step, screen) }
+    if goesOn { schedule.warn(ofAnother: state.totalSteps, at: state.step, warmupRatio: run.warmupRatio, screen) }
     state.totalSteps = totalSteps
   }
 

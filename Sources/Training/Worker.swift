@@ -8,7 +8,9 @@ internal import Tensors
 /// One thread's replica: a model over the shared parameters, memory of its own, and gradients of its own but for those
 /// that a rank's workers compute together: of the encoder's matrices, and of fusions (`SharedFolds`).
 package final class Worker {
+  /// Its instance of the model.
   package let model: any TaskModel
+  /// Its memory, and where its passes find parameters and put gradients.
   package let workspace: Workspace
   /// The sum of the gradients of this worker's reviews, in the layout of the trainable block.
   package let gradients: UnsafeMutableBufferPointer<Float>

@@ -85,11 +85,28 @@ struct InnerJob {
   }
 
   /// The status it ended with, as a shell has it; nil while it runs.
-  func poll() -> Int32? { wait(WNOHANG) }
+  private func poll() -> Int32? { wait(WNOHANG) }
 
-  /// Waits for its end.
-  /// - Returns: The status it ended with, as a shell has it.
-  func wait() -> Int32 { wait(0) ?? 1 }
+  /// Waits for its end, or ends it when somebody wants this program to stop.
+  /// - Parameters:
+  ///   - watch: Knows of signals.
+  ///   - stopped: What is said then.
+  ///   - look: Called a hundred times a second while it runs; true to look no longer.
+  /// - Returns: The status it ended with, as a shell has it; nil where `look` has had enough.
+  /// - Throws: `stopped` when somebody wants this program to stop.
+  func wait(
+    _ watch: Watch, _ stopped: @autoclosure () -> String, look: () -> Bool = { false }
+  ) throws -> Int32? {
+    while true {
+      usleep(10_000)
+      if let status = poll() { return status }
+      if watch.wantsStop {
+        end()
+        throw Failure(.stopped, stopped())
+      }
+      if look() { return nil }
+    }
+  }
 
   private func wait(_ options: CInt) -> Int32? {
     var status: CInt = 0
@@ -109,7 +126,7 @@ struct InnerJob {
     defer { for buffer in buffers { unlink(buffer) } }
     let victim = one < ranks.count ? ranks[one] : process
     Glibc.kill(victim, SIGKILL)
-    _ = wait()
+    _ = wait(0)
     // Ranks whose mpirun is gone notice it and leave.
     for _ in 0..<100 where ranks.contains(where: { Glibc.kill($0, 0) == 0 }) { usleep(100_000) }
     for rank in ranks { Glibc.kill(rank, SIGKILL) }

@@ -56,8 +56,13 @@ struct Prove: ParsableCommand {
       throw Failure(.cannotWrite, "\(place) cannot be made; give another directory with --output.")
     }
     defer { if output == nil { try? FileManager.default.removeItem(atPath: place) } }
-    try Proof(place, training, Screen(quiet: screen.quiet, json: screen.json), json: screen.json).run(
-      ranks: ranks.split(separator: ",").compactMap { Int($0) }, kills: kills)
+    try MPISession.run { communicator in
+      // A signal ends the inner job.
+      communicator.watch.respond(.asks)
+      let screen = Screen(quiet: screen.quiet, json: screen.json)
+      try Proof(place, training, screen, json: self.screen.json, communicator.watch).run(
+        ranks: ranks.split(separator: ",").compactMap { Int($0) }, kills: kills)
+    }
   }
 }
 
@@ -73,12 +78,14 @@ private struct Proof {
   private let training: [String]
   private let screen: Screen
   private let json: Bool
+  private let watch: Watch
 
-  init(_ place: String, _ training: [String], _ screen: Screen, json: Bool) {
+  init(_ place: String, _ training: [String], _ screen: Screen, json: Bool, _ watch: Watch) {
     self.place = place
     self.training = training.isEmpty ? ["--method", "lora", "--max-steps", "120"] : training
     self.screen = screen
     self.json = json
+    self.watch = watch
   }
 
   func run(ranks: [Int], kills: Int) throws {
@@ -107,7 +114,7 @@ private struct Proof {
     let directory = "\(place)/on \(count)"
     let start = monotonicSeconds()
     let job = try InnerJob(ranks: count, arguments(directory), log: directory + ".log")
-    try require(job.wait(), job)
+    if let status = try job.wait(watch, stopped) { try require(status, job) }
     return Outcome(
       run: count == 1 ? "1 rank" : "\(count) ranks", seconds: monotonicSeconds() - start,
       sha256: try digest(directory))
@@ -124,26 +131,23 @@ private struct Proof {
       let job = try InnerJob(
         ranks: count, arguments(directory) + ["--checkpoint-every", "3", "--resume", "auto"],
         log: "\(directory) \(attempt).log")
-      var status: Int32?
-      while status == nil {
-        usleep(2000)
-        status = job.poll()
-        if status == nil, done < kills, newestStep(directory) > before {
-          // Anywhere in the next few steps and saves; a rank and mpirun in turn.
-          usleep(UInt32.random(in: 0..<60_000))
-          let what = job.kill(attempt % 2 == 0 ? attempt / 2 % count : Int.max)
-          done += 1
-          screen.line("  \(what) of \(count) killed after step \(newestStep(directory))")
-          break
-        }
+      let status = try job.wait(watch, stopped) { done < kills && newestStep(directory) > before }
+      guard let status else {
+        // Anywhere in the next few steps and saves; a rank and mpirun in turn.
+        usleep(UInt32.random(in: 0..<60_000))
+        let what = job.kill(attempt % 2 == 0 ? attempt / 2 % count : Int.max)
+        done += 1
+        screen.line("  \(what) of \(count) killed after step \(newestStep(directory))")
+        continue
       }
-      guard let status else { continue }
       try require(status, job)
       return Outcome(
         run: "killed \(done) times", seconds: monotonicSeconds() - start, sha256: try digest(directory))
     }
     throw Failure(.other, "the killed run never ended.")
   }
+
+  private var stopped: String { "stopped before all runs were done; nothing was shown." }
 
   private func require(_ status: Int32, _ job: InnerJob) throws {
     guard status != 0 else { return }

@@ -6,6 +6,7 @@ import Testing
 /// A projection's branch that does nothing but count its calls.
 final class Spy: ProjectionBranch {
   let isTrainable = false
+  let floatsPerRow = 0
   let needsBias: Bool
   private(set) var forwardCount = 0
   private(set) var backwardCount = 0

@@ -31,6 +31,7 @@ struct ReachTests {
   final class Witness: ProjectionBranch {
     let needsBias = false
     let isTrainable = false
+    let floatsPerRow = 0
     private(set) var backwardCount = 0
     func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace) {}
     func backward(_ dy: Matrix, _ x: Matrix, dx: Matrix?, _ rows: Rows, _ workspace: Workspace) { backwardCount += 1 }

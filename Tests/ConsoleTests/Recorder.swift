@@ -15,7 +15,7 @@ final class Recorder {
     ) { destination, text in
       self.writeCount += 1
       switch destination {
-      case .people: self.text += text
+      case .people, .live: self.text += text
       case .complaints: self.complaints += text
       case .machine: self.machine += text
       }

@@ -36,6 +36,25 @@ struct MergedTests {
     }
   }
 
+  /// A row of zeros in the base has no direction: DoRA leaves it as it is, folded too.
+  @Test(arguments: [LoRA.Variant.dora, .adapterHubDora])
+  func aRowOfZerosStaysOne(_ variant: LoRA.Variant) throws {
+    let method = try LoRA(loraRank: 2, dropout: 0, variant: variant)
+    let trained = try MethodCase(method: method).variedModel()
+    let name = "bert.encoder.layer.0.attention.self.query"
+    for part in [".weight", ".lora_B.weight"] {
+      let row = trained.store[trained.table[name + part]].rows(3..<4)
+      row.fill(0)
+    }
+    trained.store.writeTransposes()
+    let expected = trained.logits(TinyModel.reviews, training: false)
+    #expect(expected.joined().allSatisfy { $0.isFinite })
+    let plain = try Self.merged(trained, method)
+    for (found, expected) in zip(plain.logits(TinyModel.reviews, training: false), expected) {
+      expectClose(found, expected, absolute: 1e-5)
+    }
+  }
+
   /// A merged model has the base's tensors, no more, and none of them is trained.
   @Test(arguments: mergeable)
   func plainModel(_ test: MethodCase) throws {

@@ -70,6 +70,12 @@ struct RefusalTests {
       Case("adapter", "--adapter-config", "no value") { $0.adapterConfiguration = "pfeiffer[ln_after]" },
       Case("adapter", "--adapter-config", "no key of the library") { $0.adapterConfiguration = "pfeiffer[norm=true]" },
       Case("adapter", "--adapter-config", "a wrong kind") { $0.adapterConfiguration = "pfeiffer[ln_after=7]" },
+      Case("adapter", "--adapter-config", "letters and others") {
+        $0.adapterConfiguration = "pfeiffer[non_linearity=re!lu]"
+      },
+      Case("adapter", "--adapter-config", "a key that has an option") {
+        $0.adapterConfiguration = "pfeiffer[leave_out=0]"
+      },
       Case("adapter", "--adapter-config", "a key twice") { $0.adapterConfiguration = "pfeiffer[dropout=0,dropout=0]" },
       Case("adapter", "--adapter-config", "nowhere") { $0.adapterConfiguration = "pfeiffer[output_adapter=false]" },
       Case("adapter", "--adapter-activation", "mish") { $0.adapterActivation = "mish" },

@@ -35,6 +35,42 @@ struct RowTests {
   }
 
   @Test(arguments: shapes)
+  func subtracts(_ rows: Int, _ columns: Int) {
+    let (x, y) = Self.pair(rows, columns)
+    let expected = zip(x.values, y.values).map { $0 - $1 }
+    subtract(y.view, from: x.view)
+    #expect(x.values == expected && x.isIntactAround && y.isIntactAround)
+  }
+
+  @Test(arguments: shapes)
+  func scalesColumns(_ rows: Int, _ columns: Int) {
+    let (x, factors) = (Self.pair(rows, columns).0, Cells(1, columns, seed: 3))
+    let expected = x.values.enumerated().map { $1 * factors.base[$0 % columns] }
+    scaleColumns(x.view, by: factors.base)
+    #expect(x.values == expected && x.isIntactAround)
+  }
+
+  /// Sums of at most five products, in any order, fused or not: each wrong by a rounding.
+  @Test(arguments: shapes)
+  func sumsProductsOfColumns(_ rows: Int, _ columns: Int) {
+    let (x, y) = Self.pair(rows, columns)
+    let total = Cells(1, columns, seed: 4)
+    let expected = (0..<columns).map { c in
+      (0..<rows).reduce(Double(total.base[c])) { $0 + Double(x.view.row($1)[c]) * Double(y.view.row($1)[c]) }
+    }
+    sumProducts(x.view, y.view, addingTo: total.base)
+    expectClose(total.values, expected, absolute: 10 * 16 * u)
+    #expect(total.isIntactAround && x.isIntactAround && y.isIntactAround)
+  }
+
+  @Test(arguments: [1, 2, 3, 5], [0, 1, 15, 16, 100, 768, 3072])
+  func partsOfWorkersCoverEverythingOnce(_ count: Int, _ total: Int) {
+    let parts = (0..<count).map { workerPart($0, of: count, total: total) }
+    #expect(parts.flatMap { Array($0) } == Array(0..<total))
+    #expect(parts.dropLast().allSatisfy { $0.upperBound % 16 == 0 })
+  }
+
+  @Test(arguments: shapes)
   func vectors(_ rows: Int, _ columns: Int) {
     let (x, vector) = (Self.pair(rows, columns).0, Cells(1, columns, seed: 3))
     let expected = x.values.enumerated().map { $1 + vector.base[$0 % columns] }

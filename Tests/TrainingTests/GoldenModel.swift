@@ -193,3 +193,52 @@ func expectRows(_ x: Matrix, _ views: BatchViews, _ golden: Golden, _ name: Stri
     }
   }
 }
+
+// MARK: Three steps
+
+extension GoldenModel {
+  /// Three steps as the references made them: learning rates 0, 2e-3 and 1.33e-3, weight decay 0.01.
+  /// - Parameter addRegularization: Adds a penalty's gradient in a step.
+  func trainThreeSteps(addingAfterEach addRegularization: (Int) -> Void = { _ in }) throws {
+    var settings = Optimizer.Settings()
+    settings.weightDecay = 0.01
+    let optimizer = try Optimizer(store, settings)
+    let schedule = LearningRateSchedule(shape: .linear, peak: 2e-3, warmupSteps: 1, totalSteps: 4)
+    let before = Array(UnsafeBufferPointer(start: store.frozen, count: store.table.frozenCount))
+    for step in 0..<3 {
+      _ = addGradients()
+      addRegularization(step)
+      let norm = optimizer.norm(of: gradients, count: 16)
+      optimizer.step(gradients, count: 16, norm: norm, learningRate: schedule.rate(at: step))
+    }
+    let after = UnsafeBufferPointer(start: store.frozen, count: store.table.frozenCount)
+    #expect(before.elementsEqual(after), "frozen weights are bit-identical after training")
+  }
+
+  /// Expects every trained parameter to be where three steps took the reference's.
+  ///
+  /// AdamW divides a gradient by its own size. Where that is thousands of times the references' noise of 1e-8, so is the
+  /// quotient: parameters differ by at most 3.3e-3 / 1000, a tenth of what weight decay does to a weight of 1. Where it
+  /// is smaller, steps follow the noise itself in part.
+  /// - Parameters:
+  ///   - golden: The reference.
+  ///   - noisy: What is allowed where gradients are small.
+  ///   - named: The reference's name of one of our parameters.
+  func expectParametersAfterThreeSteps(
+    _ golden: Golden, noisy: Double, named: (String) -> String = { $0 }
+  ) throws {
+    let gradients = Set(golden.names(under: "grad/"))
+    var certainCount = 0
+    // The gradient of a key's bias is zero, and rounding all that the references have.
+    for name in store.table.trainableEntries.map(\.specification.name) where !name.hasSuffix("key.bias") {
+      let found = Array(store.elements(name))
+      let expected = try golden.floats("after3/" + named(name))
+      let gradient = gradients.contains(named(name)) ? try golden.floats("grad/" + named(name)) : []
+      let certain = gradient.indices.filter { abs(gradient[$0]) > 3e-5 }
+      certainCount += certain.count
+      expectClose(certain.map { found[$0] }, certain.map { expected[$0] }, absolute: 4e-6, "\(name), of gradients")
+      expectClose(found, expected, absolute: noisy, name)
+    }
+    #expect(certainCount > store.table.trainableCount / 10)
+  }
+}

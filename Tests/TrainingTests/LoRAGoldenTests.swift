@@ -101,22 +101,8 @@ struct LoRAGoldenTests {
   func parametersAfterThreeSteps(_ test: Case) throws {
     let golden = try Fixtures.golden(test.name)
     let model = try model(test)
-    var settings = Optimizer.Settings()
-    settings.weightDecay = 0.01
-    let optimizer = try Optimizer(model.store, settings)
-    let schedule = LearningRateSchedule(shape: .linear, peak: 2e-3, warmupSteps: 1, totalSteps: 4)
-    let frozen = UnsafeBufferPointer(start: model.store.frozen, count: model.store.table.frozenCount)
-    let before = Array(frozen)
-    for step in 0..<3 {
-      _ = model.addGradients()
-      let norm = optimizer.norm(of: model.gradients, count: 16)
-      optimizer.step(model.gradients, count: 16, norm: norm, learningRate: schedule.rate(at: step))
-    }
-    #expect(Array(frozen) == before, "frozen weights are bit-identical after training")
-    for name in model.store.table.trainableEntries.map(\.specification.name) where !name.hasSuffix("key.bias") {
-      expectClose(
-        Array(model.store.elements(name)), try golden.floats("after3/" + test.inMemory(name)), absolute: 5e-6, name)
-    }
+    try model.trainThreeSteps()
+    try model.expectParametersAfterThreeSteps(golden, noisy: 5e-6, named: test.inMemory)
   }
 
   @Test

@@ -47,8 +47,8 @@ extension AdapterConfiguration {
   }
 
   private static func activation(_ name: String) throws -> Activation {
-    guard let known = Activation(configurationName: name == "gelu_orig" ? "gelu" : name) else {
-      throw Failure(.badContent, "non_linearity is \"\(name)\", expected relu, gelu, gelu_new, swish or tanh.")
+    guard let known = Activation(configurationName: name) else {
+      throw Failure(.badContent, "non_linearity is \"\(name)\", expected \(Activation.namesText).")
     }
     return known
   }

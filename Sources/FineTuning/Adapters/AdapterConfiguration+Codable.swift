@@ -17,8 +17,11 @@ extension AdapterConfiguration: Codable {
     case stochasticDepth = "stochastic_depth", architecture
   }
 
-  /// The library's keys for a bottleneck adapter.
-  static var keys: [String] { CodingKeys.allCases.map(\.rawValue) }
+  /// The keys that a person can give a value: lists have an option of their own, and what we do not compute has none.
+  static var keys: [String] {
+    let others: [CodingKeys] = [.leaveOut, .gating, .hypercomplex, .cross, .stochasticDepth, .architecture]
+    return CodingKeys.allCases.filter { !others.contains($0) }.map(\.rawValue)
+  }
 
   /// Reads a configuration; missing keys have the library's defaults.
   /// - Throws: `Failure` that names the key when it asks for what we do not have.
@@ -96,9 +99,9 @@ extension AdapterConfiguration: Codable {
   private mutating func decodeNames(_ keys: KeyedDecodingContainer<CodingKeys>) throws {
     func decodeActivation(_ key: CodingKeys) throws -> Activation? {
       guard let name = try keys.decodeIfPresent(String.self, forKey: key) else { return nil }
-      guard let known = Activation(configurationName: name == "gelu_orig" ? "gelu" : name) else {
+      guard let known = Activation(configurationName: name) else {
         throw Failure(
-          .badContent, "\(key.rawValue) is \"\(name)\", expected relu, gelu, gelu_new, swish or tanh.")
+          .badContent, "\(key.rawValue) is \"\(name)\", expected \(Activation.namesText).")
       }
       return known
     }

@@ -37,7 +37,7 @@ extension AdapterConfiguration {
           "--adapter-config has \"\(part)\" in its brackets, expected KEY=VALUE with a key among \(AdapterConfiguration.keys.joined(separator: ", "))."
         )
       }
-      guard members.updateValue(AdapterConfiguration.json(sides[1]), forKey: sides[0]) == nil else {
+      guard members.updateValue(try AdapterConfiguration.json(sides[1]), forKey: sides[0]) == nil else {
         throw Failure(.usage, "--adapter-config has \(sides[0]) twice in its brackets; give it once.")
       }
     }
@@ -59,14 +59,19 @@ extension AdapterConfiguration {
   }
 
   /// A value as JSON has it: `true`, `True`, a number, or else a text.
-  private static func json(_ value: String) -> String {
+  private static func json(_ value: String) throws -> String {
     switch value {
     case "true", "True": return "true"
     case "false", "False": return "false"
     default:
       if let number = Double(value), number.isFinite { return "\(number)" }
-      let plain = value.filter { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.+".contains($0)) }
-      return "\"\(plain)\""
+      guard !value.isEmpty, value.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || "_-.+".contains($0)) })
+      else {
+        throw Failure(
+          .usage,
+          "--adapter-config has the value \"\(value)\" in its brackets, expected true, false, a number or a name.")
+      }
+      return "\"\(value)\""
     }
   }
 }

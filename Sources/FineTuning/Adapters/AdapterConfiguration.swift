@@ -159,7 +159,7 @@ package struct AdapterConfiguration: Sendable, Equatable {
     }
   }
 
-  /// Refuses combinations that compute nothing.
+  /// Refuses values out of range and combinations that make no sense.
   /// - Throws: `Failure` that names the key.
   package func validate() throws {
     guard afterAttention || afterFeedForward else {

@@ -40,9 +40,7 @@ package struct AdapterFusion: FineTuningMethod {
   /// What `--method` calls it.
   package var name: String { "fusion" }
   /// Half the rate of a single adapter.
-  package var defaultLearningRate: Double { AdapterFusion.usualLearningRate }
-  /// The rate that works for it, whatever is fused.
-  package static let usualLearningRate = 5e-4
+  package var defaultLearningRate: Double { 5e-4 }
   /// The setup, and what of it is trained.
   package var settings: [String: String] {
     let own = [

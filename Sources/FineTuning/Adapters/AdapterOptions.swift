@@ -47,7 +47,7 @@ extension FineTuningOptions {
     if let name = adapterActivation {
       guard let activation = Activation(configurationName: name) else {
         throw Failure(
-          .usage, "--adapter-activation is \"\(name)\", expected relu, gelu, gelu_new, swish or tanh.")
+          .usage, "--adapter-activation is \"\(name)\", expected \(Activation.namesText).")
       }
       configuration.activation = activation
     }

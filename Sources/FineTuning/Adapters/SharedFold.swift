@@ -96,7 +96,7 @@ package final class SharedFold: @unchecked Sendable {
 
   /// Folds a worker's part.
   package func fold(part worker: Int, _ parameters: ParameterStore) {
-    let part = part(worker, of: fold.rows)
+    let part = workerPart(worker, of: count, total: fold.rows)
     if !part.isEmpty { fold.fold(part, into: factors, parameters) }
   }
 
@@ -108,7 +108,7 @@ package final class SharedFold: @unchecked Sendable {
 
   /// Sums a worker's part of all workers' gradients.
   package func sum(part worker: Int) {
-    let part = part(worker, of: fold.gradientCount)
+    let part = workerPart(worker, of: count, total: fold.gradientCount)
     let sum = gradients[0] + part.lowerBound
     if !isWritten[0] { setNumbers(sum, part.count, to: 0) }
     for other in 1..<max(1, count) where isWritten[other] {
@@ -127,14 +127,8 @@ package final class SharedFold: @unchecked Sendable {
     part worker: Int, _ parameters: ParameterStore, into rank: UnsafeMutablePointer<Float>,
     own: UnsafeMutablePointer<Float>
   ) {
-    let part = part(worker, of: fold.width)
+    let part = workerPart(worker, of: count, total: fold.width)
     guard !part.isEmpty else { return }
     fold.unfold(part, factors, fold.gradients(in: gradients[0]), dA: dA, parameters, fusion: rank, adapters: own)
-  }
-
-  /// A worker's part of so many rows or numbers, in whole vectors.
-  private func part(_ worker: Int, of total: Int) -> Range<Int> {
-    func bound(_ worker: Int) -> Int { worker == count ? total : total * worker / count & ~15 }
-    return bound(worker)..<bound(worker + 1)
   }
 }

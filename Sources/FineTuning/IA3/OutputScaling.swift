@@ -1,4 +1,5 @@
 internal import BERT
+internal import Kernels
 internal import Tensors
 
 /// (IA)³'s branch: multiplies each output of a projection, bias included, by a number of its own.
@@ -10,6 +11,8 @@ final class OutputScaling: ProjectionBranch {
   init(_ scales: Parameter) { self.scales = scales }
 
   var needsBias: Bool { true }
+  /// The output before it was scaled.
+  var floatsPerRow: Int { scales.count }
   var isTrainable: Bool { scales.isTrainable }
 
   func forward(_ x: Matrix, into y: Matrix, _ rows: Rows, _ workspace: Workspace) {
@@ -18,26 +21,13 @@ final class OutputScaling: ProjectionBranch {
       copy.copy(from: y)
       unscaled = copy
     }
-    scale(y, workspace)
+    scaleColumns(y, by: workspace[scales].base)
   }
 
   /// `dl += Σ_rows dy ∘ (W x + b)`, and `dy` becomes `dy ∘ l`.
   func backward(_ dy: Matrix, _ x: Matrix, dx: Matrix?, _ rows: Rows, _ workspace: Workspace) {
     guard let unscaled else { preconditionFailure("backward of a scaling without its forward") }
-    if let dScales = workspace.gradient(of: scales)?.base {
-      for r in 0..<dy.rows {
-        let (d, y) = (dy.row(r), unscaled.row(r))
-        for i in 0..<dy.columns { dScales[i] += d[i] * y[i] }
-      }
-    }
-    scale(dy, workspace)
-  }
-
-  private func scale(_ y: Matrix, _ workspace: Workspace) {
-    let factors = workspace[scales].base
-    for r in 0..<y.rows {
-      let row = y.row(r)
-      for i in 0..<y.columns { row[i] *= factors[i] }
-    }
+    if let dScales = workspace.gradient(of: scales)?.base { sumProducts(dy, unscaled, addingTo: dScales) }
+    scaleColumns(dy, by: workspace[scales].base)
   }
 }

@@ -29,6 +29,8 @@ final class DecomposedUpdate: ProjectionBranch {
   }
 
   var needsBias: Bool { true }
+  /// The product, its gradient and the difference; the input and its gradient after dropout, and the mask.
+  var floatsPerRow: Int { update.floatsPerRow + 3 * weight.rows + 2 * weight.columns + (weight.columns + 128) / 4 }
   var isTrainable: Bool { magnitude.isTrainable || update.isTrainable }
   /// With dropout the base's product is taken of the dropped input too; the lengths of rows are found once a step.
   var operationsPerRow: BranchOperations {
@@ -101,13 +103,5 @@ final class DecomposedUpdate: ProjectionBranch {
     sums.fill(0)
     sumRows(x, addingTo: sums.base)
     for i in 0..<x.columns { total[i] -= sums.base[i] }
-  }
-}
-
-/// `x −= y`.
-func subtract(_ y: Matrix, from x: Matrix) {
-  for r in 0..<x.rows {
-    let (xr, yr) = (x.row(r), y.row(r))
-    for i in 0..<x.columns { xr[i] -= yr[i] }
   }
 }

@@ -20,6 +20,7 @@ final class JointlyDecomposedUpdate: ProjectionBranch {
   }
 
   var needsBias: Bool { true }
+  var floatsPerRow: Int { update.floatsPerRow + weight.rows }
   var isTrainable: Bool { magnitude.isTrainable || update.isTrainable }
   /// The lengths of rows and their gradients are found once a step.
   var operationsPerRow: BranchOperations { update.operationsPerRow }

@@ -111,7 +111,8 @@ extension LoRA {
       if variant.hasMagnitude {
         let rows = variant == .dora ? row : direction
         let norm = rows.reduce(0) { $0 + $1 * $1 }.squareRoot()
-        stretch = Double(added[base.name + ".lora_magnitude_vector"].base[r]) / norm
+        // A row of zeros has no direction; it stays one.
+        stretch = norm > 0 ? Double(added[base.name + ".lora_magnitude_vector"].base[r]) / norm : 0
       }
       for c in row.indices { weight[c] = Float(stretch * row[c]) }
       if variant == .adapterHubDora, let bias = base.bias {

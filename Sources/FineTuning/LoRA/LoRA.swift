@@ -106,6 +106,11 @@ package struct LoRA: FineTuningMethod {
       "lora_variant": variant.rawValue, "lora_plus_ratio": "\(plusRatio)",
     ]
     if let layers { settings["lora_layers"] = layers.sorted().map(String.init).joined(separator: ",") }
+    func byModule<V>(_ values: [String: V]) -> String? {
+      values.isEmpty ? nil : values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+    }
+    settings["lora_ranks"] = byModule(ranks)
+    settings["lora_alphas"] = byModule(alphas)
     return settings
   }
 

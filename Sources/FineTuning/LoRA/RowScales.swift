@@ -22,10 +22,7 @@ struct RowScales: BitwiseCopyable {
 
   /// `x = x ∘ g`.
   func scale(_ x: Matrix) {
-    for r in 0..<x.rows {
-      let row = x.row(r)
-      for i in 0..<count { row[i] *= factors[i] }
-    }
+    scaleColumns(x, by: factors)
   }
 
   /// `y += x ∘ g`.
@@ -40,10 +37,7 @@ struct RowScales: BitwiseCopyable {
   func factorGradient(_ dy: Matrix, _ product: Matrix, _ arena: ActivationArena) -> UnsafeMutablePointer<Float> {
     let sums = arena.allocate(Float.self, count)
     setNumbers(sums, count, to: 0)
-    for r in 0..<dy.rows {
-      let (d, p) = (dy.row(r), product.row(r))
-      for i in 0..<count { sums[i] += d[i] * p[i] }
-    }
+    sumProducts(dy, product, addingTo: sums)
     return sums
   }
 

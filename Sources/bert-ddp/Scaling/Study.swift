@@ -156,18 +156,10 @@ final class Study {
   private func start(_ arguments: [String], ranks: Int, _ what: String) throws {
     let launch = environment.launch(ranks: ranks, options)
     let job = try InnerJob(launch, arguments, log: place + "/run.log")
-    var status: Int32?
-    while status == nil {
-      usleep(20_000)
-      status = job.poll()
-      if status == nil, communicator.watch.wantsStop {
-        job.end()
-        throw Failure(
-          .stopped,
-          "stopped after \(runs.count) of \(plan.runs.count) runs; the same command goes on from there (--output \(place))."
-        )
-      }
-    }
+    let status = try job.wait(
+      communicator.watch,
+      "stopped after \(runs.count) of \(plan.runs.count) runs; the same command goes on from there (--output \(place))."
+    )
     guard let status, status != 0 else { return }
     let kind = Failure.Kind(rawValue: status) ?? .other
     throw Failure(kind, "\(what) ended with status \(status): \(job.lastLine)")
