@@ -1,3 +1,4 @@
+internal import Console
 internal import Failures
 internal import FoundationEssentials
 internal import JSON
@@ -16,6 +17,12 @@ struct Cell: Sendable {
 
   /// The cell's directory.
   var directory: String { configuration.output }
+
+  /// How long the run is: `4 epochs`, `at most 100 steps`.
+  var length: String {
+    if let steps = configuration.maxSteps { return "at most \(Format.count(steps)) step\(steps == 1 ? "" : "s")" }
+    return "\(Format.count(configuration.epochs)) epoch\(configuration.epochs == 1 ? "" : "s")"
+  }
 
   /// The name of the directory of a cell; everything that a file system might mind is a `-`.
   static func directoryName(_ label: String, _ trainCount: Int, _ seed: UInt32) -> String {
@@ -88,6 +95,29 @@ struct CellIdentity {
       )
     }
     return true
+  }
+
+  /// Makes sure that a directory holds nothing but cells on the same base and data, those of other methods among them: its
+  /// tables would otherwise be of other reviews than they say.
+  /// - Throws: `Failure` of kind `disagreement`.
+  static func checkOthers(than cells: [Cell], in directory: String, _ digests: [String: String]) throws {
+    guard !RunFiles(directory: directory).has("config.json") else {
+      throw Failure(
+        .disagreement, "\(directory) holds a training run and no comparison; choose another --output.")
+    }
+    let own = Set(cells.map(\.directory))
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: directory + "/cells")) ?? []
+    for other in names.sorted().map({ "\(directory)/cells/\($0)" }) where !own.contains(other) {
+      guard let stored = RunFiles(directory: other).read([String: JSONValue].self, from: fileName) else { continue }
+      for (name, digest) in digests.sorted(by: { $0.key < $1.key }) {
+        guard let theirs = stored[name], try jsonText(theirs, pretty: false) != jsonText(digest, pretty: false) else {
+          continue
+        }
+        throw Failure(
+          .disagreement,
+          "\(other) was run on another base or other data (\(name)); use the same, or choose another --output.")
+      }
+    }
   }
 
   /// Keeps it for the next time.

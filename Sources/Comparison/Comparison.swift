@@ -70,6 +70,9 @@ package struct Comparison: Sendable {
       try RunDirectory(directory, screen)
     }
     let digests = data.digests(with: shared.identity)
+    try communicator.collectively(where: communicator.isFirst) {
+      try CellIdentity.checkOthers(than: cells, in: directory, digests)
+    }
     // All cells before any is run: options that do not fit what is there are no news for later.
     let done = try communicator.shared {
       try cells.map { try CellIdentity($0, digests).check($0) && $0.isDone ? UInt8(1) : 0 }
@@ -142,7 +145,7 @@ package struct Comparison: Sendable {
       text: try HTMLReport(table, tests, data, showsPublished: showsPublished).text, to: "report.html")
     screen.result(
       table.screenTable,
-      heading: "\(finished.count) runs, \(cells.first.map { Format.count($0.configuration.epochs) } ?? "") epochs each")
+      heading: "\(finished.count) run\(finished.count == 1 ? "" : "s"), each of \(cells.first?.length ?? "no steps")")
     screen.result("report in \(directory)/report.html, tables in \(directory)/comparison.md, .csv and .json")
     return json
   }

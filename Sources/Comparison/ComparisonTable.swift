@@ -124,9 +124,9 @@ struct ComparisonTable {
     return table.markdown()
       + """
 
-      Time per epoch is training alone, the median of a run, in minutes and seconds, and the ratio is to the first full fine-tuning; ± is the deviation
-      over seeds \(seeds). \(Format.count(first.results.summary.reviews)) test reviews, \(first.cell.configuration.epochs) epochs,
-      \(place).
+      Time per epoch is training alone, the median of a run, in minutes and seconds; an epoch that was cut short counts by its rate. The ratio is to
+      the first full fine-tuning; ± is the deviation over seeds. Seeds \(seeds), \(Format.count(first.results.summary.reviews)) test reviews,
+      \(first.cell.length), \(place).
 
       """
   }

@@ -91,7 +91,8 @@ enum FileFormat {
   static func detect(
     _ bytes: [UInt8], name: String, columns: ColumnNames, plainTextAllowed: Bool
   ) throws -> FileFormat {
-    if name.hasSuffix(".tsv") { return .table }
+    // What is wrong with a table of commas the reader of tables says.
+    if [".tsv", ".csv"].contains(where: name.hasSuffix) { return .table }
     if [".jsonl", ".ndjson", ".json"].contains(where: name.hasSuffix) { return .jsonLines }
     return try bytes.withUnsafeBufferPointer { bytes in
       var scanner = LineScanner(bytes, name: name)

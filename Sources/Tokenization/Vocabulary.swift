@@ -112,6 +112,14 @@ package struct Vocabulary: Sendable {
     return nil
   }
 
+  /// A token that stands twice, and the first and last of its places; nil where each stands once.
+  package var firstRepeated: (token: String, first: Int32, last: Int32)? {
+    for place in 0..<Int32(countOfNamed) {
+      if let last = id(of: bytes(of: place)), last != place { return (token(place) ?? "", place, last) }
+    }
+    return nil
+  }
+
   /// How many tokens there are without the empty ones at the end.
   package var countOfNamed: Int {
     var named = count

@@ -18,6 +18,26 @@ extension Base {
     return try WordPieceTokenizer(vocabulary, tokenizerSettings, ofBase: path, configuration)
   }
 
+  /// Says what of a vocabulary that can be used looks as if it were another model's, or damaged.
+  /// - Returns: Sentences for a person, or none.
+  package func notices(on tokenizer: WordPieceTokenizer) -> [String] {
+    let (vocabulary, rows) = (tokenizer.vocabulary, configuration.vocabularySize)
+    let count = vocabulary.countOfNamed
+    var notices: [String] = []
+    // Some publishers fill the table up to a round number.
+    if count < rows {
+      notices.append(
+        "\(path): the vocabulary has \(count) tokens for \(rows) rows of the embeddings; those beyond are never looked up"
+      )
+    }
+    if let (token, first, last) = vocabulary.firstRepeated {
+      notices.append(
+        "\(path): the token \(token) stands on lines \(first + 1) and \(last + 1) of the vocabulary; the last one counts"
+      )
+    }
+    return notices
+  }
+
   /// How many classes its own head tells apart; nil when it has none.
   package var classCount: Int? {
     let (count, width) = (configuration.labelCount, configuration.hiddenSize)

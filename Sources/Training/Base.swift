@@ -121,6 +121,13 @@ package final class Base: ParameterSource {
     try require(name, shape: shape)
     if let directory { try directory.weights.read(name, into: values) }
     if let file { try file.file.read(name, shape: shape, into: values) }
+    // 0 · x is NaN for an x that is infinite or no number, and sums keep it.
+    guard values.reduce(Float(0), { $0 + 0 * $1 }).isNaN else { return }
+    let place = values.firstIndex { !$0.isFinite } ?? 0
+    throw Failure(
+      .badContent,
+      "\(path): number \(place) of tensor \(name) is \(values[place]), expected finite numbers: the model was damaged before it was saved, and cannot be trained."
+    )
   }
 
   /// Writes the base as one HDF5 file.

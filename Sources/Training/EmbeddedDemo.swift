@@ -119,6 +119,11 @@ package enum EmbeddedDemo {
       ("train.tsv", DemoCorpus.table(corpus.train)), ("test.tsv", DemoCorpus.table(corpus.test)),
       ("texts.txt", texts.map { $0 + "\n" }.joined()), ("vocab.txt", DemoVocabulary.fileContent),
     ]
+    for (name, text) in files {
+      let path = directory + "/" + name
+      guard let found = FileManager.default.contents(atPath: path), found != Data(text.utf8) else { continue }
+      throw Failure(.cannotWrite, "\(path) exists and is not what would be written; choose another --output.")
+    }
     do {
       try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
       for (name, text) in files {

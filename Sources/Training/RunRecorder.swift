@@ -83,7 +83,7 @@ private struct RankLog: ~Copyable {
 
   func write(_ event: StepEvent) {
     let phases = Phase.allCases.filter { event.phases[$0] > 0 }
-      .map { "\($0) \(Format.fixed(event.phases[$0], digits: 3)) s" }.joined(separator: ", ")
+      .map { "\($0.traceName) \(Format.fixed(event.phases[$0], digits: 3)) s" }.joined(separator: ", ")
     write("step \(event.step): loss \(Format.figure(event.loss, digits: 4)); \(phases)")
   }
 }

@@ -121,7 +121,7 @@ package struct RunReport {
 
   /// How texts become tokens.
   package static func summary(of tokenizer: WordPieceTokenizer) -> String {
-    "\(Format.count(tokenizer.vocabulary.count)) tokens, \(tokenizer.settings.summary)"
+    "\(Format.count(tokenizer.vocabulary.countOfNamed)) tokens, \(tokenizer.settings.summary)"
   }
 
   /// The base of a run that names no file.

@@ -3,6 +3,7 @@ internal import Checkpoints
 internal import Collectives
 internal import Failures
 internal import FineTuning
+internal import FoundationEssentials
 internal import Tensors
 
 /// A checkpoint or `model.h5` over the base that it belongs to, in memory.
@@ -33,7 +34,8 @@ struct TrainedModel {
   ) throws {
     let isBase = try communicator.collectively { try Base.isBase(checkpoint) }
     let trained = try communicator.collectively { isBase ? nil : try TrainedFile(checkpoint) }
-    var configuration = trained?.configuration ?? TrainedModel.base(checkpoint)
+    var configuration = trained?.configuration ?? TrainingConfiguration()
+    if isBase { configuration.base = checkpoint }
     configuration.maxLength = maxLength ?? configuration.maxLength
     configuration.precision = precision ?? configuration.precision
     let computed = configuration.precision
@@ -42,8 +44,15 @@ struct TrainedModel {
       throw Failure(.usage, "--max-length is \(configuration.maxLength), expected 3 or more.")
     }
     configuration.base = base ?? configuration.base
+    let isGiven = base != nil
     let base = configuration.base
+    try communicator.collectively {
+      guard !isGiven, let base, !FileManager.default.fileExists(atPath: base) else { return }
+      throw Failure(
+        .noInput, "\(checkpoint) was trained on the base \(base), which is not there; say with --base where it is.")
+    }
     shared = try SharedBase(configuration, communicator)
+    if isBase { shared.describe(&configuration) }
     if isBase { configuration.maxLength = min(configuration.maxLength, shared.configuration.positionCount) }
     if let trained, shared.identity.sha256 != trained.base.sha256 {
       throw Failure(
@@ -70,13 +79,6 @@ struct TrainedModel {
     fileNames = trained?.tensorNames ?? []
   }
 
-  /// What a base alone is: a model that names hidden tokens.
-  private static func base(_ path: String) -> TrainingConfiguration {
-    var configuration = TrainingConfiguration()
-    (configuration.base, configuration.pretraining) = (path, PretrainingOptions())
-    return configuration
-  }
-
   /// The names of the classes, by their number: the run's, or the base's where it has as many classes; as Transformers
   /// calls them where nobody named them.
   var labels: [String] {
@@ -92,3 +94,14 @@ struct TrainedModel {
 
 /// What Transformers calls classes that nobody named.
 func defaultLabels(_ count: Int) -> [String] { (0..<count).map { "LABEL_\($0)" } }
+
+extension SharedBase {
+  /// What a base alone is: a classifier where it has a head for that, else a model that names hidden tokens.
+  fileprivate func describe(_ configuration: inout TrainingConfiguration) {
+    if tensorNames.contains("classifier.weight") {
+      configuration.labelCount = self.configuration.labelCount
+    } else {
+      configuration.pretraining = PretrainingOptions()
+    }
+  }
+}

@@ -62,6 +62,14 @@ struct BertDDP: ParsableCommand {
     let what = message(for: error).prefix { $0 != "\n" }
     let hint = lines.compactMap { $0.split(separator: "'").dropFirst().first.map(String.init) }
       .last { $0.hasSuffix("--help") }
+    // ArgumentParser takes a word that starts with - for an option.
+    if let option = what.split(separator: "'").last?.split(separator: " ").first, what.hasPrefix("Missing value for '"),
+      let place = CommandLine.arguments.firstIndex(of: String(option)),
+      let value = CommandLine.arguments.dropFirst(place + 1).first, value.dropFirst().first?.isNumber == true
+    {
+      return
+        "\(option) is followed by \(value), which starts like an option; write \(option)=\(value). See \(hint ?? "bert-ddp --help")."
+    }
     return "\(what)\(what.last == "." || what.last == "?" ? "" : ".") See \(hint ?? "bert-ddp --help")."
   }
 

@@ -35,6 +35,7 @@ struct Import: ParsableCommand {
     try MPISession.run { communicator in
       let screen = screen.opened(on: communicator)
       try communicator.collectively(where: communicator.isFirst) {
+        try Output(output).check(isNone: [("--base", base)])
         try Output(output).checkReplacesOnlyOurs()
         if AdapterImport.isAdapter(source) { try importAdapter(screen) } else { try importBase(screen) }
       }
@@ -49,7 +50,7 @@ struct Import: ParsableCommand {
     }
     let base = try Base(opening: source)
     let tokenizer = try base.requireUsable()
-    for notice in base.notices { screen.warning(notice + ".") }
+    for notice in base.notices + base.notices(on: tokenizer) { screen.warning(notice + ".") }
     let bar = screen.progress("importing", total: base.tensorNames.count, unit: "tensors")
     let bytes = try base.write(to: output, producer: producer) { bar.update($0) }
     bar.finish()

@@ -143,6 +143,19 @@ struct MethodOptions: ParsableArguments {
   @Flag(help: "Train the fused adapters that come with a head too, beside the fusion and the head.")
   var trainAdapters = false
 
+  /// Options that were given another value than their own and that a method does not read, by the beginning of their names.
+  func without(effectIn method: String) -> [String] {
+    let readers = [
+      "lora-": ["lora"], "prefix-": ["prefix-tuning"], "adapter-": ["adapter", "fusion"], "fusion-": ["fusion"],
+    ]
+    guard let standard = try? MethodOptions.parse([]) else { return [] }
+    return zip(PrintedConfiguration.values(of: self), PrintedConfiguration.values(of: standard)).compactMap {
+      given, usual in
+      let reader = readers.first { given.name.hasPrefix($0.key) }?.value
+      return given.value == usual.value || reader?.contains(method) != false ? nil : given.name
+    }
+  }
+
   var fineTuning: FineTuningOptions {
     var options = FineTuningOptions()
     options.loraRank = loraRank

@@ -19,6 +19,24 @@ struct Output {
     guard access(directory + "/.", W_OK | X_OK) == 0 else { throw failure(errno) }
   }
 
+  /// Refuses to replace what is read.
+  /// - Parameter inputs: Options or arguments, and the files that they name; nil for one that is left out.
+  /// - Throws: `Failure` that names the one that is the same file.
+  func check(isNone inputs: [(option: String, path: String?)]) throws {
+    guard path != "-", isFile else { return }
+    for (option, input) in inputs {
+      guard let input, let other = Output(input).identity, other == identity else { continue }
+      throw Failure(
+        .usage, "--output is \(path), the file that \(option) names and that is read; choose another --output.")
+    }
+  }
+
+  /// What tells a file from others, whatever its name.
+  private var identity: [UInt64]? {
+    var status = stat()
+    return stat(path, &status) == 0 ? [UInt64(status.st_dev), UInt64(status.st_ino)] : nil
+  }
+
   /// Makes sure that nothing is lost but an older file of ours.
   /// - Throws: `Failure` when another program's file stands there: the weights that are being imported, for one.
   func checkReplacesOnlyOurs() throws {

@@ -34,7 +34,12 @@ struct Predict: ParsableCommand {
       // Standard output may be the labels', so people's output goes to standard error.
       let screen = communicator.isFirst ? Screen(quiet: quiet, json: true) : Screen.silent()
       // Now rather than when everything is computed.
-      try communicator.collectively(where: communicator.isFirst) { try Output(output).check() }
+      try communicator.collectively(where: communicator.isFirst) {
+        try Output(output).check()
+        try Output(output).check(isNone: [
+          ("--input", input), ("--checkpoint", trained.checkpoint), ("--base", trained.base),
+        ])
+      }
       let model = try trained.load(communicator, screen)
       let bytes = try communicator.shared { try fileContents(of: input, option: "--input") }
       let dataset = try communicator.collectively {

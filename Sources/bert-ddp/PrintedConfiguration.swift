@@ -14,14 +14,21 @@ struct PrintedConfiguration {
   /// - Parameters:
   ///   - command: What was parsed.
   ///   - heading: The first line, a comment.
-  ///   - resolved: Values that the command works out when an option is left out, by the option's name.
+  ///   - resolved: Values that the command works out when an option is left out, by the option's name. Where neither a base
+  ///     nor data are named they are the demo's, and a learning rate is its method's: without that they are comments, and
+  ///     what is run with the file has its own.
   ///   - hidden: Options that are of no use in a file.
   init(_ command: some ParsableArguments, heading: String, resolved: [String: String] = [:], hidden: Set<String>) {
     var lines = ["# \(heading)"]
-    for (name, value) in PrintedConfiguration.values(of: command) where !hidden.contains(name) {
-      switch value ?? resolved[name] {
-      case let text?: lines.append("\(name): \(PrintedConfiguration.quoted(text))")
-      case nil: lines.append("# \(name):")
+    let values = PrintedConfiguration.values(of: command)
+    let given = Set(values.filter { $0.value != nil }.map(\.name))
+    let isDemo = given.isDisjoint(with: ["base", "train-file"])
+    for (name, value) in values where !hidden.contains(name) {
+      let belongs = !isDemo && (name != "learning-rate" || given.contains("method"))
+      switch (value, resolved[name]) {
+      case (let text?, _): lines.append("\(name): \(PrintedConfiguration.quoted(text))")
+      case (nil, let text?): lines.append("\(belongs ? "" : "# ")\(name): \(PrintedConfiguration.quoted(text))")
+      case (nil, nil): lines.append("# \(name):")
       }
     }
     yaml = lines.map { $0 + "\n" }.joined()
@@ -59,7 +66,7 @@ struct PrintedConfiguration {
   }
 
   /// Names and values in the order of the help; nil for an option that was left out.
-  private static func values(of command: Any) -> [(name: String, value: String?)] {
+  static func values(of command: Any) -> [(name: String, value: String?)] {
     Mirror(reflecting: command).children.flatMap { child -> [(String, String?)] in
       if let option = child.value as? any ValueHolder, let label = child.label {
         return [(kebab(label), option.text)]

@@ -40,6 +40,13 @@ struct Prove: ParsableCommand {
     guard (0...1000).contains(kills) else {
       throw ValidationError("--kills is \(kills), expected a whole number from 0 to 1000")
     }
+    guard counts.count > 1 || kills > 0 else {
+      throw ValidationError("--ranks \(ranks) --kills 0 is one run, and there is nothing to compare it with")
+    }
+    for own in ["--output", "--resume", "--deterministic", "--checkpoint-every", "--no-checkpoints"]
+    where training.contains(where: { $0 == own || $0.hasPrefix(own + "=") }) {
+      throw ValidationError("\(own) is prove's own; leave it out after --")
+    }
   }
 
   func run() throws {
@@ -141,6 +148,11 @@ private struct Proof {
         continue
       }
       try require(status, job)
+      if done < kills {
+        screen.warning(
+          "the run was over after \(done) of \(kills) kills; let it train longer, for one with a higher --epochs after --."
+        )
+      }
       return Outcome(
         run: "killed \(done) times", seconds: monotonicSeconds() - start, sha256: try digest(directory))
     }

@@ -33,6 +33,11 @@ struct Train: ParsableCommand {
     if single.printConfig { return try PrintedConfiguration.show(self, "train", configurations) }
     try MPISession.run { communicator in
       let screen = screen.opened(on: communicator)
+      if let name = choice.method {
+        for option in method.without(effectIn: name) {
+          screen.warning("--\(option) has no effect: the method is \(name).")
+        }
+      }
       var configurations = configurations
       let prefix = isComparison ? "demo" : configurations[0].method
       let output = try communicator.sharedText { place.directory(prefix) }

@@ -51,6 +51,7 @@ struct VocabularyCommand: ParsableCommand {
 
   private func train(_ screen: Screen) throws {
     try Output(output).check()
+    try Output(output).check(isNone: [("--input", input)])
     let texts = try Dataset.unlabelled(path: input, columns: ColumnNames(text: textColumn), option: "--input")
     var settings = TokenizerSettings()
     settings.lowercase = lowercase

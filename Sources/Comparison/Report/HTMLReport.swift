@@ -76,7 +76,7 @@ struct HTMLReport {
     let seeds = unique(table.cells.map(\.cell.seed)).map { "\($0)" }.joined(separator: ", ")
     let base = run.base ?? "the embedded demo"
     return
-      "<p>\(escaped(base)), \(run.epochs) epochs, seeds \(seeds), \(Format.count(results.summary.reviews)) test reviews, \(table.place). ± and error bars are the deviation over seeds.</p>\n"
+      "<p>\(escaped(base)), \(first.cell.length), seeds \(seeds), \(Format.count(results.summary.reviews)) test reviews, \(table.place). ± and error bars are the deviation over seeds.</p>\n"
   }
 
   private var results: String {

@@ -12,12 +12,17 @@ struct LearningCurves {
 
   /// The training loss by step.
   func loss(_ trainCount: Int) -> Plot {
-    Plot(
-      "Training loss, \(Format.count(trainCount)) reviews", x: Axis("optimiser step"),
-      y: Axis("cross-entropy (nats a review)"),
-      series(trainCount, form: .line) { event in
+    func series(_ form: Series.Form) -> [Series] {
+      self.series(trainCount, form: form) { event in
         event.event == "step" ? event.loss.map { Point(Double(event.step), $0) } : nil
-      })
+      }
+    }
+    let lines = series(.line)
+    // A short run has few points, which are no line, or hardly one.
+    let isShort = lines.allSatisfy { $0.points.count < 10 }
+    return Plot(
+      "Training loss, \(Format.count(trainCount)) reviews", x: Axis("optimiser step"),
+      y: Axis("cross-entropy (nats a review)"), isShort ? series(.lineAndMarkers) : lines)
   }
 
   /// The accuracy of the evaluations on the way; nil where there was only the last.

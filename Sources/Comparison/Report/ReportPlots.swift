@@ -22,7 +22,7 @@ struct ReportPlots {
   func time(_ trainCount: Int) -> Plot {
     plot(
       "Accuracy against time per epoch, \(Format.count(trainCount)) reviews", trainCount,
-      Axis("time per epoch (min:s)", format: .duration)
+      Axis("time per epoch", format: .duration)
     ) { ($0.secondsPerEpoch.mean, $0.secondsPerEpoch.range) }
   }
 

@@ -41,12 +41,14 @@ struct StudyPlots {
   }
 
   private func efficiency(_ growth: Forecast.Growth) -> String {
+    // With two repetitions an interval can be wider than anything a plot can show.
+    let top = 1.5 * (report.summary.rows.filter { $0.growth == growth }.map(\.efficiency).max() ?? 1)
     var plot = Plot(
       "Efficiency, \(growth.rawValue) scaling", x: across(), y: Axis("efficiency", startsAtZero: true),
       measured(growth) { row in
-        Point(
-          Double(row.setting.ranks), row.efficiency, yRange: row.low.flatMap { low in row.high.map { low...$0 } },
-          label: row.setting.isOversubscribed ? "*" : nil)
+        let interval = row.low.flatMap { low in row.high.map { min(low, top)...min($0, top) } }
+        return Point(
+          Double(row.setting.ranks), row.efficiency, yRange: interval, label: row.setting.isOversubscribed ? "*" : nil)
       })
     plot.references = [ReferenceLine(1, "ideal")]
     plot.description = "Efficiency over ranks, measured; points marked * share cores."

@@ -110,7 +110,7 @@ struct StudyReport {
     if let link = model.within {
       table.add(
         "between ranks of a node",
-        "α \(microseconds(link.latency)) a message, β \(Format.fixed(1e-9 / max(link.secondsPerByte, 1e-15), digits: 2)) GB/s; \(algorithms)"
+        "α \(microseconds(link.latency)) a message, \(bandwidth(link)); \(algorithms)"
       )
     }
     table.add(
@@ -125,6 +125,12 @@ struct StudyReport {
       "each number to its owner and back: 2 (p − 1)/p of the bytes; small sums by \(AllReduceAlgorithm.tuned(bytes: 32, ranks: max(2, most)).rawValue), as Open MPI 4.1 chooses for \(max(2, most)) ranks"
   }
 
+  /// A link's, which few bytes leave open.
+  private func bandwidth(_ link: Link) -> String {
+    link.secondsPerByte > 1e-15
+      ? "β \(Format.fixed(1e-9 / link.secondsPerByte, digits: 2)) GB/s" : "β too high for these messages to show it"
+  }
+
   static func milliseconds(_ seconds: Double) -> String { Format.fixed(seconds * 1e3, digits: 2) + " ms" }
   private func microseconds(_ seconds: Double) -> String { Format.fixed(seconds * 1e6, digits: 2) + " µs" }
 
@@ -136,7 +142,7 @@ struct StudyReport {
   }
 
   func description(_ network: Network) -> String {
-    "\(network.name) (\(network.source): α \(microseconds(network.link.latency)), β \(Format.fixed(1e-9 / max(network.link.secondsPerByte, 1e-15), digits: 2)) GB/s), \(ranksPerNode) ranks a node"
+    "\(network.name) (\(network.source): α \(microseconds(network.link.latency)), \(bandwidth(network.link))), \(ranksPerNode) ranks a node"
   }
 
   /// 1, 2, 4, … ranks.
