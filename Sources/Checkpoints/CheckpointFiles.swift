@@ -125,8 +125,8 @@ package struct CheckpointFiles: Sendable {
 
   /// Removes old checkpoints.
   ///
-  /// The newest `count` stay, those of pinned steps, of those in passing the newest, which does not count, and in any
-  /// case one that is valid. Files that are no checkpoints, have another name than a run gives, a damaged seal or one that
+  /// The newest `count` stay, those of pinned steps, of those in passing the newest, which does not count, until there is
+  /// a newer one of the others, and in any case one that is valid. Files that are no checkpoints, have another name than a run gives, a damaged seal or one that
   /// cannot be read are left to people.
   ///
   /// - Parameters:
@@ -144,7 +144,8 @@ package struct CheckpointFiles: Sendable {
     let candidates = try candidates().readable.filter { $0.path == path(step: $0.step) }
     let isPassing = { (candidate: Candidate) in passing.contains(candidate.step) }
     var kept = Set(candidates.filter { !isPassing($0) }.prefix(max(1, count)).map(\.path))
-    kept.formUnion(candidates.first(where: isPassing).map { [$0.path] } ?? [])
+    let newest = candidates.first { !isPassing($0) }?.step ?? 0
+    kept.formUnion(candidates.first { isPassing($0) && $0.step > newest }.map { [$0.path] } ?? [])
     kept.formUnion(candidates.filter { pinned.contains($0.step) }.map(\.path))
     let surplus = candidates.filter { !kept.contains($0.path) }
     if surplus.isEmpty { return [] }

@@ -37,7 +37,7 @@ struct ResumePlan {
       for skipped in newest.skipped { screen.warning("passing over a checkpoint: \(skipped.reason)") }
       guard let found = newest.found else {
         try refuseUsedDirectory()
-        return nil
+        return try origin()
       }
       try requireSameConfiguration(found.path)
       return found.path
@@ -47,6 +47,15 @@ struct ResumePlan {
       try refuseLaterSteps(than: run.resume)
       return run.resume
     }
+  }
+
+  /// The checkpoint elsewhere that a run began with which was ended before it had one of its own.
+  private func origin() throws -> String? {
+    guard let stored = RunFiles(directory: run.output).read(StoredConfiguration.self, from: "config.json"),
+      !["never", "auto"].contains(stored.run.resume)
+    else { return nil }
+    try requireSameConfiguration(stored.run.resume)
+    return stored.run.resume
   }
 
   /// What is older than the newest checkpoints of a directory would be removed as soon as it is written, and `auto` would

@@ -86,11 +86,14 @@ extension TrainingRun {
     if isBest { try save() }
   }
 
-  /// Makes sure that the checkpoint which `returnToBest` may need is whole and in the run's directory, and copies it where
-  /// the run goes on from one that is elsewhere; collective. One that is lost is not the best any more: what was trained
-  /// since is worth more.
-  func takeBestAlong(from path: String) throws {
-    guard run.writesCheckpoints, state.best != nil else { return }
+  /// Makes sure that the checkpoint which a run goes on from, and the one that `returnToBest` may need, are whole and in
+  /// the run's directory, and copies those that are elsewhere; collective. Whatever ends the run before its next
+  /// checkpoint, it goes on from here. A best one that is lost is not the best any more: what was trained since is worth
+  /// more.
+  func takeCheckpointsAlong(from path: String) throws {
+    guard run.writesCheckpoints else { return }
+    try communicator.collectively(where: communicator.isFirst) { try takeAlong(state.step, from: path) }
+    guard state.best != nil else { return }
     let kept = try communicator.shared {
       [state.best, state.bestBefore].map { step in
         guard let step = step?.step else { return UInt8(0) }
@@ -110,8 +113,11 @@ extension TrainingRun {
     if kept[0] == 0 { (state.best, state.bestBefore, state.worseValidations) = (state.bestBefore, nil, 0) }
   }
 
+  /// Sees to it that the checkpoint of a step lies in the run's own directory.
   private func takeAlong(_ step: Int, from path: String) throws {
     let own = CheckpointFiles(in: run.output)
+    // It has just been read.
+    if own.path(step: step) == path { return }
     if FileManager.default.fileExists(atPath: own.path(step: step)) {
       _ = try TensorFile(opening: own.path(step: step), as: [.checkpoint])
       return

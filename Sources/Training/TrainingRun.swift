@@ -175,7 +175,7 @@ package final class TrainingRun {
       optimizer.resume(after: state.step - state.skippedSteps)
     }
     state.validationSHA256 = inputs.validationSHA256
-    try takeBestAlong(from: path)
+    try takeCheckpointsAlong(from: path)
     screen.line("going on from step \(state.step) of \(totalSteps): \(path)")
     let goesOn = state.goesOn(to: totalSteps)
     RunAgreement.onProducts(since: &state, run.precision, goesOn: goesOn, screen)

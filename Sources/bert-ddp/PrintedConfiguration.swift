@@ -15,7 +15,7 @@ struct PrintedConfiguration {
   ///   - command: What was parsed.
   ///   - heading: The first line, a comment.
   ///   - resolved: Values that the command works out when an option is left out, by the option's name. Where neither a base
-  ///     nor data are named they are the demo's, and a learning rate is its method's: without that they are comments, and
+  ///     nor data are named they are the demo's, and a learning rate is its method's: without those they are comments, and
   ///     what is run with the file has its own.
   ///   - hidden: Options that are of no use in a file.
   init(_ command: some ParsableArguments, heading: String, resolved: [String: String] = [:], hidden: Set<String>) {
@@ -24,7 +24,7 @@ struct PrintedConfiguration {
     let given = Set(values.filter { $0.value != nil }.map(\.name))
     let isDemo = given.isDisjoint(with: ["base", "train-file"])
     for (name, value) in values where !hidden.contains(name) {
-      let belongs = !isDemo && (name != "learning-rate" || given.contains("method"))
+      let belongs = !isDemo && (!["method", "learning-rate"].contains(name) || given.contains("method"))
       switch (value, resolved[name]) {
       case (let text?, _): lines.append("\(name): \(PrintedConfiguration.quoted(text))")
       case (nil, let text?): lines.append("\(belongs ? "" : "# ")\(name): \(PrintedConfiguration.quoted(text))")

@@ -257,6 +257,17 @@ refused "export over a folder" 74 base "not empty" -- export --checkpoint run/mo
 refused "export under a file" 74 train.tsv/new -- export --checkpoint run/model.h5 --format hf --output train.tsv/new
 refused "prediction under a file" 74 train.tsv/new "Not a directory" -- \
   predict --checkpoint run/model.h5 --input test.tsv --output train.tsv/new
+for what in --input:test.tsv --checkpoint:run/model.h5 --base:base.h5; do
+  cp "${what#*:}" before
+  refused "prediction over its ${what%%:*}" 64 "${what#*:}" "${what%%:*} names" -- \
+    predict --checkpoint run/model.h5 --base base.h5 --input test.tsv --output "${what#*:}"
+  cmp -s before "${what#*:}" || complain "${what#*:} was changed"
+  conclude "${what#*:} is as it was"
+done
+refused "a vocabulary over its texts" 64 test.tsv "--input names" -- vocabulary --input test.tsv --size 100 --output test.tsv
+refused "another base over a base of the same name" 64 base.h5 -- import base.h5 --base base.h5 --output base.h5
+mkdir mine && printf 'mine\n' >mine/train.tsv
+refused "the demo over files of another" 74 mine/train.tsv -- demo --output mine
 refused "prediction over a folder" 74 run directory -- \
   predict --checkpoint run/model.h5 --input test.tsv --output run
 if [ "$(id -u)" -ne 0 ]; then
@@ -297,7 +308,7 @@ for count in 1 4; do
   holds "a model all the same" [ ! -e new/model.h5 ]
   conclude "a learning rate that leads nowhere, $(of "$count")"
   rm -rf new
-  ranks "$count" "${train[@]}" --learning-rate 1e30 --max-steps 1 --test-file test.tsv
+  ranks "$count" "${train[@]}" --learning-rate 1e30 --warmup-ratio 0 --max-steps 1 --test-file test.tsv
   holds "status $status, expected 76" [ "$status" -eq 76 ]
   holds "said: $(cat "$err")" [ "$(grep -cE '^(error|bert-ddp): the loss of the test reviews is .*--learning-rate' "$err")" -eq 1 ]
   conclude "a model that is lost with its last step, $(of "$count")"

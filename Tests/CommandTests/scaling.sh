@@ -34,6 +34,19 @@ done_before=$(wc -l <study/runs.jsonl)
 holds "nothing was kept" [ "$done_before" -ge 2 ]
 conclude "SIGTERM ends the study with 75 and keeps what was measured"
 
+"$program" prove --ranks 1 --output proof -- --base base --train-file train.tsv --epochs 100000 >"$out" 2>"$err" </dev/null &
+job=$!
+for ((i = 0; i < 600; i++)); do
+  if [ -s "proof/on 1/metrics.jsonl" ]; then break; fi
+  sleep 0.1
+done
+kill -TERM "$job"
+status=0
+wait "$job" || status=$?
+none_left
+holds "status $status: $(cat "$err")" [ "$status" -eq 75 ]
+conclude "SIGTERM ends prove with 75, and the run that it had started"
+
 # As a kill in the middle of a write leaves it.
 printf '{"method":"lora:2","ra' >>study/runs.jsonl
 succeed 1 "${study[@]}"

@@ -87,6 +87,13 @@ ranks 1 "${short[@]}" --max-steps "$train_until" --output elsewhere --resume "sh
 holds "status $status: $(cat "$err")" [ "$status" -eq 0 ]
 same_tensors short/model.h5 elsewhere/model.h5
 conclude "in another directory, where the best step is behind it: the same result"
+holds "no copy: $(ls elsewhere)" [ -e "elsewhere/checkpoint-$((step + 2)).h5" ]
+# As a kill before the copy leaves it: with the configuration alone.
+rm elsewhere/*.h5
+succeed 1 "${short[@]}" --max-steps "$train_until" --output elsewhere --resume auto
+holds "began anew: $(head -n 30 "$out")" grep -q "going on from step $((step + 2)) of" "$out"
+same_tensors short/model.h5 elsewhere/model.h5
+conclude "ended before a checkpoint of its own, it goes on from where it was told to begin"
 figures() { sed -nE 's/^  "(accuracy|loss)" ?: ?([-+.0-9eE]+),?$/\2/p' "$1"; }
 read -r _ accuracy loss <<<"$(best short)"
 printf '%s\n' "$accuracy" "$loss" >"$scratch/expected"

@@ -37,7 +37,7 @@ prepare_mpi() {
   mpi_env "$@"
 }
 
-# Runs mpirun and returns its status; SIGINT and SIGTERM become SIGUSR1 on the way. An mpirun that gets one of the former
+# Runs mpirun and returns its status; SIGINT, SIGTERM and SIGHUP become SIGUSR1 on the way. An mpirun that gets one of the former
 # ends with status 1 and kills its ranks after a second; SIGUSR1 it just passes on, and the ranks end the job in good order.
 stoppable() {
   local status=0
@@ -47,11 +47,11 @@ stoppable() {
   local job=$!
   set +m
   # shellcheck disable=SC2064 # the process is known now
-  trap "kill -USR1 $job 2>/dev/null || true" INT TERM USR1
+  trap "kill -USR1 $job 2>/dev/null || true" INT TERM USR1 HUP
   # A signal interrupts the waiting; the shell keeps the status of a job that is over.
   while wait "$job" || true; kill -0 "$job" 2>/dev/null; do :; done
   wait "$job" || status=$?
-  trap - INT TERM USR1
+  trap - INT TERM USR1 HUP
   return "$status"
 }
 

@@ -31,35 +31,50 @@ struct LauncherProcess {
 /// go on when the checkpoint stands. A shell beside it lets it go on as well when this process ends in any way, or after
 /// a minute and a half: mpirun never stays stopped.
 enum LauncherHold {
-  private static let pipeEnd = Atomic<Int32>(-1)
+  private struct State {
+    /// The end of the shell's pipe; -1 where mpirun is not held.
+    var pipeEnd: CInt = -1
+    /// Whether the process is about to end, so that nothing is held any more.
+    var isOver = false
+  }
+  private static let state = Mutex(State())
 
   /// Stops mpirun, where it is on this host and this is its first rank here.
   static func begin() {
+    // The whole of it: what ends the process on another thread meanwhile waits, and then lets mpirun go on.
+    state.withLock { if $0.pipeEnd < 0, !$0.isOver { $0.pipeEnd = hold() } }
+  }
+
+  /// - Returns: What keeps the shell waiting; -1 where nothing is held.
+  private static func hold() -> CInt {
     guard
-      let launcher = LauncherProcess.current?.process, pipeEnd.load(ordering: .acquiring) < 0,
+      let launcher = LauncherProcess.current?.process,
       (getenv("OMPI_COMM_WORLD_LOCAL_RANK").map { String(cString: $0) } ?? "0") == "0"
-    else { return }
+    else { return -1 }
     var ends: [CInt] = [-1, -1]
-    guard pipe(&ends) == 0 else { return }
+    guard pipe(&ends) == 0 else { return -1 }
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     // `timeout` is everywhere; without it the shell still waits for the end of the process.
     let wait = "if command -v timeout >/dev/null; then timeout 90 cat; else cat; fi"
     guard startShell("\(wait); kill -CONT \(launcher)", reading: ends[0]) else {
       close(ends[0])
       close(ends[1])
-      return
+      return -1
     }
     close(ends[0])
-    pipeEnd.store(ends[1], ordering: .releasing)
     kill(launcher, SIGSTOP)
+    return ends[1]
   }
 
-  /// Lets mpirun go on.
+  /// Lets mpirun go on, for good: this process is about to end.
   static func end() {
-    let descriptor = pipeEnd.exchange(-1, ordering: .acquiringAndReleasing)
-    guard descriptor >= 0, let launcher = LauncherProcess.current?.process else { return }
-    kill(launcher, SIGCONT)
-    close(descriptor)
+    state.withLock {
+      $0.isOver = true
+      guard $0.pipeEnd >= 0, let launcher = LauncherProcess.current?.process else { return }
+      kill(launcher, SIGCONT)
+      close($0.pipeEnd)
+      $0.pipeEnd = -1
+    }
   }
 
   /// Sees to it that mpirun ends, where it is on this host: one that has lost a host asks it to end its ranks and waits

@@ -129,12 +129,6 @@ package struct AdapterSetup: Sendable, Equatable {
           "the adapter \(name) leaves out layer \(layer) (--adapter-leave-out, leave_out), and the base has layers 0 to \(shape.layerCount - 1)."
         )
       }
-      if let layer = self[name].reduction.byLayer.keys.sorted().first(where: { $0 >= shape.layerCount }) {
-        throw Failure(
-          .usage,
-          "the adapter \(name) has a reduction factor for layer \(layer) (--adapter-reduction-factor, reduction_factor), and the base has layers 0 to \(shape.layerCount - 1)."
-        )
-      }
     }
     return list
   }
