@@ -199,6 +199,7 @@ func expectRows(_ x: Matrix, _ views: BatchViews, _ golden: Golden, _ name: Stri
 extension GoldenModel {
   /// Three steps as the references made them: learning rates 0, 2e-3 and 1.33e-3, weight decay 0.01.
   /// - Parameter addRegularization: Adds a penalty's gradient in a step.
+  /// - Throws: `Failure` where there is no memory.
   func trainThreeSteps(addingAfterEach addRegularization: (Int) -> Void = { _ in }) throws {
     var settings = Optimizer.Settings()
     settings.weightDecay = 0.01
@@ -226,6 +227,7 @@ extension GoldenModel {
   ///     but still below what weight decay does.
   ///   - noisy: What is allowed where gradients are small.
   ///   - named: The reference's name of one of our parameters.
+  /// - Throws: `Failure` when a fixture is missing.
   func expectParametersAfterThreeSteps(
     _ golden: Golden, clear: Double = 4e-6, noisy: Double, named: (String) -> String = { $0 }
   ) throws {
