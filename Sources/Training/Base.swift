@@ -121,9 +121,7 @@ package final class Base: ParameterSource {
     try require(name, shape: shape)
     if let directory { try directory.weights.read(name, into: values) }
     if let file { try file.file.read(name, shape: shape, into: values) }
-    // 0 · x is NaN for an x that is infinite or no number, and sums keep it.
-    guard values.reduce(Float(0), { $0 + 0 * $1 }).isNaN else { return }
-    let place = values.firstIndex { !$0.isFinite } ?? 0
+    guard let place = values.firstIndex(where: { !$0.isFinite }) else { return }
     throw Failure(
       .badContent,
       "\(path): number \(place) of tensor \(name) is \(values[place]), expected finite numbers: the model was damaged before it was saved, and cannot be trained."

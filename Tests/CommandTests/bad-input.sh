@@ -99,6 +99,10 @@ refused "a step that is a word" 65 "attribute.h5, attribute run_state is not wha
   "${train[@]}" --base base.h5 --max-steps 6 --resume attribute.h5
 lost=bert.encoder.layer.1.intermediate.dense.weight
 refused "a tensor of another shape" 65 $lost "[64, 33]" "[64, 32]" -- "${train[@]}" --base "base of another shape"
+refused "a tensor with what is no number" 65 "base with no number" bert.embeddings.word_embeddings.weight nan -- \
+  "${train[@]}" --base "base with no number"
+refused "a tensor with what is no number, imported" 65 "base with no number" bert.embeddings.word_embeddings.weight -- \
+  import "base with no number" --output new.h5
 refused "tensors of whole numbers" 65 model.safetensors "I32" -- "${train[@]}" --base "base of whole numbers"
 refused "a tensor that is missing" 65 "base without a tensor" $lost "[64, 32]" -- \
   "${train[@]}" --base "base without a tensor"

@@ -223,7 +223,7 @@ done
 
 echo "-- Numbers that are not finite"
 for count in 1 3; do
-  # A word of the training reviews has no number for an embedding.
+  # The embedding of a word of the training reviews is too large to be normalised.
   succeed "$count" train --base "base with a hole" --train-file train.tsv --max-length 32 --method lora --epochs 2 \
     --global-batch-size 8 --skip-nonfinite 40 --output "hole on $count" --log-every 1
   skipped=$(sed -nE 's/.*"skipped_steps" : ([0-9]+).*/\1/p' "hole on $count/results.json")

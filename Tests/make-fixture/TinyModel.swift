@@ -7,8 +7,8 @@ import Tensors
 
 /// A BERT of two layers with random weights, in every form that a base may have, sound and damaged.
 enum TinyModel {
-  /// Writes the directories `base`, `base bin`, `base sharded`, `base other`, `base with a hole`, `base with a buffer`,
-  /// `base without a pooler`, and damaged ones.
+  /// Writes the directories `base`, `base bin`, `base sharded`, `base other`, `base with a hole`, `base with no number`,
+  /// `base with a buffer`, `base without a pooler`, and damaged ones.
   static func writeAll(in directory: String) throws {
     let tensors = try entries()
     func add(_ name: String, write: (String) throws -> Void) throws {
@@ -26,7 +26,10 @@ enum TinyModel {
       try SafeTensors.write(tensors, to: $0 + "/model.safetensors", source: numbers(seed: 2))
     }
     try add("base with a hole") {
-      try SafeTensors.write(tensors, to: $0 + "/model.safetensors", source: withHole(numbers(seed: 1)))
+      try SafeTensors.write(tensors, to: $0 + "/model.safetensors", source: withHole(.greatestFiniteMagnitude))
+    }
+    try add("base with no number") {
+      try SafeTensors.write(tensors, to: $0 + "/model.safetensors", source: withHole(.nan))
     }
     try add("base bin") {
       try PyTorchFile.write(tensors, to: $0 + "/pytorch_model.bin", source: numbers(seed: 1))
@@ -55,9 +58,10 @@ enum TinyModel {
     }
   }
 
-  /// Numbers but for the embedding of a word that a few of the training reviews have: a step with one of these has a loss
-  /// that is not finite.
-  private static func withHole(_ source: @escaping TensorSource) -> TensorSource {
+  /// Numbers but for the embedding of a word that a few of the training reviews have: with the largest number there is, a
+  /// step with one of these has a loss that is not finite.
+  private static func withHole(_ hole: Float) -> TensorSource {
+    let source = numbers(seed: 1)
     let words = TinyData.corpus.train.map { Set($0.text.split(separator: " ").map(String.init)) }
     let rare = DemoVocabulary.entries.firstIndex { word in
       (3...6).contains(words.count { $0.contains(word) })
@@ -66,7 +70,7 @@ enum TinyModel {
       try source(entry, values)
       guard let rare, entry.name == "bert.embeddings.word_embeddings.weight" else { return }
       let width = entry.shape[1]
-      for index in rare * width..<(rare + 1) * width { values[index] = .nan }
+      for index in rare * width..<(rare + 1) * width { values[index] = hole }
     }
   }
 
