@@ -126,7 +126,8 @@ package struct CheckpointFiles: Sendable {
   /// Removes old checkpoints.
   ///
   /// The newest `count` stay, those of pinned steps, of those in passing the newest, which does not count, until there is
-  /// a newer one of the others, and in any case one that is valid. Files that are no checkpoints, have another name than a run gives, a damaged seal or one that
+  /// a newer one of the others, and in any case one that is valid.
+  /// Files that are no checkpoints, have another name than a run gives, a damaged seal or one that
   /// cannot be read are left to people.
   ///
   /// - Parameters:

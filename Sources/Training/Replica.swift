@@ -110,14 +110,12 @@ package final class Replica {
     func rows(layer: Int, of count: Int) -> Int { layer == count - 1 ? reviews : tokens }
   }
 
-  /// The share of tokens that pre-training hides unless it is told another, which this estimate can do without.
-  private static let usualMaskedShare = 0.15
-
   /// What a review costs; a decoder is as much as so many more weights in each layer, for each hidden token.
   private static func cost(_ shape: BERTConfiguration) -> ReviewCost {
     let layers = ReviewCost(hiddenSize: shape.hiddenSize, intermediateSize: shape.intermediateSize)
     guard shape.task.decodesByEmbeddings else { return layers }
-    let decoded = Int(usualMaskedShare * Double(shape.vocabularySize))
+    // The usual share does for an estimate.
+    let decoded = Int(PretrainingOptions().maskedShare * Double(shape.vocabularySize))
     return ReviewCost(linearCost: layers.linearCost + decoded / (2 * shape.layerCount))
   }
 

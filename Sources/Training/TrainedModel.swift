@@ -46,7 +46,7 @@ struct TrainedModel {
     configuration.base = base ?? configuration.base
     let isGiven = base != nil
     let base = configuration.base
-    try communicator.collectively {
+    try communicator.collectively(where: communicator.localRank == 0) {
       guard !isGiven, let base, !FileManager.default.fileExists(atPath: base) else { return }
       throw Failure(
         .noInput, "\(checkpoint) was trained on the base \(base), which is not there; say with --base where it is.")

@@ -143,8 +143,10 @@ struct MethodOptions: ParsableArguments {
   @Flag(help: "Train the fused adapters that come with a head too, beside the fusion and the head.")
   var trainAdapters = false
 
-  /// Options that were given another value than their own and that a method does not read, by the beginning of their names.
-  func without(effectIn method: String) -> [String] {
+  /// Options that have another value than by default although a method does not read them.
+  /// - Parameter method: What `--method` calls it.
+  /// - Returns: Their names without dashes; whose they are the beginning of a name tells.
+  func withoutEffect(in method: String) -> [String] {
     let readers = [
       "lora-": ["lora"], "prefix-": ["prefix-tuning"], "adapter-": ["adapter", "fusion"], "fusion-": ["fusion"],
     ]

@@ -34,7 +34,7 @@ struct Train: ParsableCommand {
     try MPISession.run { communicator in
       let screen = screen.opened(on: communicator)
       if let name = choice.method {
-        for option in method.without(effectIn: name) {
+        for option in method.withoutEffect(in: name) {
           screen.warning("--\(option) has no effect: the method is \(name).")
         }
       }

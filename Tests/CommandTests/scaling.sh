@@ -14,21 +14,28 @@ is_json() { # FILE
   "$bin/make-fixture" check-json "$1" >"$scratch/json" || complain "$1: $(cat "$scratch/json")"
 }
 
+# Sends SIGTERM to the job in the background once a command holds, and complains unless it ends with 75, its own jobs too.
+terminate_when() { # COMMAND…
+  local i
+  for ((i = 0; i < 600; i++)); do
+    if "$@"; then break; fi
+    sleep 0.1
+  done
+  kill -TERM "$job"
+  status=0
+  wait "$job" || status=$?
+  none_left
+  holds "status $status: $(cat "$err")" [ "$status" -eq 75 ]
+}
+
 echo "-- A study that is stopped and goes on"
 study=(scaling --methods "lora:2,fusion" --ranks "1,2" --max-steps 2 --warmup-steps 1 --repetitions 2
   --global-batch-size 4 --output study --base base --train-file train.tsv --max-length 32)
 limit=240
 "$program" "${study[@]}" >"$out" 2>"$err" </dev/null &
 job=$!
-for ((i = 0; i < 600; i++)); do
-  if [ -f study/runs.jsonl ] && [ "$(wc -l <study/runs.jsonl)" -ge 2 ]; then break; fi
-  sleep 0.1
-done
-kill -TERM "$job"
-status=0
-wait "$job" || status=$?
-none_left
-holds "status $status: $(cat "$err")" [ "$status" -eq 75 ]
+two_runs() { [ -f study/runs.jsonl ] && [ "$(wc -l <study/runs.jsonl)" -ge 2 ]; }
+terminate_when two_runs
 holds "another sentence: $(cat "$err")" grep -q "the same command goes on" "$err"
 done_before=$(wc -l <study/runs.jsonl)
 holds "nothing was kept" [ "$done_before" -ge 2 ]
@@ -36,15 +43,7 @@ conclude "SIGTERM ends the study with 75 and keeps what was measured"
 
 "$program" prove --ranks 1 --output proof -- --base base --train-file train.tsv --epochs 100000 >"$out" 2>"$err" </dev/null &
 job=$!
-for ((i = 0; i < 600; i++)); do
-  if [ -s "proof/on 1/metrics.jsonl" ]; then break; fi
-  sleep 0.1
-done
-kill -TERM "$job"
-status=0
-wait "$job" || status=$?
-none_left
-holds "status $status: $(cat "$err")" [ "$status" -eq 75 ]
+terminate_when test -s "proof/on 1/metrics.jsonl"
 conclude "SIGTERM ends prove with 75, and the run that it had started"
 
 # As a kill in the middle of a write leaves it.

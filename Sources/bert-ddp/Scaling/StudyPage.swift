@@ -20,8 +20,9 @@ extension StudyReport {
     parts += [
       """
       Rates are medians of \(study.plan.repetitions) repetitions of \(study.options.maxSteps) steps after \
-      \(study.options.warmupSteps) of warm-up; settings took turns. Speed-up and efficiency \
-      compare geometric means of rates with those of the fewest ranks, efficiency for each rank and with Welch's 95 % interval on logarithms; the serial fraction is Karp's and Flatt's. \
+      \(study.options.warmupSteps) of warm-up; settings took turns. Speed-up and efficiency compare \
+      geometric means of rates with those of the fewest ranks, efficiency for each rank and with Welch's 95 % \
+      interval on logarithms; the serial fraction is Karp's and Flatt's. \
       Compute, communication, waiting and I/O are shares of the steps' time, means over ranks; PSS is that of all ranks.
       """,
       "## The model", modelTable.markdown(),
